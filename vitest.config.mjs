@@ -1,0 +1,37 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Two projects. "fast" needs no root, no network beyond loopback and no foreign program.
+ * "lab" starts foreign programs (ipmi_sim, ipmitool, pyghmi, QEMU) and is run by `npm test` only.
+ */
+const fast = ["{ipmi,inband,outband-client,agent,bmc-service,proto,image,test}/**/*.test.ts"];
+const lab = ["**/*.peer.test.ts", "**/*.vm.test.ts"];
+const never = ["**/node_modules/**", "dist/**"];
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "fast", include: fast, exclude: [...never, ...lab], testTimeout: 10_000 } },
+      {
+        test: {
+          name: "peers",
+          include: ["**/*.peer.test.ts"],
+          exclude: never,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "vm",
+          include: ["**/*.vm.test.ts"],
+          exclude: never,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
