@@ -1,4 +1,4 @@
-import { decode, encode, type Fields, struct, type ValueOf } from "./codec.ts";
+import { decode, encode, type Field, type Fields, struct, type ValueOf } from "./codec.ts";
 import { completionCodeMeaning } from "./completion-code.ts";
 import { CompletionCodeError, DecodeError, EncodeError, TransportError } from "./errors.ts";
 import type { Transport } from "./transport.ts";
@@ -39,37 +39,49 @@ export interface Declaration<Q extends Fields, P extends Fields> {
   readonly codes?: Readonly<Record<number, string>>;
   /** Rules between fields of the request: says what is wrong, or undefined. Never quotes a secret. */
   readonly checkRequest?: (request: ValueOf<Q>) => string | undefined;
+  /** The same for the response. */
+  readonly checkResponse?: (response: ValueOf<P>) => string | undefined;
 }
 
 /** Declares a command; encoders, decoders and types of both directions follow from it. */
 export function command<const Q extends Fields, const P extends Fields>(
   declaration: Declaration<Q, P>,
 ): Command<ValueOf<Q>, ValueOf<P>> {
-  const { name, netFn, cmd, repeatable, codes = {}, checkRequest } = declaration;
-  const request = struct(declaration.request);
-  const response = struct(declaration.response);
-  const requestName = `${name} request`;
-  const responseName = `${name} response`;
+  const { name, netFn, cmd, repeatable, codes = {} } = declaration;
+  const request = direction(`${name} request`, struct(declaration.request), declaration.checkRequest, "refused");
+  const response = direction(`${name} response`, struct(declaration.response), declaration.checkResponse, "ignored");
   return {
     name,
     netFn,
     cmd,
     repeatable,
     codes,
-    encodeRequest(value) {
-      const data = encode(request, value, requestName);
-      const problem = checkRequest?.(value);
-      if (problem !== undefined) throw new EncodeError(requestName, problem);
+    encodeRequest: request.encode,
+    decodeRequest: request.decode,
+    encodeResponse: response.encode,
+    decodeResponse: response.decode,
+  };
+}
+
+function direction<T>(
+  what: string,
+  field: Field<T>,
+  check: ((value: T) => string | undefined) | undefined,
+  after: "ignored" | "refused",
+) {
+  return {
+    encode(value: T): Uint8Array {
+      const data = encode(field, value, what);
+      const problem = check?.(value);
+      if (problem !== undefined) throw new EncodeError(what, problem);
       return data;
     },
-    decodeRequest(data) {
-      const value = decode(request, data, requestName, "refused");
-      const problem = checkRequest?.(value);
-      if (problem !== undefined) throw new DecodeError(requestName, 0, problem);
+    decode(data: Uint8Array): T {
+      const value = decode(field, data, what, after);
+      const problem = check?.(value);
+      if (problem !== undefined) throw new DecodeError(what, data.length, problem);
       return value;
     },
-    encodeResponse: (value) => encode(response, value, responseName),
-    decodeResponse: (data) => decode(response, data, responseName, "ignored"),
   };
 }
 

@@ -1,0 +1,80 @@
+import type { Command } from "../command.ts";
+import { chassisControl } from "./chassis-control.ts";
+import { chassisIdentify } from "./chassis-identify.ts";
+import { closeSession } from "./close-session.ts";
+import { getChannelAccess } from "./get-channel-access.ts";
+import { getChannelAuthenticationCapabilities } from "./get-channel-authentication-capabilities.ts";
+import { getChannelCipherSuites } from "./get-channel-cipher-suites.ts";
+import { getChannelInfo } from "./get-channel-info.ts";
+import { getChassisStatus } from "./get-chassis-status.ts";
+import { getDeviceGuid } from "./get-device-guid.ts";
+import { getDeviceId } from "./get-device-id.ts";
+import { getFruInventoryAreaInfo } from "./get-fru-inventory-area-info.ts";
+import { getLanConfigurationParameters } from "./get-lan-configuration-parameters.ts";
+import { getSystemBootOptions } from "./get-system-boot-options.ts";
+import { getSystemGuid } from "./get-system-guid.ts";
+import { getUserAccess } from "./get-user-access.ts";
+import { getUserName } from "./get-user-name.ts";
+import { readFruData } from "./read-fru-data.ts";
+import { setChannelAccess } from "./set-channel-access.ts";
+import { setSessionPrivilegeLevel } from "./set-session-privilege-level.ts";
+import { setSystemBootOptions } from "./set-system-boot-options.ts";
+import { setUserAccess } from "./set-user-access.ts";
+import { setUserName } from "./set-user-name.ts";
+import { setUserPassword } from "./set-user-password.ts";
+import { setUserPayloadAccess } from "./set-user-payload-access.ts";
+
+export * from "./get-channel-cipher-suites.ts";
+export {
+  chassisControl,
+  chassisIdentify,
+  closeSession,
+  getChannelAccess,
+  getChannelAuthenticationCapabilities,
+  getChannelInfo,
+  getChassisStatus,
+  getDeviceGuid,
+  getDeviceId,
+  getFruInventoryAreaInfo,
+  getLanConfigurationParameters,
+  getSystemBootOptions,
+  getSystemGuid,
+  getUserAccess,
+  getUserName,
+  readFruData,
+  setChannelAccess,
+  setSessionPrivilegeLevel,
+  setSystemBootOptions,
+  setUserAccess,
+  setUserName,
+  setUserPassword,
+  setUserPayloadAccess,
+};
+
+/** Every command of this folder, for a simulated BMC and for the laws that hold for all of them. */
+export const allCommands: readonly Command<unknown, unknown>[] = [
+  chassisControl,
+  chassisIdentify,
+  closeSession,
+  getChannelAccess,
+  getChannelAuthenticationCapabilities,
+  getChannelCipherSuites,
+  getChannelInfo,
+  getChassisStatus,
+  getDeviceGuid,
+  getDeviceId,
+  getFruInventoryAreaInfo,
+  getLanConfigurationParameters,
+  getSystemBootOptions,
+  getSystemGuid,
+  getUserAccess,
+  getUserName,
+  readFruData,
+  setChannelAccess,
+  setSessionPrivilegeLevel,
+  setSystemBootOptions,
+  setUserAccess,
+  setUserName,
+  setUserPassword,
+  setUserPayloadAccess,
+];
