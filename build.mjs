@@ -1,0 +1,152 @@
+/**
+ * Builds the three programs into dist/, each a single executable that needs no Node on the machine:
+ * metal-rivet (the agent), bmcctl (the operator's command) and bmc-service.
+ */
+
+import { readFile, stat } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+import { execa } from "execa";
+import { buildSingleExecutable } from "./image/single-executable.ts";
+import { slimNode } from "./image/slim-node.ts";
+
+const root = import.meta.dirname;
+
+const quiet = "--disable-warning=ExperimentalWarning";
+// A young generation of 1 MB halves the memory under load; a ramdisk has little, the service has enough.
+const small = "--max-semi-space-size=1";
+
+/**
+ * `workers`: bundles that become assets of the executable, by the name that `sea.getAsset` asks for.
+ * @type {{ name: string, entry: string, workers: Record<string, string>, options: string[] }[]}
+ */
+const programs = [
+  { name: "metal-rivet", entry: "agent/main.ts", workers: {}, options: [quiet, small] },
+  { name: "bmcctl", entry: "outband-client/cli/main.ts", workers: {}, options: [quiet, small] },
+  { name: "bmc-service", entry: "bmc-service/main.ts", workers: {}, options: [quiet] },
+];
+
+const help = `Usage: npm run build -- [--only NAME]... [--entry FILE]
+
+Builds ${programs.map(({ name }) => `dist/${name}`).join(", ")}: single executables with Node inside.
+The same sources give the same bytes.
+
+  --only NAME   build this program only; may be repeated
+  --entry FILE  build from this file instead (with one --only; for trying the packaging itself)
+  --out DIR     where to put the executables (default: dist)
+  --help        this text
+
+Exit codes: 0 built, 64 wrong usage, 70 the build failed.
+`;
+
+class UsageError extends Error {}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: "string", multiple: true },
+        entry: { type: "string" },
+        out: { type: "string" },
+        help: { type: "boolean" },
+      },
+    });
+    return values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function choose(only, entry) {
+  const unknown = only?.filter((name) => !programs.some((program) => program.name === name)) ?? [];
+  if (unknown.length > 0) {
+    throw new UsageError(
+      `--only: no program ${unknown.join(", ")}; there are ${programs.map((p) => p.name).join(", ")}`,
+    );
+  }
+  const chosen = only ? programs.filter(({ name }) => only.includes(name)) : programs;
+  if (entry && chosen.length !== 1) throw new UsageError("--entry: needs exactly one --only");
+  return entry ? chosen.map((program) => ({ ...program, entry })) : chosen;
+}
+
+/** "0.1.0+1a2b3c4d5e6f" with the commit, "0.1.0" where git or the history is missing. */
+async function version() {
+  const { version: released } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  const commit = await execa("git", ["rev-parse", "--short=12", "HEAD"], { cwd: root, reject: false, timeout: 10_000 });
+  return commit.failed ? released : `${released}+${commit.stdout.trim()}`;
+}
+
+async function bundle(entry, outfile, metalRivetVersion) {
+  await build({
+    entryPoints: [entry],
+    outfile,
+    absWorkingDir: root,
+    bundle: true,
+    platform: "node",
+    target: `node${process.versions.node}`,
+    // A single executable takes its code cache for CommonJS only.
+    format: "cjs",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    define: { METAL_RIVET_VERSION: JSON.stringify(metalRivetVersion) },
+    // grpc-js loads .proto files at run time through this package, and only for its own channelz and reflection.
+    alias: { "@grpc/proto-loader": join(root, "image/no-proto-loader.cjs") },
+    logLevel: "warning",
+    // There is no import.meta in CommonJS: a use of it would be undefined at run time.
+    logOverride: { "empty-import-meta": "error" },
+  });
+}
+
+async function main() {
+  const { only, entry, out, help: wantsHelp } = readArguments();
+  if (wantsHelp) return void process.stdout.write(help);
+  const chosen = choose(only, entry);
+  const dist = out ?? join(root, "dist");
+  const started = performance.now();
+  const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
+
+  const base = await slimNode(process.execPath, join(root, "node_modules/.cache/metal-rivet"));
+  console.log(`node ${process.version}: slimmed${base.fromCache ? " (from the cache)" : ""}, ${seconds()}`);
+  const metalRivetVersion = await version();
+  for (const program of chosen) {
+    const workDir = join(dist, ".build", program.name);
+    const bundles = join(dist, ".build", `${program.name}.bundles`);
+    const assets = {};
+    for (const [name, worker] of Object.entries(program.workers)) {
+      assets[name] = join(bundles, name);
+      await bundle(worker, assets[name], metalRivetVersion);
+    }
+    const main = join(bundles, `${program.name}.cjs`);
+    await bundle(program.entry, main, metalRivetVersion);
+    const output = join(dist, program.name);
+    const note = await buildSingleExecutable({
+      node: process.execPath,
+      base,
+      main,
+      assets,
+      options: program.options,
+      output,
+      workDir,
+    });
+    if (note) console.log(`${program.name}: ${note}`);
+    const [{ size }, { size: code }] = await Promise.all([stat(output), stat(main)]);
+    const path = relative(process.cwd(), output);
+    console.log(
+      `${path}: ${metalRivetVersion}, ${(size / 1e6).toFixed(1)} MB, program ${Math.round(code / 1e3)} kB, ${seconds()}`,
+    );
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  if (error instanceof UsageError) {
+    console.error(`build: ${error.message}\nTry --help.`);
+    process.exitCode = 64;
+  } else {
+    console.error("build: failed:", error);
+    process.exitCode = 70;
+  }
+}
