@@ -1,0 +1,174 @@
+import { ExitCode } from "../proto/exit-code.ts";
+import { FailureKind } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { StepError } from "./step.ts";
+
+/** How many IPMI commands a run sent to the BMC, and how long it waited for their answers in total. */
+export interface IpmiCount {
+  readonly commands: number;
+  /** Milliseconds. */
+  readonly waitedMs: number;
+}
+
+/** A BMC as an outcome names it. */
+export interface LinkedBmc {
+  readonly mac: string;
+  readonly channel: number;
+  /** IPv4 address, or IPv6 if there is no other; empty if it has none yet. */
+  readonly address: string;
+  readonly userName: string;
+  /** User ID on the BMC. */
+  readonly slot: number;
+}
+
+interface Common {
+  readonly machineUuid: string;
+  readonly ipmi: IpmiCount;
+}
+
+/** How a run ended. Errors are not outcomes: they are thrown as StepError. */
+export type Outcome =
+  /** A new account was made, and the service logged in with it from remote. */
+  | (Common & { readonly kind: "linked"; readonly bmc: LinkedBmc; readonly driver: string })
+  /** The machine was known, nothing was changed, and the service logged in from remote. */
+  | (Common & { readonly kind: "recognised"; readonly bmc: LinkedBmc; readonly driver: string })
+  /** The account is proved in-band; the service did not get in from remote, and its policy does not require that. */
+  | (Common & { readonly kind: "unverified"; readonly bmc: LinkedBmc; readonly reason: string })
+  /** The machine has no BMC. */
+  | (Common & {
+      readonly kind: "unmanaged";
+      readonly tried: readonly { readonly way: string; readonly reason: string }[];
+    })
+  /** The BMC does not let its own machine make accounts; what it tells was reported. An operator has to give credentials. */
+  | (Common & { readonly kind: "locked"; readonly mac: string; readonly reason: string })
+  /** The service could not take control. */
+  | (Common & {
+      readonly kind: "failed";
+      readonly bmc: LinkedBmc;
+      readonly failure: FailureKind;
+      readonly reason: string;
+    });
+
+/** What happened and what to do next, in one or two sentences for the console. Holds no secret. */
+export function describeOutcome(outcome: Outcome): string {
+  const count = `${outcome.ipmi.commands} IPMI commands`;
+  switch (outcome.kind) {
+    case "linked":
+      return `Linked to BMC ${bmcText(outcome.bmc)}; the service controls it by ${outcome.driver} (${count}).`;
+    case "recognised":
+      return `Recognised: linked to BMC ${bmcText(outcome.bmc)} before, nothing changed; the service controls it by ${outcome.driver} (${count}).`;
+    case "unverified":
+      return `Account made on BMC ${bmcText(outcome.bmc)} and proved from inside, not yet from remote: ${outcome.reason} (${count}).`;
+    case "unmanaged": {
+      const tried = outcome.tried.map(({ way, reason }) => `${way}: ${reason}`).join("; ");
+      return `No BMC found, the machine is unmanaged. Tried ${tried === "" ? "nothing" : tried}.`;
+    }
+    case "locked":
+      return `BMC ${outcome.mac} lets its machine make no accounts: ${outcome.reason}. An operator has to give credentials.`;
+    case "failed":
+      return `The service could not take control of BMC ${bmcText(outcome.bmc)}: ${outcome.reason} (${count}).`;
+    default:
+      return outcome satisfies never;
+  }
+}
+
+function bmcText({ mac, address, userName, slot }: LinkedBmc): string {
+  return `${mac}${address === "" ? "" : ` at ${address}`} as user "${userName}" in slot ${slot}`;
+}
+
+/**
+ * The exit code for how a run ended: an outcome, or whatever was thrown. Errors of other folders are told by their
+ * `name`, which is a literal of each class. Anything unknown is a bug of ours.
+ */
+export function exitCodeOf(ended: Outcome | Error): ExitCode {
+  return ended instanceof Error ? exitCodeOfError(ended) : exitCodeOfOutcome(ended);
+}
+
+function exitCodeOfOutcome(outcome: Outcome): ExitCode {
+  switch (outcome.kind) {
+    case "linked":
+    case "recognised":
+    case "unverified":
+    case "unmanaged":
+    case "locked":
+      return ExitCode.done;
+    case "failed":
+      return exitCodeOfFailure(outcome.failure);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+function exitCodeOfFailure(kind: FailureKind): ExitCode {
+  switch (kind) {
+    case FailureKind.FAILURE_KIND_LOGIN_REFUSED:
+    case FailureKind.FAILURE_KIND_PRIVILEGE:
+      return ExitCode.refused;
+    case FailureKind.FAILURE_KIND_OTHER_BMC:
+    case FailureKind.FAILURE_KIND_PROTOCOL:
+      return ExitCode.protocol;
+    case FailureKind.FAILURE_KIND_UNREACHABLE:
+    case FailureKind.FAILURE_KIND_NO_ACCOUNT:
+    case FailureKind.FAILURE_KIND_UNSPECIFIED:
+    case FailureKind.UNRECOGNIZED:
+      return ExitCode.temporary;
+    default:
+      return kind satisfies never;
+  }
+}
+
+function exitCodeOfError(error: Error): ExitCode {
+  const inStep = error instanceof StepError ? error.step : undefined;
+  const cause = error instanceof StepError && error.cause instanceof Error ? error.cause : error;
+  switch (cause.name) {
+    case "UsageError":
+      return ExitCode.usage;
+    case "ConfigError":
+    case "SmbiosUnavailableError":
+    case "BogusUuidError":
+      return ExitCode.configuration;
+    case "ServiceError":
+      return exitCodeOfServiceStatus("status" in cause ? cause.status : undefined);
+    case "StepTimeoutError":
+      return inStep !== undefined && serviceSteps.has(inStep) ? ExitCode.serviceUnavailable : ExitCode.temporary;
+    case "NotReadyError":
+    case "NoLanChannelError":
+    case "TransportError":
+    case "BmcBusyError":
+      return ExitCode.temporary;
+    case "NoFreeSlotError":
+    case "InbandLockedError":
+      return ExitCode.refused;
+    case "CompletionCodeError":
+    case "AccountError":
+      return ExitCode.protocol;
+    case "DecodeError":
+      // Before the BMC was asked anything, what is broken can only be the firmware's SMBIOS table.
+      return inStep === "identify machine" ? ExitCode.configuration : ExitCode.protocol;
+    default:
+      return ExitCode.bug;
+  }
+}
+
+const serviceSteps: ReadonlySet<string> = new Set(["begin", "report BMC", "escrow account", "hand-off"]);
+
+function exitCodeOfServiceStatus(status: unknown): ExitCode {
+  switch (status) {
+    case "unavailable":
+    case "deadline":
+      return ExitCode.serviceUnavailable;
+    case "refused":
+    // What the service knows stands against what was reported: an operator has to decide.
+    case "precondition":
+      return ExitCode.refused;
+    case "protocol":
+      return ExitCode.protocol;
+    case "unauthenticated":
+    case "exhausted":
+    case "not found":
+      return ExitCode.temporary;
+    case "invalid":
+      return ExitCode.configuration;
+    default:
+      return ExitCode.bug;
+  }
+}
