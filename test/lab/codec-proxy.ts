@@ -1,0 +1,149 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { encodeFrame, FrameReader, parseMessage } from "./vm-codec.ts";
+
+/** One IPMI command that went by. Its data is not kept: some of it is a password. */
+export interface SeenCommand {
+  readonly netFn: number;
+  readonly cmd: number;
+  /** Milliseconds since the proxy started. */
+  readonly atMs: number;
+  /** Undefined while the BMC has not answered. */
+  completionCode: number | undefined;
+}
+
+/** Stands between a machine and its BMC on the VM codec, counts what goes by, and can make the BMC slow. */
+export interface CodecProxy extends AsyncDisposable {
+  /** On 127.0.0.1, where the machine connects to. */
+  readonly port: number;
+  /** Every command since the start or the last `forget`, in order. */
+  readonly seen: readonly SeenCommand[];
+  /** Connections of a machine so far: a VM that starts again makes a new one. */
+  readonly connections: number;
+  /** Milliseconds that every command waits before the BMC hears of it. */
+  delayMs: number;
+  /** Starts counting anew. */
+  forget(): void;
+}
+
+/** How a command is named in counts: network function and command, for example "06/01". */
+export function commandKey(command: { readonly netFn: number; readonly cmd: number }): string {
+  return [command.netFn, command.cmd].map((byte) => byte.toString(16).padStart(2, "0")).join("/");
+}
+
+/** Commands by kind, most frequent first. */
+export function countByKind(commands: readonly SeenCommand[]): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const command of commands) counts.set(commandKey(command), (counts.get(commandKey(command)) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])));
+}
+
+/** IPMI commands of this project that change something on a BMC; none of the kernel driver's own is among them. */
+const WRITES: ReadonlySet<string> = new Set([
+  "06/40", // Set Channel Access
+  "06/43", // Set User Access
+  "06/45", // Set User Name
+  "06/4c", // Set User Payload Access
+  "0c/01", // Set LAN Configuration Parameters
+  "0c/21", // Set SOL Configuration Parameters
+  "0a/12", // Write FRU Data
+  "00/02", // Chassis Control
+  "00/04", // Chassis Identify
+  "00/08", // Set System Boot Options
+  "06/47", // Set User Password (its test operation counts as well: the data is not kept)
+]);
+
+/** Those of the commands that change the BMC. */
+export function writesAmong(commands: readonly SeenCommand[]): SeenCommand[] {
+  return commands.filter((command) => WRITES.has(commandKey(command)));
+}
+
+/**
+ * @param options.bmcPort VM codec port of the BMC on 127.0.0.1
+ * @param options.delayMs see CodecProxy.delayMs; 0 by default
+ */
+export async function startCodecProxy(options: { bmcPort: number; delayMs?: number }): Promise<CodecProxy> {
+  const started = performance.now();
+  const state = { delayMs: options.delayMs ?? 0, seen: [] as SeenCommand[], connections: 0 };
+  const sockets = new Set<Socket>();
+
+  const server: Server = createServer((machine) => {
+    state.connections += 1;
+    const bmc = connect(options.bmcPort, "127.0.0.1");
+    for (const socket of [machine, bmc]) {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on("error", () => socket.destroy());
+    }
+    machine.on("close", () => {
+      sockets.delete(machine);
+      bmc.destroy();
+    });
+    bmc.on("close", () => {
+      sockets.delete(bmc);
+      machine.destroy();
+    });
+
+    const waiting = new Map<number, SeenCommand>();
+    const requests = new FrameReader();
+    machine.on("data", (chunk: Buffer) => {
+      for (const frame of requests.push(chunk)) {
+        const message = frame.kind === "message" ? parseMessage(frame.bytes) : undefined;
+        if (message !== undefined) {
+          const command: SeenCommand = {
+            netFn: message.netFn,
+            cmd: message.cmd,
+            atMs: performance.now() - started,
+            completionCode: undefined,
+          };
+          state.seen.push(command);
+          waiting.set(message.sequence, command);
+        }
+        const bytes = encodeFrame(frame);
+        if (message === undefined || state.delayMs === 0) bmc.write(bytes);
+        else setTimeout(() => bmc.write(bytes), state.delayMs);
+      }
+    });
+    const replies = new FrameReader();
+    bmc.on("data", (chunk: Buffer) => {
+      for (const frame of replies.push(chunk)) {
+        const message = frame.kind === "message" ? parseMessage(frame.bytes) : undefined;
+        if (message !== undefined) {
+          const command = waiting.get(message.sequence);
+          if (command !== undefined) command.completionCode = message.data[0];
+          waiting.delete(message.sequence);
+        }
+        machine.write(encodeFrame(frame));
+      }
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("codec proxy: listens without a port");
+
+  return {
+    port: address.port,
+    get seen() {
+      return state.seen;
+    },
+    get connections() {
+      return state.connections;
+    },
+    get delayMs() {
+      return state.delayMs;
+    },
+    set delayMs(value: number) {
+      state.delayMs = value;
+    },
+    forget() {
+      state.seen = [];
+    },
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
