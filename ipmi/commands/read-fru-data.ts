@@ -7,7 +7,7 @@ import { NetFn } from "../net-fn.ts";
  * IPMI 2.0 §34.2.
  *
  * Offset and counts are in the unit that Get FRU Inventory Area Info names (bytes or words). Ask for 32 bytes; on C7h, C8h or
- * CAh ask for fewer (fru/read-plan.ts). Fewer than asked is no error; a count of 0 is the end; past the end C9h, C8h or FFh.
+ * CAh ask for fewer (fru/reading.ts). Fewer than asked is no error; a count of 0 is the end; past the end C9h, C8h or FFh.
  */
 export const readFruData = command({
   name: "Read FRU Data",

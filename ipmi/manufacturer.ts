@@ -1,0 +1,62 @@
+/**
+ * Names of the makers of servers and BMC firmware by IANA private enterprise number, for display only: nothing
+ * may depend on them. Each number was looked up in IANA's registry; the names are the short ones people use.
+ */
+const manufacturers: ReadonlyMap<number, string> = new Map([
+  [2, "IBM"],
+  [9, "Cisco"],
+  [11, "HP"],
+  [42, "Sun"],
+  [94, "Nokia"],
+  [107, "Bull"],
+  [119, "NEC"],
+  [343, "Intel"],
+  [373, "Tatung"],
+  [399, "Hitachi"],
+  [674, "Dell"],
+  [2011, "Huawei"],
+  [2623, "ASUS"],
+  [3902, "ZTE"],
+  [4337, "RadiSys"],
+  [5703, "NVIDIA"],
+  [5771, "Cisco"],
+  [6569, "Inventec"],
+  [6653, "Tyan"],
+  [7244, "Quanta"],
+  [9091, "MSI"],
+  [9342, "Penguin Computing"],
+  [10297, "Advantech"],
+  [10368, "Fujitsu"],
+  [10876, "Supermicro"],
+  [11129, "Google"],
+  [11183, "MiTAC"],
+  [12244, "Celestica"],
+  [13742, "Raritan"],
+  [15000, "Kontron"],
+  [15370, "Gigabyte"],
+  [19046, "Lenovo"],
+  [20301, "IBM"],
+  [20974, "AMI"],
+  [21317, "ATEN"],
+  [22238, "Foxconn"],
+  [24339, "ADLINK"],
+  [25506, "H3C"],
+  [33049, "Mellanox"],
+  [37945, "Inspur"],
+  [40092, "Wiwynn"],
+  [40981, "Facebook"],
+  [42623, "Open Compute Project"],
+  [42817, "IBM"],
+  [45065, "Insyde"],
+  [46045, "ByteDance"],
+  [47196, "HPE"],
+  [48512, "Inspur"],
+  [49622, "ASRock Rack"],
+  [49769, "YADRO"],
+  [52538, "Ampere"],
+]);
+
+/** The display name of a maker by the manufacturer ID of Get Device ID; undefined if unknown or unspecified (0). */
+export function manufacturerName(manufacturerId: number): string | undefined {
+  return manufacturers.get(manufacturerId);
+}
