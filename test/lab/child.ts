@@ -110,8 +110,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 /** PATH, HOME and LANG of ours: nothing that could carry a secret or change what a program prints. */
 export function plainEnvironment(): Record<string, string> {
   return {
-    PATH: process.env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    HOME: process.env["HOME"] ?? "/",
+    PATH: process.env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: process.env.HOME ?? "/",
     LANG: "C.UTF-8",
   };
 }

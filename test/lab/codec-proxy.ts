@@ -52,6 +52,28 @@ const WRITES: ReadonlySet<string> = new Set([
   "06/47", // Set User Password (its test operation counts as well: the data is not kept)
 ]);
 
+/** Commands with which Linux's ipmi_si minds its interface whenever it likes: global enables, message flags, event buffer. */
+const DRIVER_CHORES: ReadonlySet<string> = new Set(["06/2e", "06/2f", "06/30", "06/31", "06/33", "06/35"]);
+
+/** Get Channel Info: ipmi_msghandler asks for all 16 channels in a row when it registers an interface. */
+const CHANNEL_SCAN = "06/42";
+const CHANNEL_SCAN_LENGTH = 12;
+
+/**
+ * The commands of one boot that a program behind /dev/ipmi0 sent: those after the kernel driver's own channel scan, without
+ * the driver's chores. If the driver scanned nothing, nothing could be sent through it.
+ */
+export function commandsOfPrograms(boot: readonly SeenCommand[]): SeenCommand[] {
+  let run = 0;
+  let end: number | undefined;
+  for (const [index, command] of boot.entries()) {
+    run = commandKey(command) === CHANNEL_SCAN ? run + 1 : 0;
+    if (run >= CHANNEL_SCAN_LENGTH) end = index + 1;
+  }
+  if (end === undefined) return [];
+  return boot.slice(end).filter((command) => !DRIVER_CHORES.has(commandKey(command)));
+}
+
 /** Those of the commands that change the BMC. */
 export function writesAmong(commands: readonly SeenCommand[]): SeenCommand[] {
   return commands.filter((command) => WRITES.has(commandKey(command)));

@@ -1,0 +1,152 @@
+import { connect } from "node:net";
+import { join } from "node:path";
+import { type Child, type Exit, startChild, tailOf } from "./child.ts";
+import { within } from "./deadline.ts";
+
+/** Strings of one SMBIOS structure, by QEMU's names: type 0 vendor, version, date; type 1 manufacturer, product, version, serial, sku, family; type 2 manufacturer, product, version, serial, asset; type 3 manufacturer, version, serial, asset. */
+export type SmbiosStrings = Readonly<Partial<Record<0 | 1 | 2 | 3, Readonly<Record<string, string>>>>>;
+
+export interface VmOptions {
+  /** Logs and sockets of this VM go there. Must exist; its path must be shorter than 80 characters (a socket lies in it). */
+  readonly directory: string;
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** Kernel command line, at most 2,047 bytes. */
+  readonly commandLine: string;
+  /** SMBIOS system UUID in RFC 4122 text form. */
+  readonly uuid: string;
+  readonly smbios?: SmbiosStrings;
+  /** MiB; 512 by default. */
+  readonly memoryMib?: number;
+  /** Virtual CPUs; 1 by default. */
+  readonly cpus?: number;
+  /** TCP port of a VM codec on 127.0.0.1. Without it the machine has no BMC at all. */
+  readonly bmcPort?: number | undefined;
+  /** "virtio-net-pci" by default. */
+  readonly nic?: "virtio-net-pci" | "e1000" | "none";
+  /** MAC of the NIC. */
+  readonly nicMac?: string;
+  /** True: the machine reaches nothing outside, not even the services on our loopback. */
+  readonly isolated?: boolean;
+  /** What a guest's reboot does: start again (default), or end the VM. */
+  readonly onReboot?: "restart" | "exit";
+  /** "tcg" by default: where a hypervisor owns /dev/kvm, guests can hang at their firmware for ever. */
+  readonly accelerator?: "tcg" | "kvm";
+  /** More arguments for QEMU. */
+  readonly extraArgs?: readonly string[];
+}
+
+/** A virtual machine that runs. */
+export interface Vm extends AsyncDisposable {
+  readonly child: Child;
+  /** What the machine writes on its first serial port. Appended to, also by later VMs of the same directory. */
+  readonly serialFile: string;
+  readonly exited: Promise<Exit>;
+  /** Like the reset button. */
+  reset(): Promise<void>;
+  /** Like pulling the plug. Resolves when the VM is gone. */
+  pullPlug(): Promise<void>;
+}
+
+/** Where the machine finds our loopback: QEMU's user network maps it there. */
+export const hostAsSeenByVm = "10.0.2.2";
+
+/** Where a VM of that directory writes its serial port. */
+export function serialFileOf(directory: string): string {
+  return join(directory, "serial.log");
+}
+
+/** @throws Error with QEMU's own words if it does not start */
+export async function startVm(options: VmOptions): Promise<Vm> {
+  const commandLineBytes = Buffer.byteLength(options.commandLine);
+  if (commandLineBytes > 2_047) {
+    throw new Error(`qemu: the kernel command line has ${commandLineBytes} bytes, the kernel takes 2,047`);
+  }
+  const monitor = join(options.directory, "qmp");
+  const logFile = join(options.directory, "qemu.log");
+  const child = await startChild({
+    command: "qemu-system-x86_64",
+    args: qemuArguments(options, monitor),
+    logFile,
+    cwd: options.directory,
+  });
+  // QEMU refuses its arguments within milliseconds; what lives longer than this has started.
+  const early = await Promise.race([child.exited, new Promise<undefined>((resolve) => setTimeout(resolve, 250))]);
+  if (early !== undefined && early.code !== 0) throw new Error(`qemu ended at once:\n${tailOf(logFile)}`);
+  return {
+    child,
+    serialFile: serialFileOf(options.directory),
+    exited: child.exited,
+    reset: () => qmp(monitor, "system_reset"),
+    async pullPlug() {
+      await child.kill();
+    },
+    async [Symbol.asyncDispose]() {
+      await child.kill();
+    },
+  };
+}
+
+function qemuArguments(options: VmOptions, monitor: string): string[] {
+  const { bmcPort, nic = "virtio-net-pci", accelerator = "tcg" } = options;
+  const network =
+    nic === "none"
+      ? ["-nic", "none"]
+      : [
+          ...["-netdev", `user,id=n0,ipv6=off,restrict=${options.isolated === true ? "on" : "off"}`],
+          // Without a boot ROM: this machine never boots from the network, and the ROM costs a second.
+          ...["-device", `${nic},netdev=n0,romfile=${options.nicMac === undefined ? "" : `,mac=${options.nicMac}`}`],
+        ];
+  const bmc =
+    bmcPort === undefined
+      ? []
+      : [
+          ...["-chardev", `socket,id=ipmi0,host=127.0.0.1,port=${bmcPort},reconnect=1`],
+          ...["-device", "ipmi-bmc-extern,id=bmc0,chardev=ipmi0", "-device", "isa-ipmi-kcs,bmc=bmc0"],
+        ];
+  const smbios = Object.entries(options.smbios ?? {}).flatMap(([type, strings]) => [
+    "-smbios",
+    [`type=${type}`, ...Object.entries(strings).map(([name, value]) => `${name}=${value.replaceAll(",", ",,")}`)].join(
+      ",",
+    ),
+  ]);
+  return [
+    ...["-machine", "pc", "-nodefaults", "-no-user-config", "-display", "none"],
+    ...(accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]),
+    ...["-smp", String(options.cpus ?? 1), "-m", String(options.memoryMib ?? 512)],
+    ...["-uuid", options.uuid, ...smbios],
+    ...["-kernel", options.kernel, "-initrd", options.initramfs, "-append", options.commandLine],
+    ...["-chardev", `file,id=serial0,path=${serialFileOf(options.directory)},append=on`, "-serial", "chardev:serial0"],
+    ...["-chardev", `socket,id=monitor,path=${monitor},server=on,wait=off`, "-mon", "chardev=monitor,mode=control"],
+    ...(options.onReboot === "exit" ? ["-no-reboot"] : []),
+    ...network,
+    ...bmc,
+    ...(options.extraArgs ?? []),
+  ];
+}
+
+/** One command to QEMU's monitor. @throws Error with QEMU's words, or if it does not answer within 5 s */
+function qmp(path: string, command: string): Promise<void> {
+  const socket = connect(path);
+  const answered = new Promise<void>((resolve, reject) => {
+    let rest = "";
+    let results = 0;
+    socket.on("error", reject);
+    socket.on("data", (chunk: Buffer) => {
+      const lines = (rest + chunk.toString("utf8")).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines.filter((text) => text.trim() !== "")) {
+        const message: unknown = JSON.parse(line);
+        if (typeof message !== "object" || message === null) continue;
+        if ("QMP" in message) socket.write('{"execute":"qmp_capabilities"}\n');
+        if ("error" in message) reject(new Error(`qemu monitor: ${command}: ${JSON.stringify(message.error)}`));
+        if ("return" in message) {
+          results += 1;
+          if (results === 1) socket.write(`${JSON.stringify({ execute: command })}\n`);
+          else resolve();
+        }
+      }
+    });
+  });
+  return within(`QEMU's monitor to answer ${command}`, 5_000, answered).finally(() => socket.destroy());
+}
