@@ -1,0 +1,125 @@
+import { ConfigError } from "./config-error.ts";
+import { maxDocumentBytes } from "./document.ts";
+
+/** The document's server could not be reached within the limit, or kept failing. Exit code 69: run again. */
+export class DocumentUnavailableError extends Error {
+  override readonly name = "DocumentUnavailableError";
+  readonly code = "unavailable";
+}
+
+export interface FetchDocumentOptions {
+  /** Time for all attempts together. */
+  readonly limitMs: number;
+  /** Time for one attempt, connection and answer. */
+  readonly attemptMs?: number;
+  /** Said before each wait. */
+  readonly onRetry?: (attempt: number, waitMs: number, reason: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * GETs a document by http:// or https:// (the system's authorities). No answer, 408, 429 and 5xx are tried again with
+ * growing waits and jitter (0.5 s to 10 s); everything else is a mistake: ConfigError at once.
+ * Reads at most `maxDocumentBytes` and follows at most 5 redirections.
+ */
+export async function fetchDocument(url: string, options: FetchDocumentOptions): Promise<Uint8Array> {
+  const { default: pRetry, AbortError } = await import("p-retry");
+  const limit = AbortSignal.timeout(options.limitMs);
+  const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
+  const shown = withoutCredentials(url);
+  let last = "no attempt ended";
+  try {
+    return await pRetry(
+      async () => {
+        try {
+          return await fetchOnce(url, AbortSignal.any([signal, AbortSignal.timeout(options.attemptMs ?? 15_000)]));
+        } catch (error) {
+          if (error instanceof ConfigError) throw new AbortError(error);
+          last = reasonOf(error);
+          throw new Error(last, { cause: error });
+        }
+      },
+      {
+        retries: Number.POSITIVE_INFINITY,
+        minTimeout: 500,
+        maxTimeout: 10_000,
+        factor: 2,
+        randomize: true,
+        signal,
+        onFailedAttempt: ({ attemptNumber, retryDelay }) => options.onRetry?.(attemptNumber, retryDelay, last),
+      },
+    );
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    options.signal?.throwIfAborted();
+    throw new DocumentUnavailableError(
+      `document ${shown}: not read within ${options.limitMs / 1000} s: ${last}; check the URL and that its server runs`,
+      { cause: error },
+    );
+  }
+}
+
+async function fetchOnce(url: string, signal: AbortSignal): Promise<Uint8Array> {
+  const [{ get: getPlain }, { get: getSecure }] = await Promise.all([import("node:http"), import("node:https")]);
+  let target = new URL(url);
+  for (let redirections = 0; ; redirections++) {
+    const shown = withoutCredentials(target.href);
+    const { status, location, body } = await new Promise<{ status: number; location?: string; body: Uint8Array }>(
+      (resolve, reject) => {
+        const get = target.protocol === "https:" ? getSecure : getPlain;
+        const request = get(
+          target,
+          { signal, headers: { accept: "application/yaml, application/json, */*" } },
+          (answer) => {
+            const chunks: Buffer[] = [];
+            let length = 0;
+            answer.on("data", (chunk: Buffer) => {
+              length += chunk.length;
+              if (length > maxDocumentBytes) {
+                reject(new ConfigError(`document ${shown}`, "document", `is larger than ${maxDocumentBytes} bytes`));
+                answer.destroy();
+              } else chunks.push(chunk);
+            });
+            answer.on("error", reject);
+            answer.on("end", () => {
+              const { location } = answer.headers;
+              resolve({
+                status: answer.statusCode ?? 0,
+                body: Buffer.concat(chunks),
+                ...(location ? { location } : {}),
+              });
+            });
+          },
+        );
+        request.on("error", reject);
+      },
+    );
+    if (status === 200) return body;
+    if ([301, 302, 303, 307, 308].includes(status) && location && redirections < 5) {
+      const next = URL.parse(location, target);
+      if (!next || !/^https?:$/.test(next.protocol) || (target.protocol === "https:" && next.protocol === "http:")) {
+        throw new ConfigError(`document ${shown}`, "document", "redirects to something that is not allowed");
+      }
+      target = next;
+      continue;
+    }
+    const reason = `the server answers ${status}`;
+    if (status === 408 || status === 429 || status >= 500) throw new Error(reason);
+    throw new ConfigError(`document ${shown}`, "document", `${reason}; check the URL`);
+  }
+}
+
+/** The URL as it may be shown: user and password in it are hidden, and so is the query, which may carry a token. */
+export function withoutCredentials(url: string): string {
+  const parsed = URL.parse(url);
+  if (!parsed) return "[not a URL]";
+  const user = parsed.username || parsed.password ? "[hidden]@" : "";
+  return `${parsed.protocol}//${user}${parsed.host}${parsed.pathname}${parsed.search ? "?[hidden]" : ""}`;
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
+  const inner = error instanceof AggregateError ? error.errors[0] : error;
+  return inner instanceof Error ? inner.message || String((inner as NodeJS.ErrnoException).code) : String(inner);
+}

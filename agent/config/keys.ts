@@ -1,0 +1,177 @@
+/**
+ * The keys of the configuration, each written once. Flags, keys of the kernel command line, keys of the document, the
+ * help and the README's table follow from this list.
+ */
+
+/** What a value must look like. */
+export type ValueType =
+  | { readonly kind: "text"; readonly pattern: RegExp; readonly allowed: string }
+  | { readonly kind: "choice"; readonly choices: readonly string[] }
+  | { readonly kind: "switch" }
+  | { readonly kind: "seconds"; readonly min: number; readonly max: number }
+  /** A PEM text: inline in a document, the path of a file everywhere else. */
+  | { readonly kind: "pem" };
+
+export interface Key {
+  /** As in the document: lower-case letters and underscores. */
+  readonly name: string;
+  readonly type: ValueType;
+  /** Placeholder in the help; none for a switch. */
+  readonly placeholder?: string;
+  /** As it would be written; undefined where there is none. */
+  readonly default?: string;
+  readonly description: string;
+  /** The value is shown as [hidden]. */
+  readonly secret?: true;
+  /** Not allowed in a document. */
+  readonly notInDocument?: true;
+}
+
+const hostAndPort = /^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):([1-9]\d{0,4})$/;
+
+export const keys = [
+  {
+    name: "service",
+    type: { kind: "text", pattern: hostAndPort, allowed: "HOST:PORT, 10.0.0.1:4443 or [fd00::1]:4443" },
+    placeholder: "HOST:PORT",
+    description: "address of the BMC service; its certificate must name this host",
+  },
+  {
+    name: "config",
+    type: {
+      kind: "text",
+      pattern: /^(https?:\/\/[^\s/]+.*|[^\s:]+)$/s,
+      allowed: "a path or an http:// or https:// URL",
+    },
+    placeholder: "FILE|URL",
+    default: "/etc/metal-rivet/config.yaml",
+    description: "document (JSON or YAML) with these keys; the default is read only if it exists",
+    notInDocument: true,
+  },
+  {
+    name: "ca",
+    type: { kind: "pem" },
+    placeholder: "FILE",
+    description: "certificate of the authority that signed the service's certificate",
+  },
+  {
+    name: "cert",
+    type: { kind: "pem" },
+    placeholder: "FILE",
+    description: "certificate of this agent",
+  },
+  {
+    name: "key",
+    type: { kind: "pem" },
+    placeholder: "FILE",
+    description: "private key of `cert`, not encrypted",
+    secret: true,
+  },
+  {
+    name: "rotate",
+    type: { kind: "switch" },
+    default: "0",
+    description: "make a new account even if the BMC is known and its account works",
+  },
+  {
+    name: "then",
+    type: {
+      kind: "text",
+      pattern: /^(wait|poweroff|reboot|halt|exec:\/.+)$/s,
+      allowed: "wait, poweroff, reboot, halt or exec:/PATH",
+    },
+    placeholder: "ACTION",
+    default: "wait",
+    description: "what to do after the run, as init only: wait, poweroff, reboot, halt, exec:/PATH",
+  },
+  {
+    name: "log",
+    type: { kind: "choice", choices: ["text", "json"] },
+    placeholder: "FORMAT",
+    default: "text",
+    description: "lines for people (text) or one JSON object a line (json)",
+  },
+  {
+    name: "interface",
+    type: {
+      kind: "text",
+      pattern: /^([A-Za-z0-9._-]{1,15}|[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5})$/,
+      allowed: "the name of an interface (eth0) or its MAC address",
+    },
+    placeholder: "NAME|MAC",
+    description: "interface for DHCP, as init only; without it the first one that gets an offer",
+  },
+  {
+    name: "limit",
+    type: { kind: "seconds", min: 10, max: 86_400 },
+    placeholder: "SECONDS",
+    default: "900",
+    description: "time for the whole run",
+  },
+  {
+    name: "network_limit",
+    type: { kind: "seconds", min: 1, max: 86_400 },
+    placeholder: "SECONDS",
+    default: "180",
+    description: "time to get a link and a DHCP lease, as init only",
+  },
+  {
+    name: "service_limit",
+    type: { kind: "seconds", min: 1, max: 86_400 },
+    placeholder: "SECONDS",
+    default: "300",
+    description: "time to retry while the service (or the URL of the document) cannot be reached",
+  },
+  {
+    name: "bmc_limit",
+    type: { kind: "seconds", min: 1, max: 86_400 },
+    placeholder: "SECONDS",
+    default: "180",
+    description: "time to wait until the BMC is ready",
+  },
+] as const satisfies readonly Key[];
+
+export type KeyName = (typeof keys)[number]["name"];
+
+const byName: ReadonlyMap<string, Key> = new Map(keys.map((key) => [key.name, key]));
+
+/** The key of that name (underscores); undefined for an unknown one. */
+export const findKey = (name: string): (Key & { name: KeyName }) | undefined =>
+  byName.get(name) as (Key & { name: KeyName }) | undefined;
+
+/** `--service-limit` for `service_limit`. */
+export const flagOf = (key: Pick<Key, "name">): string => `--${key.name.replaceAll("_", "-")}`;
+
+/** `rivet.service_limit` for `service_limit`. */
+export const kernelKeyOf = (key: Pick<Key, "name">): string => `rivet.${key.name}`;
+
+/** What is allowed, in words. */
+export function allowedValues(type: ValueType): string {
+  switch (type.kind) {
+    case "text":
+      return type.allowed;
+    case "choice":
+      return type.choices.join(" or ");
+    case "switch":
+      return "1, true, yes, on or 0, false, no, off";
+    case "seconds":
+      return `${type.min} to ${type.max} seconds, a whole number`;
+    case "pem":
+      return "PEM (-----BEGIN ...) in a document, the path of a PEM file elsewhere";
+    default:
+      return type satisfies never;
+  }
+}
+
+/** The README's table of the configuration, in Markdown. */
+export function configTable(): string {
+  const rows = keys.map((key: Key) => [
+    `\`${flagOf(key)}${key.placeholder ? ` ${key.placeholder.replaceAll("|", "\\|")}` : ""}\``,
+    `\`${kernelKeyOf(key)}=\``,
+    key.notInDocument ? "-" : `\`${key.name}\``,
+    key.default === undefined ? "-" : `\`${key.default}\``,
+    key.description + (key.type.kind === "pem" ? " (PEM inline in the document)" : ""),
+  ]);
+  const head = ["flag", "kernel command line", "document", "default", "meaning"];
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}

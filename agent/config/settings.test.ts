@@ -1,0 +1,268 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ConfigError, UsageError } from "./config-error.ts";
+import { maxDocumentBytes, readDocument } from "./document.ts";
+import { DocumentUnavailableError, fetchDocument } from "./fetch-document.ts";
+import { configTable, type KeyName, keys } from "./keys.ts";
+import { makePair, type Pair } from "./pair.fixture.ts";
+import {
+  completeSettings,
+  describeSettings,
+  findDocument,
+  loadDocument,
+  localSettings,
+  type Source,
+} from "./settings.ts";
+
+const source = (kind: Source["kind"], values: Partial<Record<KeyName, string>>, after?: string): Source => ({
+  kind,
+  name: kind === "flag" ? "flags" : kind === "kernel" ? "kernel command line" : "document /c.yaml",
+  values: new Map([...Object.entries(values), ...(after ? [["then", after]] : [])] as [KeyName, string][]),
+});
+
+let folder: string;
+let pair: Pair;
+let other: Pair;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "rivet-config-"));
+  [pair, other] = [makePair("agent"), makePair("other")];
+  await Promise.all([
+    writeFile(join(folder, "ca.pem"), pair.cert),
+    writeFile(join(folder, "agent.pem"), pair.cert),
+    writeFile(join(folder, "agent.key"), pair.key),
+    writeFile(join(folder, "other.key"), other.key),
+    writeFile(join(folder, "noise.pem"), "no certificate at all\n"),
+    writeFile(
+      join(folder, "garbled.pem"),
+      "-----BEGIN CERTIFICATE-----\nMIIBAAAAAAAAAAAA\n-----END CERTIFICATE-----\n",
+    ),
+  ]);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const files = () => ({
+  ca: join(folder, "ca.pem"),
+  cert: join(folder, "agent.pem"),
+  key: join(folder, "agent.key"),
+});
+
+describe("sources", () => {
+  test("the first one wins, key by key", () => {
+    const settings = localSettings([
+      source("flag", { log: "json" }),
+      source("kernel", { log: "text", rotate: "yes" }, "exec:/sbin/init2"),
+      source("document", { limit: "60", interface: "52-54-00-AA-BB-CC" }, "halt"),
+    ]);
+    expect(settings).toEqual({
+      log: "json",
+      afterwards: { action: "exec", path: "/sbin/init2" },
+      rotate: true,
+      interface: "52:54:00:aa:bb:cc",
+      limitMs: 60_000,
+      networkLimitMs: 180_000,
+      serviceLimitMs: 300_000,
+      bmcLimitMs: 180_000,
+    });
+  });
+
+  test.each([
+    ["log", "xml", '"xml" is not allowed; allowed: text or json'],
+    ["rotate", "2", "allowed: 1, true, yes, on or 0, false, no, off"],
+    ["limit", "9", "allowed: 10 to 86400 seconds, a whole number"],
+    ["limit", "1e3", "allowed: 10 to 86400 seconds, a whole number"],
+    ["service", "10.0.0.1", "allowed: HOST:PORT"],
+    ["service", "10.0.0.1:65536", "allowed: HOST:PORT"],
+    ["service", "http://10.0.0.1:1", "allowed: HOST:PORT"],
+    ["then", "exec:relative", "allowed: wait, poweroff"],
+    ["interface", "eth0;rm", "allowed: the name of an interface"],
+  ] as const)("%s=%s is refused, also when another source overrides it", (name, value, message) => {
+    const good = source("flag", {
+      log: "text",
+      rotate: "0",
+      limit: "10",
+      service: "h:1",
+      interface: "e",
+    });
+    const bad = () => localSettings([good, source("kernel", { [name]: value })]);
+    expect(bad).toThrow(ConfigError);
+    expect(bad).toThrow(`kernel command line: rivet.${name}: `);
+    expect(bad).toThrow(message);
+    expect(() => localSettings([source("flag", { [name]: value })])).toThrow(UsageError);
+  });
+
+  test("a bad value of the document is named by its key, a bad key text is not shown", async () => {
+    const bad = source("document", { ...files(), service: "h:1", key: "s3cret" });
+    await expect(completeSettings([bad])).rejects.toThrow("document /c.yaml: ca: is not a PEM text");
+    const key = source("document", { service: "h:1", ca: pair.cert, cert: pair.cert, key: "s3cret" });
+    await expect(completeSettings([key])).rejects.toThrow(/^document \/c.yaml: key: is not a PEM text((?!s3cret).)*$/);
+  });
+
+  test("what is missing is named with every place to give it", async () => {
+    await expect(completeSettings([source("flag", {}), source("kernel", files())])).rejects.toThrow(
+      "service: is not set (looked at: flags, kernel command line); give --service, rivet.service= or service in the document",
+    );
+  });
+
+  test("the document is the given one, else the default one, else pixie's", async () => {
+    const kernel = [source("kernel", { config: "http://u:p@h/c?t=1" })];
+    const [yes, no] = [async () => true, async () => false];
+    expect((await findDocument(kernel, "http://p", yes))?.source).toBe("document http://[hidden]@h/c?[hidden]");
+    expect((await findDocument([], "http://p/", yes))?.location).toBe("/etc/metal-rivet/config.yaml");
+    expect((await findDocument([], "http://p/", no))?.location).toBe("http://p/certs");
+    expect(await findDocument([], undefined, no)).toBeUndefined();
+  });
+});
+
+describe("certificates", () => {
+  test("paths from flags, texts from a document", async () => {
+    const fromFiles = await completeSettings([source("flag", { service: "h:1", ...files() })]);
+    const inline = { service: "h:1", ca: pair.cert, cert: pair.cert, key: pair.key };
+    const fromDocument = await completeSettings([source("document", inline)]);
+    expect(fromFiles).toEqual(fromDocument);
+    expect(fromFiles.credentials).toEqual({ ca: pair.cert, cert: pair.cert, key: pair.key });
+    expect(describeSettings([source("document", inline)]).join("\n")).not.toContain(pair.key.split("\n")[1]);
+  });
+
+  test.each([
+    ["ca", "missing.pem", "cannot be read: there is no such file"],
+    ["ca", "noise.pem", "holds no whole PEM certificate"],
+    ["cert", "garbled.pem", "certificate 1 of 1 is garbled: "],
+    ["cert", "agent.key", "holds a PRIVATE KEY, not a CERTIFICATE"],
+    ["key", "agent.pem", "holds a CERTIFICATE, not a PRIVATE KEY"],
+    ["key", "other.key", "does not belong to the certificate of rivet.cert"],
+    ["key", ".", "cannot be read: it is a directory"],
+  ] as const)("%s=%s: the file and the reason", async (name, file, reason) => {
+    const bad = completeSettings([source("kernel", { service: "h:1", ...files(), [name]: join(folder, file) })]);
+    await expect(bad).rejects.toThrow(ConfigError);
+    await expect(bad).rejects.toThrow(`kernel command line: rivet.${name} ${join(folder, file)}: ${reason}`);
+  });
+});
+
+describe("document", () => {
+  const parse = (text: string | Uint8Array) =>
+    readDocument(typeof text === "string" ? Buffer.from(text) : text, "document x");
+
+  test("YAML and JSON", async () => {
+    const yaml = await parse("service: 10.0.0.1:4443\nrotate: true\nlimit: 0060\nca: |\n  -----BEGIN\n  x\n");
+    expect(Object.fromEntries(yaml.values)).toEqual({
+      service: "10.0.0.1:4443",
+      rotate: "true",
+      limit: "0060",
+      ca: "-----BEGIN\nx\n",
+    });
+    const json = await parse('{"service": "10.0.0.1:4443", "rotate": 1}');
+    expect(Object.fromEntries(json.values)).toEqual({ service: "10.0.0.1:4443", rotate: "1" });
+  });
+
+  test("pixie's /certs", async () => {
+    const { values, form } = await parse(
+      JSON.stringify({
+        debug: true,
+        address: "10.0.0.1:50051",
+        ca_cert: "C",
+        cert: "D",
+        key: "E",
+        hmac: "h",
+        logging: {},
+      }),
+    );
+    expect(form).toBe("pixie");
+    expect(Object.fromEntries(values)).toEqual({ service: "10.0.0.1:50051", ca: "C", cert: "D", key: "E" });
+  });
+
+  test.each([
+    ["service: a\nservice: b", "line 2, column 1: neither JSON nor YAML: a key given twice"],
+    ['{"service": "a"\n "log": "json"}', "line 2, column 2: neither JSON nor YAML: a missing"],
+    ["service:\n\t- a", "line 2, column 1: neither JSON nor YAML: a tab"],
+    ["log: text\nservce: a", 'line 2, column 1: unknown key "servce"; known are service, ca'],
+    ["config: x", 'line 1, column 1: unknown key "config"'],
+    ["log: [text]", "line 1, column 1: log: must have a single value"],
+    ["log:", "line 1, column 1: log: must have a single value"],
+    ["- a", "line 1, column 1: must be a mapping"],
+    ["", "document: is empty"],
+    ["<html>\n<p>not found", "line 1, column 1: must be a mapping"],
+  ])("refuses %j", async (text, message) => {
+    await expect(parse(text)).rejects.toThrow(ConfigError);
+    await expect(parse(text)).rejects.toThrow(`document x: ${message}`);
+  });
+
+  test("bytes that are no text, and too many of them", async () => {
+    await expect(parse(Uint8Array.of(0xff, 0xfe, 0x61))).rejects.toThrow("document x: document: is not UTF-8 text");
+    await expect(parse(new Uint8Array(maxDocumentBytes + 1))).rejects.toThrow("262145 bytes, more than 262144");
+  });
+
+  test("a syntax error never quotes what stands there", async () => {
+    const secret = "Zm9vYmFyc2VjcmV0";
+    for (const text of [
+      `key: "${secret}`,
+      `key: *${secret}`,
+      `key: {${secret}`,
+      `%${secret}\nkey: 1`,
+      `key: !${secret} }`,
+    ]) {
+      await parse(text).then(
+        () => undefined,
+        (error: Error) => expect(error.message).not.toContain(secret),
+      );
+    }
+  });
+
+  test("a file that is not there", async () => {
+    const missing = loadDocument({ location: "/nope.yaml", source: "document /nope.yaml" }, () => Promise.reject());
+    await expect(missing).rejects.toThrow("document /nope.yaml: document: cannot be read: there is no such file");
+  });
+});
+
+describe("document by HTTP", () => {
+  let answers: { status: number; body?: string; location?: string }[] = [];
+  const server = createServer((_request, response) => {
+    const { status, body, location } = answers.shift() ?? { status: 404 };
+    response.writeHead(status, location ? { location } : {}).end(body);
+  });
+  let url: string;
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/c.yaml`;
+  });
+  afterAll(() => server.close());
+
+  test("reads it after a 503, saying so, and follows a redirection", async () => {
+    answers = [{ status: 503 }, { status: 302, location: "/d.yaml" }, { status: 200, body: "log: json" }];
+    const said: string[] = [];
+    const bytes = await fetchDocument(url, {
+      limitMs: 5_000,
+      onRetry: (attempt, waitMs, reason) => said.push(`${attempt} ${waitMs > 0} ${reason}`),
+    });
+    expect(Buffer.from(bytes).toString()).toBe("log: json");
+    expect(said).toEqual(["1 true the server answers 503"]);
+  });
+
+  test("404 and a flood of bytes are mistakes, not retried", async () => {
+    answers = [{ status: 404 }];
+    await expect(fetchDocument(url, { limitMs: 5_000 })).rejects.toThrow("the server answers 404; check the URL");
+    answers = [{ status: 200, body: "x".repeat(maxDocumentBytes + 1) }];
+    await expect(fetchDocument(url, { limitMs: 5_000 })).rejects.toThrow("is larger than 262144 bytes");
+  });
+
+  test("nobody there: retried until the limit, then said", async () => {
+    const nobody = fetchDocument("http://127.0.0.1:1/c?token=t", { limitMs: 300 });
+    await expect(nobody).rejects.toThrow(DocumentUnavailableError);
+    await expect(nobody).rejects.toThrow(
+      /document http:\/\/127.0.0.1:1\/c\?\[hidden\]: not read within 0.3 s: .*ECONNREFUSED/,
+    );
+  });
+});
+
+test("the table has one row a key", () => {
+  const lines = configTable().split("\n");
+  expect(lines).toHaveLength(keys.length + 2);
+  expect(lines[2]).toBe(
+    "| `--service HOST:PORT` | `rivet.service=` | `service` | - | address of the BMC service; its certificate must name this host |",
+  );
+  expect(new Set(lines.map((line) => line.replaceAll("\\|", "").split("|").length))).toEqual(new Set([7]));
+});

@@ -1,0 +1,203 @@
+import type { Credentials, PemOrigin } from "./certificates.ts";
+import { ConfigError, fileProblem, quoted, UsageError } from "./config-error.ts";
+import type { DocumentKeys } from "./document.ts";
+import { withoutCredentials } from "./fetch-document.ts";
+import { allowedValues, findKey, flagOf, type Key, type KeyName, kernelKeyOf, keys } from "./keys.ts";
+
+export type LogFormat = "text" | "json";
+
+export type Afterwards =
+  | { readonly action: "wait" | "poweroff" | "reboot" | "halt" }
+  | { readonly action: "exec"; readonly path: string };
+
+/** The settings that need no certificate and no network. */
+export interface LocalSettings {
+  /** What to do after the run (the key `then`; a property of that name would make this a promise). */
+  readonly afterwards: Afterwards;
+  readonly log: LogFormat;
+  /** Name or MAC address; undefined: any. */
+  readonly interface: string | undefined;
+  readonly rotate: boolean;
+  readonly limitMs: number;
+  readonly networkLimitMs: number;
+  readonly serviceLimitMs: number;
+  readonly bmcLimitMs: number;
+}
+
+export interface Settings extends LocalSettings {
+  /** HOST:PORT */
+  readonly service: string;
+  readonly credentials: Credentials;
+}
+
+/** One source of values, in the order in which they win. */
+export interface Source {
+  /** "flag", "kernel command line", or the document's name. */
+  readonly name: string;
+  readonly kind: "flag" | "kernel" | "document";
+  readonly values: ReadonlyMap<KeyName, string>;
+}
+
+interface Given {
+  readonly key: Key & { name: KeyName };
+  readonly value: string;
+  readonly source: Source;
+}
+
+export const defaultDocument = "/etc/metal-rivet/config.yaml";
+
+const spelled = (key: Key, kind: Source["kind"]): string =>
+  kind === "flag" ? flagOf(key) : kind === "kernel" ? kernelKeyOf(key) : key.name;
+
+function find(sources: readonly Source[], name: KeyName): Given | undefined {
+  const key = findKey(name);
+  if (!key) return undefined;
+  for (const source of sources) {
+    const value = source.values.get(name);
+    if (value !== undefined) return { key, value, source };
+  }
+  return undefined;
+}
+
+function refuse({ key, value, source }: Given): never {
+  const shown = key.secret ? "[hidden]" : quoted(value);
+  const problem = `${shown} is not allowed; allowed: ${allowedValues(key.type)}`;
+  if (source.kind === "flag") throw new UsageError(flagOf(key), problem);
+  throw new ConfigError(source.name, spelled(key, source.kind), problem);
+}
+
+function isAllowed({ key, value }: Given): boolean {
+  const { type } = key;
+  switch (type.kind) {
+    case "text": {
+      if (!type.pattern.test(value) || /[\0\n]/.test(value)) return false;
+      return key.name !== "service" || Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535;
+    }
+    case "choice":
+      return type.choices.includes(value);
+    case "switch":
+      return switchValue(value) !== undefined;
+    case "seconds": {
+      const seconds = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
+      return seconds >= type.min && seconds <= type.max;
+    }
+    case "pem":
+      return value !== "";
+    default:
+      return type satisfies never;
+  }
+}
+
+function switchValue(text: string): boolean | undefined {
+  if (/^(1|true|yes|on)$/i.test(text)) return true;
+  return /^(0|false|no|off)$/i.test(text) ? false : undefined;
+}
+
+/**
+ * The settings that need no network. Every value of every source is checked, also one that another source overrides.
+ * Throws ConfigError or UsageError naming source, key and what is allowed.
+ */
+export function localSettings(sources: readonly Source[]): LocalSettings {
+  for (const source of sources) {
+    for (const [name, value] of source.values) {
+      const key = findKey(name);
+      if (key && !isAllowed({ key, value, source })) refuse({ key, value, source });
+    }
+  }
+  const text = (name: KeyName): string => find(sources, name)?.value ?? findKey(name)?.default ?? "";
+  const milliseconds = (name: KeyName): number => Number(text(name)) * 1000;
+  return {
+    afterwards: afterwardsOf(text("then")),
+    log: text("log") === "json" ? "json" : "text",
+    interface: find(sources, "interface")?.value.toLowerCase().replaceAll("-", ":") ?? undefined,
+    rotate: switchValue(text("rotate")) === true,
+    limitMs: milliseconds("limit"),
+    networkLimitMs: milliseconds("network_limit"),
+    serviceLimitMs: milliseconds("service_limit"),
+    bmcLimitMs: milliseconds("bmc_limit"),
+  };
+}
+
+function afterwardsOf(text: string): Afterwards {
+  if (text.startsWith("exec:")) return { action: "exec", path: text.slice(5) };
+  return { action: text as "wait" | "poweroff" | "reboot" | "halt" };
+}
+
+/** Where the document is: what `config` says, else the default one if it exists, else pixie's. */
+export async function findDocument(
+  sources: readonly Source[],
+  pixieApiUrl: string | undefined,
+  exists: (path: string) => Promise<boolean>,
+): Promise<{ readonly location: string; readonly source: string } | undefined> {
+  const given = find(sources, "config");
+  if (given) return { location: given.value, source: documentName(given.value) };
+  if (await exists(defaultDocument)) return { location: defaultDocument, source: documentName(defaultDocument) };
+  if (pixieApiUrl === undefined) return undefined;
+  const location = `${pixieApiUrl.replace(/\/+$/, "")}/certs`;
+  return { location, source: documentName(location) };
+}
+
+export const isUrl = (location: string): boolean => /^https?:\/\//.test(location);
+
+const documentName = (location: string): string =>
+  `document ${isUrl(location) ? withoutCredentials(location) : location}`;
+
+/**
+ * Reads the document, from a file or by HTTP. `fetchUrl` is only called for a URL.
+ * Throws ConfigError for a file that cannot be read and for bad contents.
+ */
+export async function loadDocument(
+  document: { readonly location: string; readonly source: string },
+  fetchUrl: (url: string) => Promise<Uint8Array>,
+): Promise<Source> {
+  const { readDocument } = await import("./document.ts");
+  let bytes: Uint8Array;
+  if (isUrl(document.location)) bytes = await fetchUrl(document.location);
+  else {
+    const { readFile } = await import("node:fs/promises");
+    try {
+      bytes = await readFile(document.location);
+    } catch (error) {
+      throw new ConfigError(document.source, "document", `cannot be read: ${fileProblem(error)}`, { cause: error });
+    }
+  }
+  const { values }: DocumentKeys = await readDocument(bytes, document.source);
+  return { name: document.source, kind: "document", values };
+}
+
+/** All settings. Throws ConfigError naming what is missing and every place where it can be given. */
+export async function completeSettings(sources: readonly Source[]): Promise<Settings> {
+  const local = localSettings(sources);
+  const required = (name: KeyName): Given => {
+    const given = find(sources, name);
+    if (given) return given;
+    const key = findKey(name) as Key;
+    const places = `${flagOf(key)}, ${kernelKeyOf(key)}= or ${key.name} in the document`;
+    const looked = sources.map((source) => source.name).join(", ");
+    throw new ConfigError("configuration", name, `is not set (looked at: ${looked}); give ${places}`);
+  };
+  const service = required("service").value;
+  const origin = (name: "ca" | "cert" | "key"): PemOrigin => {
+    const { value, source, key } = required(name);
+    const inline = source.kind === "document";
+    return { source: source.name, option: spelled(key, source.kind), value, inline };
+  };
+  const origins = { ca: origin("ca"), cert: origin("cert"), key: origin("key") };
+  const { loadCredentials } = await import("./certificates.ts");
+  return { ...local, service, credentials: await loadCredentials(origins) };
+}
+
+/** One line a key: value and where it came from; secrets as [hidden], PEM texts by their size. */
+export function describeSettings(sources: readonly Source[]): string[] {
+  return keys.flatMap((key: Key): string[] => {
+    const given = find(sources, key.name as KeyName);
+    if (!given) return [];
+    const isInlinePem = key.type.kind === "pem" && given.source.kind === "document";
+    const shown =
+      key.secret && isInlinePem ? "[hidden]" : isInlinePem ? `PEM, ${given.value.length} bytes` : shownValue(given);
+    return [`${key.name}: ${shown} (${given.source.name})`];
+  });
+}
+
+const shownValue = ({ key, value }: Given): string =>
+  key.name === "config" && isUrl(value) ? withoutCredentials(value) : value;
