@@ -18,6 +18,7 @@ const manufacturers: ReadonlyMap<number, string> = new Map([
   [2623, "ASUS"],
   [3902, "ZTE"],
   [4337, "RadiSys"],
+  [4753, "MontaVista"],
   [5703, "NVIDIA"],
   [5771, "Cisco"],
   [6569, "Inventec"],
