@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type Child, type Exit, startChild, tailOf } from "./child.ts";
-import { within } from "./deadline.ts";
+import { pause, within } from "./deadline.ts";
 
 /** Strings of one SMBIOS structure, by QEMU's names: type 0 vendor, version, date; type 1 manufacturer, product, version, serial, sku, family; type 2 manufacturer, product, version, serial, asset; type 3 manufacturer, version, serial, asset. */
 export type SmbiosStrings = Readonly<Partial<Record<0 | 1 | 2 | 3, Readonly<Record<string, string>>>>>;
@@ -71,8 +71,8 @@ export async function startVm(options: VmOptions): Promise<Vm> {
     cwd: options.directory,
   });
   // QEMU refuses its arguments within milliseconds; what lives longer than this has started.
-  const early = await Promise.race([child.exited, new Promise<undefined>((resolve) => setTimeout(resolve, 250))]);
-  if (early !== undefined && early.code !== 0) throw new Error(`qemu ended at once:\n${tailOf(logFile)}`);
+  const early = await Promise.race([child.exited, pause(250)]);
+  if (early !== undefined) throw new Error(`qemu ended at once:\n${tailOf(logFile)}`);
   return {
     child,
     serialFile: serialFileOf(options.directory),

@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { startChild, tailOf } from "./child.ts";
+import { within } from "./deadline.ts";
+
+/** The checkout. */
+export const repository = resolve(import.meta.dirname, "../..");
+
+/** What `npm run build` and `npm run image` make. */
+export const artifacts = {
+  metalRivet: join(repository, "dist/metal-rivet"),
+  bmcctl: join(repository, "dist/bmcctl"),
+  bmcService: join(repository, "dist/bmc-service"),
+  kernel: join(repository, "dist/image/vmlinuz"),
+  initramfs: join(repository, "dist/image/initramfs.img"),
+} as const;
+
+const stampFile = join(repository, "dist/.lab-stamp.json");
+const sourceRoots = ["agent", "inband", "ipmi", "outband-client", "bmc-service", "proto", "image"];
+const sourceFiles = ["build.mjs", "package.json", "package-lock.json"];
+
+/** Building a binary and a ramdisk on a slow machine, downloads included. */
+const buildLimitMs = 15 * 60_000;
+
+export interface BuildResult {
+  /** True: everything was there already and came from these sources. */
+  readonly upToDate: boolean;
+}
+
+/**
+ * Builds binaries and ramdisk unless they are there and came from the sources as they are now.
+ * @param logFile where the build's output goes
+ * @throws Error with the end of that log if a build fails
+ */
+export async function ensureBuilt(logFile: string, signal?: AbortSignal): Promise<BuildResult> {
+  const sources = hashOfSources();
+  if (readStamp() === stampFor(sources)) return { upToDate: true };
+  await build("build.mjs", logFile, signal);
+  await build("image/build.ts", logFile, signal);
+  const stamp = stampFor(sources);
+  if (stamp === undefined) throw new Error(`the build left out one of ${Object.values(artifacts).join(", ")}`);
+  mkdirSync(join(repository, "dist"), { recursive: true });
+  writeFileSync(stampFile, stamp);
+  return { upToDate: false };
+}
+
+async function build(script: string, logFile: string, signal: AbortSignal | undefined): Promise<void> {
+  const child = await startChild({ command: process.execPath, args: [script], cwd: repository, logFile });
+  try {
+    const { code } = await within(`${script} (log: ${logFile})`, buildLimitMs, child.exited, signal);
+    if (code !== 0) throw new Error(`${script} failed with exit code ${code}; its log ends with:\n${tailOf(logFile)}`);
+  } finally {
+    await child.stop();
+  }
+}
+
+function readStamp(): string | undefined {
+  try {
+    return readFileSync(stampFile, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Names the sources and the very files that were built; undefined if one of these is missing. */
+function stampFor(sources: string): string | undefined {
+  try {
+    const outputs = Object.values(artifacts).map((file) => {
+      const { size, mtimeMs } = statSync(file);
+      return [relative(repository, file), size, mtimeMs];
+    });
+    return JSON.stringify({ sources, outputs });
+  } catch {
+    return undefined;
+  }
+}
+
+function hashOfSources(): string {
+  const hash = createHash("sha256");
+  for (const file of sourceRoots.flatMap((root) => filesBelow(join(repository, root))).sort()) {
+    if (file.endsWith(".test.ts")) continue;
+    hash.update(`${relative(repository, file)}\0`).update(readFileSync(file));
+  }
+  for (const file of sourceFiles) hash.update(`${file}\0`).update(readFileSync(join(repository, file)));
+  return hash.digest("hex");
+}
+
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
