@@ -32,9 +32,8 @@ export function cpioArchive(groups: readonly (readonly CpioEntry[])[]): Buffer[]
   if (named.size !== groups.flat().length) throw new Error("cpio: a path appears twice");
   const written = new Set<string>();
   let inode = 0;
-  let length = 0;
 
-  const parts = groups.map((group) => {
+  const parts = groups.map((group): Buffer => {
     const missing = new Set(group.flatMap(({ path }) => foldersAbove(path)).filter((path) => !named.has(path)));
     const folders = [...missing].filter((path) => !written.has(path));
     for (const path of folders) written.add(path);
@@ -43,7 +42,7 @@ export function cpioArchive(groups: readonly (readonly CpioEntry[])[]): Buffer[]
     return Buffer.concat(entries.map((entry) => writeEntry(entry, ++inode)));
   });
   parts.push(record({ path: trailer, inode: 0, mode: 0, links: 1, major: 0, minor: 0 }, Buffer.alloc(0)));
-  for (const part of parts) length += part.length;
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
   // The kernel wants whole 4-byte units; 512 is what cpio programs expect of an archive.
   const padding = Buffer.alloc((512 - (length % 512)) % 512);
   const last = parts.splice(-2).concat(padding);

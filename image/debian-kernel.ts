@@ -21,7 +21,6 @@ export interface DebianKernel {
 interface Download {
   readonly name: string;
   readonly file: string;
-  readonly sha256: string;
 }
 
 export class KernelUnavailableError extends Error {
@@ -88,9 +87,9 @@ async function currentPackage(options: readonly string[]): Promise<Download> {
   const name = /^\s*Depends: (linux-image-\S+)$/m.exec(depends)?.[1];
   if (name === undefined) throw new Error(`apt knows no kernel that ${metaPackage} depends on`);
   const uris = await apt("apt-get", [...options, "download", "--print-uris", name], { timeout: limits.query });
-  const [, file, sha256] = /^'[^']+' (\S+) \d+ SHA256:([0-9a-f]{64})/m.exec(uris) ?? [];
-  if (file === undefined || sha256 === undefined) throw new Error(`apt names no file with a SHA256 for ${name}`);
-  return { name, file: decodeURIComponent(file), sha256 };
+  const file = /^'[^']+' (\S+) \d+ /m.exec(uris)?.[1];
+  if (file === undefined) throw new Error(`apt names no file for ${name}`);
+  return { name, file: decodeURIComponent(file) };
 }
 
 async function fetchAndUnpack(
@@ -116,7 +115,7 @@ async function fetchAndUnpack(
     const base = (await exists(join(root, "lib/modules"))) ? root : join(root, "usr");
     await execa("depmod", ["-b", base, release], {
       timeout: limits.unpack,
-      env: { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` },
+      env: { PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` },
     });
     await mkdir(join(unfinished, "complete"));
     await rm(folder, { recursive: true, force: true });
