@@ -1,0 +1,72 @@
+import type {
+  BootTargetResponse,
+  DeleteBmcRequest,
+  DeleteBmcResponse,
+  GetBmcRequest,
+  GetBmcResponse,
+  GetBootTargetRequest,
+  GetIdentifyLedRequest,
+  GetPowerRequest,
+  IdentifyLedResponse,
+  ListAccountsRequest,
+  ListAccountsResponse,
+  ListBmcsRequest,
+  ListBmcsResponse,
+  ListHistoryRequest,
+  ListHistoryResponse,
+  PowerResponse,
+  SetBootTargetRequest,
+  SetIdentifyLedRequest,
+  SetPowerRequest,
+  UpdateBmcRequest,
+  UpdateBmcResponse,
+  WatchBmcsRequest,
+  WatchBmcsResponse,
+} from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { BmcServiceService as methods } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { type ConnectOptions, ServiceChannel } from "./channel.ts";
+
+/**
+ * What operators and other services say to the BMC service; see bmc_service.proto for each call.
+ * Every call throws ServiceError or the signal's reason. The getters may be sent again; the setters are left to the caller.
+ */
+export interface BmcClient extends AsyncDisposable {
+  listBmcs(request: ListBmcsRequest, signal: AbortSignal): Promise<ListBmcsResponse>;
+  getBmc(request: GetBmcRequest, signal: AbortSignal): Promise<GetBmcResponse>;
+  /** Every row once, then each change, until the caller goes. */
+  watchBmcs(request: WatchBmcsRequest, signal: AbortSignal): AsyncIterable<WatchBmcsResponse>;
+  updateBmc(request: UpdateBmcRequest, signal: AbortSignal): Promise<UpdateBmcResponse>;
+  deleteBmc(request: DeleteBmcRequest, signal: AbortSignal): Promise<DeleteBmcResponse>;
+  listAccounts(request: ListAccountsRequest, signal: AbortSignal): Promise<ListAccountsResponse>;
+  getPower(request: GetPowerRequest, signal: AbortSignal): Promise<PowerResponse>;
+  setPower(request: SetPowerRequest, signal: AbortSignal): Promise<PowerResponse>;
+  getBootTarget(request: GetBootTargetRequest, signal: AbortSignal): Promise<BootTargetResponse>;
+  setBootTarget(request: SetBootTargetRequest, signal: AbortSignal): Promise<BootTargetResponse>;
+  getIdentifyLed(request: GetIdentifyLedRequest, signal: AbortSignal): Promise<IdentifyLedResponse>;
+  setIdentifyLed(request: SetIdentifyLedRequest, signal: AbortSignal): Promise<IdentifyLedResponse>;
+  listHistory(request: ListHistoryRequest, signal: AbortSignal): Promise<ListHistoryResponse>;
+}
+
+/**
+ * A client for the operator's side. It connects at the first call.
+ * @throws ServiceError "configuration" if address, CA, certificate or key cannot be used
+ */
+export function connectBmcService(options: ConnectOptions): BmcClient {
+  const channel = new ServiceChannel({ streamLimitMs: Number.POSITIVE_INFINITY, ...options });
+  return {
+    listBmcs: (request, signal) => channel.unary(methods.listBmcs, request, signal),
+    getBmc: (request, signal) => channel.unary(methods.getBmc, request, signal),
+    watchBmcs: (request, signal) => channel.stream(methods.watchBmcs, request, signal),
+    updateBmc: (request, signal) => channel.unary(methods.updateBmc, request, signal),
+    deleteBmc: (request, signal) => channel.unary(methods.deleteBmc, request, signal),
+    listAccounts: (request, signal) => channel.unary(methods.listAccounts, request, signal),
+    getPower: (request, signal) => channel.unary(methods.getPower, request, signal),
+    setPower: (request, signal) => channel.unary(methods.setPower, request, signal),
+    getBootTarget: (request, signal) => channel.unary(methods.getBootTarget, request, signal),
+    setBootTarget: (request, signal) => channel.unary(methods.setBootTarget, request, signal),
+    getIdentifyLed: (request, signal) => channel.unary(methods.getIdentifyLed, request, signal),
+    setIdentifyLed: (request, signal) => channel.unary(methods.setIdentifyLed, request, signal),
+    listHistory: (request, signal) => channel.unary(methods.listHistory, request, signal),
+    [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
+  };
+}

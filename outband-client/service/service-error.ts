@@ -1,0 +1,46 @@
+/**
+ * What came of a call to the BMC service, by what the caller can do about it.
+ *
+ * - "unavailable": not reached, connection lost, or the service said so itself (`answered`): try again later
+ * - "refused": a certificate or a permission was refused, by either side: trying again changes nothing
+ * - "unauthenticated": the session is unknown or expired: begin again
+ * - "invalid": the service calls a field of the request malformed
+ * - "not found": no such row
+ * - "precondition": a step before this one is missing
+ * - "conflict": somebody else changed it first, or it exists already
+ * - "exhausted": too much or too long
+ * - "deadline": the service took the call and did not answer in time; what was asked may have been done
+ * - "unimplemented": the service is older than the caller
+ * - "internal": a bug in the service
+ * - "protocol": what answers is no BMC service
+ * - "configuration": address, CA, certificate or key cannot be used; nothing was sent
+ */
+export type ServiceStatus =
+  | "unavailable"
+  | "refused"
+  | "unauthenticated"
+  | "invalid"
+  | "not found"
+  | "precondition"
+  | "conflict"
+  | "exhausted"
+  | "deadline"
+  | "unimplemented"
+  | "internal"
+  | "protocol"
+  | "configuration";
+
+/** A call to the BMC service failed. The message says who, what, and what to do; it holds no secret. */
+export class ServiceError extends Error {
+  override readonly name = "ServiceError";
+  readonly code = "service";
+  readonly status: ServiceStatus;
+  /** Whether the service itself gave this answer, as opposed to the road there. */
+  readonly answered: boolean;
+
+  constructor(status: ServiceStatus, message: string, options: ErrorOptions & { answered?: boolean } = {}) {
+    super(message, options);
+    this.status = status;
+    this.answered = options.answered ?? false;
+  }
+}
