@@ -1,0 +1,135 @@
+import { dlopen, getInt32, getRawPointer } from "node:ffi";
+import { constants } from "node:os";
+
+/** A call of libc failed. `errno` is the number, `errorName` its name ("ENOENT"). */
+export class LibcError extends Error {
+  override readonly name = "LibcError";
+  readonly code: string;
+  readonly errno: number;
+
+  constructor(call: string, errno: number) {
+    const code = errorName(errno);
+    super(`${call}: ${code}`);
+    this.code = code;
+    this.errno = errno;
+  }
+}
+
+const errorNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([name, value]) => [value, name]),
+);
+const errorName = (errno: number): string => errorNames.get(errno) ?? `errno ${errno}`;
+
+/** The functions of libc that an init needs, as thin as they are in C. Numbers are those of x86-64 Linux. */
+function open() {
+  const { lib, functions } = dlopen("libc.so.6", {
+    __errno_location: { arguments: [], return: "pointer" },
+    mount: { arguments: ["string", "string", "string", "uint64", "string"], return: "int32" },
+    sethostname: { arguments: ["string", "uint64"], return: "int32" },
+    sync: { arguments: [], return: "void" },
+    reboot: { arguments: ["int32"], return: "int32" },
+    waitpid: { arguments: ["int32", "buffer", "int32"], return: "int32" },
+    setsid: { arguments: [], return: "int32" },
+    socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
+    bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
+    sendto: { arguments: ["int32", "buffer", "uint64", "int32", "buffer", "uint32"], return: "int64" },
+    recv: { arguments: ["int32", "buffer", "uint64", "int32"], return: "int64" },
+    close: { arguments: ["int32"], return: "int32" },
+    ioctl: { arguments: ["int32", "uint64", "buffer"], return: "int32" },
+  });
+  // finit_module has no wrapper in older libcs; syscall() takes longs
+  const { functions: raw } = dlopen("libc.so.6", {
+    syscall: { arguments: ["int64", "int64", "string", "int64"], return: "int64" },
+  });
+  return { lib, ...functions, ...raw, errnoAt: functions.__errno_location() };
+}
+
+let opened: ReturnType<typeof open> | undefined;
+const libc = () => (opened ??= open());
+
+/** Throws LibcError when `result` is negative; `call` names what failed, with its arguments. */
+function checked(result: number | bigint, call: string): number {
+  if (result < 0) throw new LibcError(call, getInt32(libc().errnoAt));
+  return Number(result);
+}
+
+export const mountFlags = { noSuid: 2, noDev: 4, noExec: 8 } as const;
+
+/** mount(2). */
+export function mount(source: string, target: string, type: string, flags: number, data: string): void {
+  checked(libc().mount(source, target, type, BigInt(flags), data), `mount ${type} on ${target}`);
+}
+
+/** sethostname(2). */
+export function setHostName(name: string): void {
+  checked(libc().sethostname(name, BigInt(Buffer.byteLength(name))), `sethostname ${name}`);
+}
+
+const finitModuleCall = 313n; // __NR_finit_module, x86-64
+const moduleInitCompressedFile = 4n; // MODULE_INIT_COMPRESSED_FILE, linux/module.h
+
+/** finit_module(2) of an open file. Blocks until the driver's init is done. */
+export function loadModule(fd: number, parameters: string, compressed: boolean): void {
+  const flags = compressed ? moduleInitCompressedFile : 0n;
+  checked(libc().syscall(finitModuleCall, BigInt(fd), parameters, flags), "finit_module");
+}
+
+/** RB_ constants of reboot(2), linux/reboot.h, as signed 32-bit numbers. */
+const rebootCommands = { poweroff: 0x4321fedc, reboot: 0x01234567, halt: 0xcdef0123 | 0 } as const;
+
+/** sync(2), then reboot(2). Returns only by throwing. */
+export function endMachine(action: keyof typeof rebootCommands): void {
+  libc().sync();
+  checked(libc().reboot(rebootCommands[action]), `reboot (${action})`);
+}
+
+/** waitpid(2) with WNOHANG on one child. True when it was a zombie and is gone now. */
+export function reap(pid: number): boolean {
+  const noHang = 1;
+  return libc().waitpid(pid, Buffer.alloc(4), noHang) === pid;
+}
+
+/** setsid(2): the console's Ctrl-C shall not reach whoever started us. Fails harmlessly where we lead a group already. */
+export function newSession(): void {
+  libc().setsid();
+}
+
+const dontWait = 0x40; // MSG_DONTWAIT
+const again = constants.errno.EAGAIN;
+
+/** socket(2) with SOCK_CLOEXEC. */
+export function openSocket(family: number, type: number, protocol: number): number {
+  const closeOnExec = 0o2000000;
+  return checked(libc().socket(family, type | closeOnExec, protocol), `socket family ${family}`);
+}
+
+/** bind(2). */
+export function bindSocket(fd: number, address: Buffer): void {
+  checked(libc().bind(fd, address, address.length), "bind");
+}
+
+/** sendto(2) without waiting; a full queue is an error (EAGAIN). */
+export function sendTo(fd: number, data: Buffer, address: Buffer): void {
+  checked(libc().sendto(fd, data, BigInt(data.length), dontWait, address, address.length), "sendto");
+}
+
+/** recv(2) without waiting: a datagram, cut to `buffer`, or undefined when there is none. */
+export function receive(fd: number, buffer: Buffer): Buffer | undefined {
+  const length = libc().recv(fd, buffer, BigInt(buffer.length), dontWait);
+  if (length >= 0n) return Buffer.from(buffer.subarray(0, Number(length)));
+  const errno = getInt32(libc().errnoAt);
+  if (errno === again) return undefined;
+  throw new LibcError("recv", errno);
+}
+
+export function closeFile(fd: number): void {
+  libc().close(fd);
+}
+
+/** ioctl(2) with a buffer that the kernel reads and writes. */
+export function ioctl(fd: number, request: number, argument: Buffer, call: string): void {
+  checked(libc().ioctl(fd, BigInt(request), argument), call);
+}
+
+/** The address of a buffer's first byte, for pointers within structs. The buffer must outlive the call. */
+export const addressOf = (buffer: Buffer): bigint => getRawPointer(buffer);

@@ -1,0 +1,138 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { loadOrder, matchesPattern, modulesFor, parseModulesAlias, parseModulesDep } from "./module-files.ts";
+import { ModuleLoader } from "./modules.ts";
+
+const dep = `kernel/drivers/virtio/virtio.ko:
+kernel/drivers/virtio/virtio_ring.ko: kernel/drivers/virtio/virtio.ko
+kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio_ring.ko kernel/drivers/virtio/virtio.ko
+kernel/drivers/net/virtio_net.ko: kernel/net/core/failover.ko kernel/drivers/virtio/virtio_ring.ko kernel/drivers/virtio/virtio.ko
+kernel/net/core/failover.ko:
+kernel/net/packet/af_packet.ko:
+kernel/drivers/char/ipmi/ipmi_msghandler.ko:
+kernel/drivers/char/ipmi/ipmi_si.ko: kernel/drivers/char/ipmi/ipmi_msghandler.ko
+kernel/drivers/char/ipmi/ipmi_devintf.ko: kernel/drivers/char/ipmi/ipmi_msghandler.ko
+kernel/drivers/char/ipmi/ipmi_ssif.ko: kernel/drivers/char/ipmi/ipmi_msghandler.ko
+kernel/drivers/i2c/busses/i2c-piix4.ko.xz:
+`;
+const alias = `# Aliases
+alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio_pci
+alias virtio:d00000001v* virtio_net
+alias pci:v00008086d00007113sv*sd*bc*sc*i* i2c_piix4
+alias pci:v00008086d0000100Esv*sd*bc*sc*i* e1000
+`;
+/** QEMU's machine "pc" with a virtio network card: modaliases as its kernel shows them. */
+const virtioCard = "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00";
+const smbus = "pci:v00008086d00007113sv00001AF4sd00001100bc0Csc05i00";
+const vga = "pci:v00001234d00001111sv00001AF4sd00001100bc03sc00i00";
+
+describe("depmod's lists", () => {
+  test("what is needed loads first", () => {
+    expect(loadOrder(parseModulesDep(dep), "virtio-net")).toEqual([
+      "kernel/drivers/virtio/virtio.ko",
+      "kernel/drivers/virtio/virtio_ring.ko",
+      "kernel/net/core/failover.ko",
+      "kernel/drivers/net/virtio_net.ko",
+    ]);
+    expect(loadOrder(parseModulesDep(dep), "nvme")).toBeUndefined();
+  });
+
+  test("patterns", () => {
+    expect(modulesFor(parseModulesAlias(alias), virtioCard)).toEqual(["virtio_pci"]);
+    expect(modulesFor(parseModulesAlias(alias), vga)).toEqual([]);
+    expect(matchesPattern("acpi*:IPI000[1-3]:*", "acpi:IPI0002:PNP0C02:")).toBe(true);
+    expect(matchesPattern("acpi*:IPI000[!1-3]:*", "acpi:IPI0002:")).toBe(false);
+    expect(matchesPattern("dmi*:[bs]vnA.C:", "dmi:bvnABC:")).toBe(false);
+    expect(matchesPattern("a?c", "abc")).toBe(true);
+    expect(matchesPattern("a?c", "ac")).toBe(false);
+  });
+
+  test("a pattern without wildcards matches itself only", () => {
+    const text = fc.string({ unit: fc.constantFrom(..."ab:.+(){}|^$"), maxLength: 8 });
+    fc.assert(fc.property(text, text, (a, b) => matchesPattern(a, b) === (a === b)));
+  });
+
+  test("any text parses", () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        parseModulesDep(text);
+        modulesFor(parseModulesAlias(`alias ${text} x\n${text}`), text);
+      }),
+    );
+  });
+});
+
+describe("loader", () => {
+  let root: string | undefined;
+  afterEach(() => root && rmSync(root, { recursive: true }));
+
+  /** A kernel that shows the virtio device only once virtio_pci is in, and refuses what the test names. */
+  function machine(refused: Record<string, string> = {}) {
+    root = mkdtempSync(join(tmpdir(), "rivet-modules-"));
+    const write = (path: string, text: string) => {
+      mkdirSync(dirname(join(root as string, path)), { recursive: true });
+      writeFileSync(join(root as string, path), text);
+    };
+    write("lib/modules/6.1/modules.dep", dep);
+    write("lib/modules/6.1/modules.alias", alias);
+    write("sys/bus/pci/devices/0000:00:01.3/modalias", `${smbus}\n`);
+    write("sys/bus/pci/devices/0000:00:02.0/modalias", `${vga}\n`);
+    write("sys/bus/pci/devices/0000:00:03.0/modalias", `${virtioCard}\n`);
+    const attempts: string[] = [];
+    const loader = new ModuleLoader("6.1", {
+      root,
+      load(path) {
+        const name = path.replace(/.*\//, "");
+        attempts.push(name);
+        const code = refused[name];
+        if (code) throw Object.assign(new Error(`finit_module: ${code}`), { code });
+        if (name === "virtio_pci.ko") write("sys/bus/virtio/devices/virtio0/modalias", "virtio:d00000001v00001AF4\n");
+      },
+    });
+    return { loader, attempts, write };
+  }
+
+  test("the network drivers of the devices present, and no others", () => {
+    const { loader, attempts } = machine();
+    loader.loadNetworkDrivers();
+    expect(attempts).toEqual([
+      "af_packet.ko",
+      "virtio.ko",
+      "virtio_ring.ko",
+      "virtio_pci.ko",
+      "failover.ko",
+      "virtio_net.ko",
+    ]);
+    expect(loader.problems).toEqual([]);
+  });
+
+  test("SSIF and its bus only where the firmware names it; each file once", () => {
+    const { loader, attempts } = machine();
+    loader.loadIpmiDrivers(false);
+    expect(attempts).toEqual(["ipmi_msghandler.ko", "ipmi_devintf.ko", "ipmi_si.ko"]);
+    loader.loadIpmiDrivers(true);
+    expect(attempts.slice(3)).toEqual(["i2c-piix4.ko.xz", "ipmi_ssif.ko"]);
+  });
+
+  test("loaded before is good, refused is told and not tried again", () => {
+    const { loader, attempts } = machine({ "ipmi_msghandler.ko": "EEXIST", "ipmi_si.ko": "EINVAL" });
+    expect(loader.load("ipmi_devintf")).toBe(true);
+    expect(loader.load("ipmi_si")).toBe(false);
+    expect(loader.load("ipmi_si")).toBe(false);
+    expect(attempts.filter((name) => name === "ipmi_si.ko")).toHaveLength(1);
+    expect(loader.problems).toEqual(["kernel/drivers/char/ipmi/ipmi_si.ko: finit_module: EINVAL"]);
+  });
+
+  test("built in counts as there; no list at all is said", () => {
+    const { loader, write } = machine();
+    write("sys/module/e1000/version", "1");
+    expect(loader.load("e1000")).toBe(true);
+    expect(loader.load("nvme")).toBe(false);
+    expect(new ModuleLoader("9.9", { root: root as string, load: () => undefined }).problems[0]).toContain(
+      "modules.dep",
+    );
+  });
+});

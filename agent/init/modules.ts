@@ -1,0 +1,128 @@
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type LibcError, loadModule } from "./libc.ts";
+import {
+  type Alias,
+  loadOrder,
+  type ModuleDependencies,
+  modulesFor,
+  parseModulesAlias,
+  parseModulesDep,
+} from "./module-files.ts";
+
+/** What the loader touches, so that a test can stand in for the kernel. */
+export interface ModuleWorld {
+  /** "" in life: the root of /lib/modules and /sys. */
+  readonly root: string;
+  /** Loads one file; LibcError with code EEXIST when it is loaded already. */
+  readonly load: (path: string) => void;
+}
+
+export const realModuleWorld: ModuleWorld = {
+  root: "",
+  load(path) {
+    const fd = openSync(path, "r");
+    try {
+      loadModule(fd, "", /\.(xz|zst|gz)$/.test(path));
+    } finally {
+      closeSync(fd);
+    }
+  },
+};
+
+/** PCI class 02 is network; a virtio network device is 1. linux/mod_devicetable.h, scripts/mod/file2alias.c. */
+const networkDevice = /^(pci:.*bc02sc|virtio:d00000001v)/;
+/** PCI class 0c05 is SMBus. */
+const smbusController = /^pci:.*bc0Csc05/;
+
+/**
+ * Loads kernel modules with what they need, each file once. Problems do not throw: a machine with one broken driver still
+ * boots; `problems` tells them.
+ */
+export class ModuleLoader {
+  readonly loaded: string[] = [];
+  readonly problems: string[] = [];
+  readonly #world: ModuleWorld;
+  readonly #folder: string;
+  readonly #dependencies: ModuleDependencies;
+  readonly #tried = new Map<string, boolean>();
+  #aliases: readonly Alias[] | undefined;
+
+  constructor(release: string, world: ModuleWorld = realModuleWorld) {
+    this.#world = world;
+    this.#folder = join(world.root, "/lib/modules", release);
+    const list = join(this.#folder, "modules.dep");
+    this.#dependencies = existsSync(list) ? parseModulesDep(readFileSync(list, "latin1")) : new Map();
+    if (this.#dependencies.size === 0) this.problems.push(`${list}: there is none; drivers must be built in`);
+  }
+
+  /** True when the module is there now: loaded, loaded before, or built in. */
+  load(name: string): boolean {
+    const order = loadOrder(this.#dependencies, name);
+    if (order) return order.map((path) => this.#loadFile(path)).every(Boolean);
+    return existsSync(join(this.#world.root, "/sys/module", name.replaceAll("-", "_")));
+  }
+
+  #loadFile(path: string): boolean {
+    const before = this.#tried.get(path);
+    if (before !== undefined) return before;
+    let good = true;
+    try {
+      this.#world.load(join(this.#folder, path));
+      this.loaded.push(path.slice(path.lastIndexOf("/") + 1).replace(/\.ko.*$/, ""));
+    } catch (error) {
+      const { code, message } = error as LibcError;
+      good = code === "EEXIST";
+      if (!good) this.problems.push(`${path}: ${code === "ENODEV" ? "no such device" : message}`);
+    }
+    this.#tried.set(path, good);
+    return good;
+  }
+
+  /** Loads the drivers of the network adapters. A bus driver (virtio_pci) shows new devices, hence the rounds. */
+  loadNetworkDrivers(): void {
+    this.load("af_packet");
+    this.#loadForDevices(networkDevice);
+  }
+
+  /** Loads KCS and BT by ipmi_si, SSIF where the firmware names it, and the device nodes. */
+  loadIpmiDrivers(ssif: boolean): void {
+    this.load("ipmi_devintf");
+    this.load("ipmi_si");
+    if (!ssif) return;
+    this.#loadForDevices(smbusController);
+    this.load("ipmi_ssif");
+  }
+
+  #loadForDevices(wanted: RegExp): void {
+    this.#aliases ??= this.#readAliases();
+    const seen = new Set<string>();
+    for (let round = 0; round < 4; round++) {
+      const fresh = this.#modaliases().filter((modalias) => wanted.test(modalias) && !seen.has(modalias));
+      if (fresh.length === 0) return;
+      for (const modalias of fresh) {
+        seen.add(modalias);
+        for (const module of modulesFor(this.#aliases, modalias)) this.load(module);
+      }
+    }
+  }
+
+  #readAliases(): readonly Alias[] {
+    const path = join(this.#folder, "modules.alias");
+    return existsSync(path) ? parseModulesAlias(readFileSync(path, "latin1")) : [];
+  }
+
+  #modaliases(): string[] {
+    return ["pci", "virtio"].flatMap((bus) => {
+      const folder = join(this.#world.root, "/sys/bus", bus, "devices");
+      if (!existsSync(folder)) return [];
+      return readdirSync(folder).flatMap((device) => {
+        try {
+          return [readFileSync(join(folder, device, "modalias"), "latin1").trim()];
+        } catch {
+          return []; // unplugged since the folder was read
+        }
+      });
+    });
+  }
+}
