@@ -87,11 +87,13 @@ export function chooseModules(lists: KernelModuleLists, wish: ModuleWish): Modul
   const add = (name: string): void => {
     const file = files.get(name);
     if (!file || chosen.has(file.path)) return;
-    const before = (soft.get(name) ?? []).flatMap((early) => {
-      const wanted = files.get(early);
-      return wanted ? [wanted.path, ...wanted.needs] : [];
+    const early = [name, ...file.needs.map(moduleName)].flatMap((needed) => soft.get(needed) ?? []);
+    const before = early.flatMap((wanted) => {
+      const soon = files.get(wanted);
+      return soon && soon !== file ? [soon.path, ...soon.needs] : [];
     });
-    const needs = [...new Set([...file.needs, ...before])];
+    // The last one loads first, so of two places in the list the later one is right.
+    const needs = [...new Set([...before, ...file.needs].reverse())].reverse();
     chosen.set(file.path, { path: file.path, needs });
     for (const path of needs) {
       if (!files.has(moduleName(path)))

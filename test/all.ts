@@ -1,0 +1,175 @@
+/**
+ * `npm test` and `npm run test:fast`: every check of the project in stages, one line each.
+ * The last line counts tests: "N passed, N failed". A stage that fails without naming a test counts as one failed.
+ */
+
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { execa } from "execa";
+
+const root = join(import.meta.dirname, "..");
+const tool = (name: string): string => join(root, "node_modules/.bin", name);
+const minutes = 60_000;
+
+const help = `Usage: npm test, or npm run test:fast
+
+Runs types, lint (with the folder borders) and the fast tests; without --fast also builds the programs and the ramdisk
+and runs the tests against foreign programs (peers) and in virtual machines (vm).
+
+  --fast  only what needs no root, no foreign program and no network
+  --help  this text
+
+Exit codes: 0 all passed, 1 something failed, 64 wrong usage.
+`;
+
+interface Stage {
+  readonly name: string;
+  readonly command: readonly [program: string, ...args: string[]];
+  /** The stage's tests are counted: it is a vitest project. */
+  readonly project?: string;
+  /** Stages without which this one has nothing to run on. */
+  readonly after?: readonly string[];
+  readonly limitMs: number;
+}
+
+const vitest = (project: string, limitMs: number, after: readonly string[] = []): Stage => ({
+  name: project,
+  command: [process.execPath, tool("vitest"), "run", "--project", project],
+  project,
+  after,
+  limitMs,
+});
+
+const fastStages: readonly Stage[] = [
+  { name: "types", command: [tool("tsc"), "--noEmit"], limitMs: 3 * minutes },
+  { name: "lint", command: [tool("biome"), "check", "--error-on-warnings", "."], limitMs: 3 * minutes },
+  vitest("fast", 5 * minutes),
+];
+
+const slowStages: readonly Stage[] = [
+  { name: "build", command: [process.execPath, "build.mjs"], limitMs: 10 * minutes },
+  { name: "image", command: [process.execPath, "image/build.ts", "--fast"], after: ["build"], limitMs: 30 * minutes },
+  vitest("peers", 30 * minutes, ["build"]),
+  vitest("vm", 90 * minutes, ["build", "image"]),
+];
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+interface StageResult extends Counts {
+  readonly ok: boolean;
+}
+
+/** What of vitest's JSON report is used here. */
+interface VitestReport {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly status: string;
+    readonly assertionResults: readonly { readonly status: string }[];
+  }[];
+}
+
+/** A file that failed before its tests ran (an import, a hook) has no failed test to its name: it counts as one. */
+export function countTests(report: VitestReport): Counts {
+  const filesWithoutTests = report.testResults.filter(
+    ({ status, assertionResults }) => status === "failed" && !assertionResults.some((test) => test.status === "failed"),
+  );
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + filesWithoutTests.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+async function runStage(stage: Stage, scratch: string): Promise<StageResult> {
+  const started = performance.now();
+  process.stdout.write(`${stage.name.padEnd(6)} `);
+  const [program, ...args] = stage.command;
+  const reportFile = join(scratch, `${stage.name}.json`);
+  const reporters = stage.project ? ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`] : [];
+  const done = await execa(program, [...args, ...reporters], {
+    cwd: root,
+    all: true,
+    reject: false,
+    stdin: "ignore",
+    timeout: stage.limitMs,
+    // Enough for tests' own cleanup (virtual machines, simulators) before the kill.
+    forceKillAfterDelay: 20_000,
+    maxBuffer: 100 * 1024 * 1024,
+  });
+  const seconds = `${((performance.now() - started) / 1000).toFixed(1)} s`;
+  const counts = stage.project ? await readCounts(reportFile) : { passed: 0, failed: 0, skipped: 0 };
+  const ok = !done.failed && counts !== undefined && counts.failed === 0;
+  const tests = stage.project && counts ? `, ${counts.passed} passed${note(counts)}` : "";
+  console.log(`${ok ? "ok" : "FAILED"}  ${seconds}${tests}`);
+  if (!ok) {
+    const why = done.timedOut
+      ? `not done after ${stage.limitMs / minutes} minutes`
+      : `exit code ${done.exitCode ?? done.signal}`;
+    console.log(`\n${done.all}\n${stage.name}: ${why}: ${stage.command.join(" ")}\n`);
+  }
+  const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
+  return { ok, passed, skipped, failed: !ok && failed === 0 ? 1 : failed };
+}
+
+const note = ({ failed, skipped }: Counts): string =>
+  `${failed > 0 ? `, ${failed} failed` : ""}${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+
+/** Undefined when vitest died before it could report; the stage has failed then. */
+async function readCounts(file: string): Promise<Counts | undefined> {
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : countTests(JSON.parse(text) as VitestReport);
+}
+
+async function runAll(stages: readonly Stage[]): Promise<boolean> {
+  const scratch = await mkdtemp(join(tmpdir(), "rivet-test-"));
+  const failedStages: string[] = [];
+  let [passed, failed] = [0, 0];
+  try {
+    for (const stage of stages) {
+      const lacking = stage.after?.filter((name) => failedStages.includes(name)) ?? [];
+      if (lacking.length > 0) {
+        console.log(`${stage.name.padEnd(6)} FAILED  not run, because of ${lacking.join(", ")}`);
+        failedStages.push(stage.name);
+        failed += 1;
+        continue;
+      }
+      const result = await runStage(stage, scratch);
+      passed += result.passed;
+      failed += result.failed;
+      if (!result.ok) failedStages.push(stage.name);
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+  if (failedStages.length > 0) console.log(`failed stages: ${failedStages.join(", ")}`);
+  console.log(`${passed} passed, ${failed} failed`);
+  return failedStages.length === 0;
+}
+
+async function main(): Promise<number> {
+  let options: { fast: boolean; help: boolean };
+  try {
+    options = parseArgs({
+      options: { fast: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+    }).values;
+  } catch (error) {
+    console.error(`test: ${error instanceof Error ? error.message : error}\nTry --help.`);
+    return 64;
+  }
+  if (options.help) {
+    process.stdout.write(help);
+    return 0;
+  }
+  return (await runAll(options.fast ? fastStages : [...fastStages, ...slowStages])) ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main();
