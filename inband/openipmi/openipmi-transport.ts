@@ -1,0 +1,105 @@
+import { TransportError } from "../../ipmi/errors.ts";
+import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
+import type { Clock } from "../clock.ts";
+import type { DeviceReply, IpmiDevice } from "./ipmi-device.ts";
+
+/** IPMI_MAX_MSG_LENGTH of Linux (272), less the network function and command that the driver puts in front. */
+const maxRequestBytes = 270;
+
+/** Turns of the event loop before the first sleep: a BMC behind a fast interface answers within. */
+const eagerTurns = 4;
+
+/** Sleeps between looks, in milliseconds: short at first, as a healthy BMC takes 1 to 50 ms. */
+const firstSleepMs = 1;
+const longestSleepMs = 5;
+
+/**
+ * The kernel's IPMI driver as a transport. It never blocks the event loop: it looks for the reply and yields.
+ * The driver retries on the interface itself and, when it gives up, answers with a completion code (FFh, C3h) after up
+ * to a minute; a caller who will not wait so long ends the wait by the signal, and the late reply is dropped then.
+ */
+export class OpenIpmiTransport implements Transport {
+  readonly name: string;
+  readonly maxRequestBytes = maxRequestBytes;
+  readonly #device: IpmiDevice;
+  readonly #clock: Clock;
+  #lastId = 0;
+  #busy = false;
+  #closed = false;
+
+  constructor(device: IpmiDevice, clock: Clock) {
+    this.name = `openipmi:${device.path}`;
+    this.#device = device;
+    this.#clock = clock;
+  }
+
+  async exchange(message: Message, signal: AbortSignal): Promise<Reply> {
+    if (this.#closed) throw new TransportError(this.name, "no", "it is closed");
+    if (this.#busy) throw new TransportError(this.name, "no", "another exchange is under way");
+    if (signal.aborted) {
+      throw new TransportError(this.name, "no", "ended before it was sent", { cause: signal.reason });
+    }
+    this.#busy = true;
+    try {
+      this.#lastId += 1;
+      const id = this.#lastId;
+      this.#attempt("no", () => this.#device.send(id, message));
+      return this.#reply(await this.#waitFor(id, message, signal));
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #waitFor(id: number, message: Message, signal: AbortSignal): Promise<DeviceReply> {
+    const startedAt = this.#clock.now();
+    for (let turn = 0; ; turn += 1) {
+      for (;;) {
+        const reply = this.#attempt("unknown", () => this.#device.receive());
+        if (reply === undefined) break;
+        if (reply.id === id && reply.netFn === (message.netFn | 1) && reply.cmd === message.cmd) return reply;
+      }
+      try {
+        if (turn < eagerTurns) await turnOfTheEventLoop(signal);
+        else
+          await this.#clock.sleep(Math.min(firstSleepMs + Math.floor((turn - eagerTurns) / 8), longestSleepMs), signal);
+      } catch (error) {
+        const waitedMs = Math.round(this.#clock.now() - startedAt);
+        const what = `netfn ${hex(message.netFn)} command ${hex(message.cmd)}`;
+        throw new TransportError(this.name, "unknown", `${what}: no answer after ${waitedMs} ms`, { cause: error });
+      }
+    }
+  }
+
+  #reply({ data }: DeviceReply): Reply {
+    const [completionCode] = data;
+    if (completionCode === undefined) {
+      throw new TransportError(this.name, "unknown", "the driver gave a reply without completion code");
+    }
+    return { completionCode, data: data.slice(1) };
+  }
+
+  #attempt<T>(sent: "no" | "unknown", call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      throw new TransportError(this.name, sent, problem, { cause: error });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#device.close();
+  }
+}
+
+function turnOfTheEventLoop(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => (signal.aborted ? reject(signal.reason) : resolve()));
+  });
+}
+
+function hex(value: number): string {
+  return `${value.toString(16).toUpperCase().padStart(2, "0")}h`;
+}
