@@ -18,7 +18,9 @@ test("a secret prints nowhere", () => {
     JSON.stringify(Object.entries(value)),
     JSON.stringify(structuredClone({ ...value })),
   ].join("\n");
-  expect(shown).toContain("[secret]");
+  expect(inspect(value)).toBe("[secret]");
+  expect(JSON.stringify([value])).toBe('["[secret]"]');
+  expect(String(value)).toBe("[secret]");
   expect(shown).not.toContain(text);
   // Nor as the numbers of its first bytes.
   expect(shown).not.toMatch(/67,\s*97|43 61 6e/);

@@ -187,6 +187,16 @@ describe("images that are not as they should be", () => {
     });
   });
 
+  test("without an end mark the checksum is not read as a field", () => {
+    // 24 bytes of product area by hand (§12): texts up to the last byte, then a checksum that looks like an end mark.
+    const area = [1, 3, 0, 0xc2, 0x41, 0x42, 0xd0, ...new Array<number>(16).fill(0x43)];
+    const missing = 0x100 - ((area.reduce((sum, each) => sum + each, 0) + 0xc1) & 0xff);
+    area[22] = (0x43 + missing) & 0xff;
+    const image = Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0xfe, ...area, 0xc1);
+    expect(problemsOf(image)).toEqual(["product: fields"]);
+    expect(parseFru(image)).toMatchObject({ product: { manufacturer: "AB" } });
+  });
+
   test("a manufacturing date of 0, and noise below 800 minutes, are none", () => {
     for (const minutes of [0, 799]) {
       const manufacturingDate = new Date(Date.UTC(1996, 0, 1) + minutes * 60_000);
