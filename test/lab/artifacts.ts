@@ -7,13 +7,15 @@ import { within } from "./deadline.ts";
 /** The checkout. */
 export const repository = resolve(import.meta.dirname, "../..");
 
-/** What `npm run build` and `npm run image` make. */
+const imageDirectory = join(repository, "dist/lab-image");
+
+/** The programs of `npm run build`, and a kernel and ramdisk that are packed in a hurry: `npm run image` makes the small ones. */
 export const artifacts = {
   metalRivet: join(repository, "dist/metal-rivet"),
   bmcctl: join(repository, "dist/bmcctl"),
   bmcService: join(repository, "dist/bmc-service"),
-  kernel: join(repository, "dist/image/vmlinuz"),
-  initramfs: join(repository, "dist/image/initramfs.img"),
+  kernel: join(imageDirectory, "vmlinuz"),
+  initramfs: join(imageDirectory, "initramfs.img"),
 } as const;
 
 const stampFile = join(repository, "dist/.lab-stamp.json");
@@ -36,8 +38,8 @@ export interface BuildResult {
 export async function ensureBuilt(logFile: string, signal?: AbortSignal): Promise<BuildResult> {
   const sources = hashOfSources();
   if (readStamp() === stampFor(sources)) return { upToDate: true };
-  await build("build.mjs", logFile, signal);
-  await build("image/build.ts", logFile, signal);
+  await build(["build.mjs"], logFile, signal);
+  await build(["image/build.ts", "--fast", "--out", imageDirectory], logFile, signal);
   const stamp = stampFor(sources);
   if (stamp === undefined) throw new Error(`the build left out one of ${Object.values(artifacts).join(", ")}`);
   mkdirSync(join(repository, "dist"), { recursive: true });
@@ -45,8 +47,13 @@ export async function ensureBuilt(logFile: string, signal?: AbortSignal): Promis
   return { upToDate: false };
 }
 
-async function build(script: string, logFile: string, signal: AbortSignal | undefined): Promise<void> {
-  const child = await startChild({ command: process.execPath, args: [script], cwd: repository, logFile });
+async function build(
+  args: readonly [script: string, ...string[]],
+  logFile: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const [script] = args;
+  const child = await startChild({ command: process.execPath, args, cwd: repository, logFile });
   try {
     const { code } = await within(`${script} (log: ${logFile})`, buildLimitMs, child.exited, signal);
     if (code !== 0) throw new Error(`${script} failed with exit code ${code}; its log ends with:\n${tailOf(logFile)}`);

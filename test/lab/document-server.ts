@@ -6,8 +6,10 @@ import { hostAsSeenByVm } from "./qemu.ts";
 export interface DocumentServer extends AsyncDisposable {
   /** For programs on this machine. */
   readonly url: string;
-  /** Puts a document there (again) and tells the URL under which a virtual machine finds it. */
-  put(name: string, document: Readonly<Record<string, string | number | boolean>>): string;
+  /** Puts a document there, or another one in its place. */
+  put(name: string, document: Readonly<Record<string, string | number | boolean>>): void;
+  /** The URL under which a virtual machine finds a document. */
+  urlOf(name: string): string;
   /** How often each document was asked for. */
   readonly requests: ReadonlyMap<string, number>;
 }
@@ -32,8 +34,8 @@ export async function startDocumentServer(): Promise<DocumentServer> {
     url: `http://127.0.0.1:${address.port}`,
     put(name, document) {
       documents.set(name, stringify(document));
-      return `http://${hostAsSeenByVm}:${address.port}/${name}`;
     },
+    urlOf: (name) => `http://${hostAsSeenByVm}:${address.port}/${name}`,
     requests,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

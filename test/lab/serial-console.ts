@@ -7,30 +7,30 @@ export class SerialConsole {
   #offset = 0;
   #rest = "";
   #lines: string[] = [];
+  /** Of the first line that no wait has looked at. */
+  #unread = 0;
 
   constructor(file: string) {
     this.file = file;
   }
 
-  /** Lines that are complete since the last call; carriage returns and escape sequences are left out. */
-  poll(): string[] {
+  /** Takes in what was written since the last call; carriage returns and escape sequences are left out. */
+  poll(): void {
     let fd: number;
     try {
       fd = openSync(this.file, "r");
     } catch {
       // The VM has written nothing yet.
-      return [];
+      return;
     }
     try {
       const size = fstatSync(fd).size;
-      if (size <= this.#offset) return [];
+      if (size <= this.#offset) return;
       const buffer = Buffer.alloc(size - this.#offset);
       this.#offset += readSync(fd, buffer, 0, buffer.length, this.#offset);
       const lines = (this.#rest + buffer.toString("latin1")).split("\n");
       this.#rest = lines.pop() ?? "";
-      const complete = lines.map(plain);
-      this.#lines.push(...complete);
-      return complete;
+      this.#lines.push(...lines.map(plain));
     } finally {
       closeSync(fd);
     }
@@ -41,8 +41,14 @@ export class SerialConsole {
     return this.#lines;
   }
 
+  /** Leaves out what was written so far: the next wait looks at what comes from now on. */
+  skip(): void {
+    this.poll();
+    this.#unread = this.#lines.length;
+  }
+
   /**
-   * Reads on until a line gives something.
+   * Reads on, from where the last wait ended, until a line gives something.
    * @throws DeadlineError with the last lines after `limitMs`; the error of `ended` if that gives one; the signal's reason
    */
   async waitFor<T>(
@@ -54,7 +60,9 @@ export class SerialConsole {
     const start = performance.now();
     for (;;) {
       const ended = options.ended?.();
-      for (const line of this.poll()) {
+      this.poll();
+      for (let line = this.#lines[this.#unread]; line !== undefined; line = this.#lines[this.#unread]) {
+        this.#unread += 1;
         const found = match(line);
         if (found !== undefined) return found;
       }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
+import { type BmcClient, connectBmcService } from "../../outband-client/service/bmc.ts";
 import { artifacts } from "./artifacts.ts";
 import { type Child, plainEnvironment, startChild, tailOf } from "./child.ts";
 import { until } from "./deadline.ts";
@@ -32,9 +33,10 @@ export interface Certificates {
  * Makes a throw-away PKI whose server certificate is good for 127.0.0.1 and for the host as virtual machines see it.
  * @throws Error with the program's words
  */
-export async function initPki(directory: string): Promise<void> {
+export async function initPki(directory: string, signal?: AbortSignal): Promise<void> {
   const args = ["init-pki", "--out", directory, "--name", hostAsSeenByVm, "--name", "127.0.0.1"];
-  const done = await execa(artifacts.bmcService, args, { ...oneShot, all: true });
+  const done = await execa(artifacts.bmcService, args, { ...oneShot, ...cancelledBy(signal), all: true });
+  signal?.throwIfAborted();
   if (done.exitCode !== 0) throw new Error(`bmc-service init-pki: exit code ${done.exitCode}: ${done.all}`);
 }
 
@@ -126,9 +128,24 @@ export interface BmcctlResult {
   readonly stderr: string;
 }
 
-/** Runs the operator's command against a service. Never throws for an exit code. */
-export async function bmcctl(service: RunningService, args: readonly string[]): Promise<BmcctlResult> {
+/**
+ * Runs the operator's command against a service. Never throws for an exit code.
+ * @throws the signal's reason
+ */
+export async function bmcctl(
+  service: RunningService,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<BmcctlResult> {
   const connection = ["--service", service.address, "--pki", service.pkiDirectory];
-  const { exitCode, stdout, stderr } = await execa(artifacts.bmcctl, [...args, ...connection], oneShot);
-  return { exitCode, stdout, stderr };
+  const done = await execa(artifacts.bmcctl, [...args, ...connection], { ...oneShot, ...cancelledBy(signal) });
+  signal?.throwIfAborted();
+  return { exitCode: done.exitCode, stdout: done.stdout, stderr: done.stderr };
+}
+
+const cancelledBy = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { cancelSignal: signal });
+
+/** An operator's connection to a service, for what a table does not show. */
+export function connectOperator(service: RunningService): BmcClient {
+  return connectBmcService({ address: service.address, ...readCertificates(service.pkiDirectory, "operator") });
 }

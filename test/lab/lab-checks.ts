@@ -1,0 +1,166 @@
+import type { Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type BootResult, followBoot } from "./agent-log.ts";
+import { until } from "./deadline.ts";
+import { ipmitool } from "./foreign-login.ts";
+import { type MachineResult, summarise } from "./lab-result.ts";
+import type { Lab } from "./lab-run.ts";
+import type { SimulatedMachine } from "./machine.ts";
+import { bmcctl, connectOperator } from "./service.ts";
+import { differences } from "./truth.ts";
+
+/** A boot under emulation, several side by side on few cores included. */
+const bootLimitMs = 240_000;
+/** Power off, a second's wait of the BMC, power on. */
+const powerLimitMs = 30_000;
+const rowLimitMs = 15_000;
+/** A known machine costs no more IPMI commands than this. */
+const knownMachineCommands = 4;
+
+const label = (lab: Lab, machine: SimulatedMachine, what: string) =>
+  lab.machines.length === 1 ? what : `${machine.name.replace("machine-", "#")} ${what}`;
+
+/** Boots the machine, shows the run, and compares the service's row with what the machine was told. */
+export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
+  const url = lab.documents.urlOf(`${machine.name}.yaml`);
+  await machine.powerOn(`rivet.config=${url}`);
+  const boot = await followMachine(lab, machine);
+  const summary = summarise(boot, machine.bmc?.proxy.seen ?? []);
+  result.first_boot = summary;
+  if (boot.outcome !== "linked") {
+    problem(lab, machine, result, "first boot", `ended with "${boot.outcome}" instead of "linked": ${boot.text}`);
+    return;
+  }
+  const row = await rowOf(lab, machine);
+  const wrong = differences(machine.truth, row);
+  result.row_differences = wrong;
+  for (const { field, expected, found } of wrong) {
+    problem(lab, machine, result, "row", `${field} is "${found}", the machine was told "${expected}"`);
+  }
+  if (row.account === undefined) {
+    problem(lab, machine, result, "account", "the service's row has none");
+    return;
+  }
+  result.account = { user_name: row.account.userName, slot: row.account.slot };
+  lab.screen.done(
+    label(lab, machine, "linked"),
+    `user ${row.account.userName} in slot ${row.account.slot}, ${summary.ipmi_commands} IPMI commands`,
+    summary.duration_ms,
+  );
+  if (wrong.length === 0) lab.screen.done(label(lab, machine, "row"), "every field is what machine and BMC were told");
+}
+
+/** Has the service power-cycle the machine over its BMC's LAN; the machine has to go down, come up, and know itself. */
+export async function powerCycle(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
+  const { signal, screen } = lab;
+  const start = performance.now();
+  const before = machine.powerEvents.length;
+  machine.bmc?.proxy.forget();
+  const done = await bmcctl(lab.service, ["power", machine.truth.bmcMac, "cycle"], signal);
+  if (done.exitCode !== 0) {
+    const words = (done.stderr || done.stdout).trim();
+    problem(lab, machine, result, "power cycle", `bmcctl ended with exit code ${done.exitCode}: ${words}`);
+    return;
+  }
+  const seen = { off: false, on: false };
+  try {
+    await until(
+      `${machine.name} to go down and come up`,
+      powerLimitMs,
+      () => {
+        if (machine.trouble !== undefined) throw new Error(machine.trouble);
+        const since = machine.powerEvents.slice(before).filter(({ by }) => by === "lan");
+        seen.off = since.some(({ what }) => what === "off");
+        seen.on = seen.off && since.some(({ what }) => what === "on");
+        return seen.on;
+      },
+      { signal },
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    problem(lab, machine, result, "power cycle", error instanceof Error ? error.message : String(error));
+  }
+  const durationMs = Math.round(performance.now() - start);
+  result.power_cycle = { went_down: seen.off, came_up: seen.on, duration_ms: durationMs };
+  if (!seen.on) return;
+  screen.done(label(lab, machine, "power cycle"), "the machine went down and comes up again", durationMs);
+  await secondBoot(lab, machine, result);
+}
+
+async function secondBoot(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
+  const boot = await followMachine(lab, machine);
+  const summary = summarise(boot, machine.bmc?.proxy.seen ?? []);
+  result.second_boot = summary;
+  if (boot.outcome !== "recognised") {
+    problem(lab, machine, result, "second boot", `ended with "${boot.outcome}" instead of "recognised": ${boot.text}`);
+    return;
+  }
+  if (summary.ipmi_commands > knownMachineCommands) {
+    const words = `took ${summary.ipmi_commands} IPMI commands, at most ${knownMachineCommands} are allowed`;
+    problem(lab, machine, result, "second boot", words);
+  }
+  if (summary.ipmi_writes > 0) {
+    problem(lab, machine, result, "second boot", `changed the BMC (${summary.ipmi_writes} writing commands)`);
+  }
+  const { account } = await rowOf(lab, machine);
+  if (account?.userName !== result.account?.user_name || account?.slot !== result.account?.slot) {
+    problem(lab, machine, result, "second boot", "the account is another one than before");
+  }
+  if (result.problems.length > 0) return;
+  const words = `known again, nothing changed, ${summary.ipmi_commands} IPMI commands`;
+  lab.screen.done(label(lab, machine, "recognised"), words, summary.duration_ms);
+}
+
+/** Logs in by ipmitool with the account that the agent made, and reads the power state. */
+export async function foreignLogin(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
+  const { account } = await rowOf(lab, machine, true);
+  const { bmc } = machine;
+  if (account === undefined || bmc === undefined) {
+    problem(lab, machine, result, "ipmitool", "there is no account to log in with");
+    return;
+  }
+  const start = performance.now();
+  const login = {
+    lanPort: bmc.sim.lanPort,
+    userName: account.userName,
+    password: account.password,
+    directory: machine.directory,
+  };
+  const { exitCode, output } = await ipmitool(login, ["chassis", "power", "status"]);
+  const loggedIn = exitCode === 0 && output.includes("Chassis Power is on");
+  result.ipmitool = { logged_in: loggedIn };
+  if (!loggedIn) {
+    problem(lab, machine, result, "ipmitool", `exit code ${exitCode}: ${output}`);
+    return;
+  }
+  const words = `gets in as ${account.userName} by RMCP+ too: "${output.trim()}"`;
+  lab.screen.done(label(lab, machine, "ipmitool"), words, performance.now() - start);
+}
+
+/** The service's row of that machine. The service may be about to write it: it is asked again for a while. */
+async function rowOf(lab: Lab, machine: SimulatedMachine, showSecrets = false): Promise<Bmc> {
+  await using operator = connectOperator(lab.service);
+  const { bmc } = await operator.getBmc(
+    { key: machine.truth.bmcMac, showSecrets },
+    AbortSignal.any([lab.signal, AbortSignal.timeout(rowLimitMs)]),
+  );
+  if (bmc === undefined) throw new Error(`bmc-service answered without a row for ${machine.truth.bmcMac}`);
+  return bmc;
+}
+
+async function followMachine(lab: Lab, machine: SimulatedMachine): Promise<BootResult> {
+  return await followBoot(machine, {
+    limitMs: bootLimitMs,
+    signal: lab.signal,
+    onStep(step) {
+      const what = label(lab, machine, `${step.number}/${step.of} ${step.step}`);
+      if (step.ok) lab.screen.done(what, step.detail, step.durationMs);
+      else lab.screen.failed(what, step.detail, step.durationMs);
+    },
+    onNote: (text) => lab.screen.quote(lab.machines.length === 1 ? text : `${machine.name}: ${text}`),
+  });
+}
+
+function problem(lab: Lab, machine: SimulatedMachine, result: MachineResult, what: string, text: string): void {
+  result.problems.push(`${what}: ${text}`);
+  lab.screen.failed(label(lab, machine, what), text);
+}

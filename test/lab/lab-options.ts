@@ -1,0 +1,64 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+
+/** What `npm run lab` was asked for. */
+export interface LabOptions {
+  readonly machines: number;
+  readonly keep: boolean;
+  readonly output: "text" | "json";
+}
+
+const help = `
+What it does, in this order:
+  1. builds dist/metal-rivet, dist/bmcctl, dist/bmc-service and a ramdisk, unless
+     they are there already and come from these sources
+  2. makes a throw-away PKI, starts one BMC (OpenIPMI's ipmi_sim) per machine
+     and bmc-service, all on 127.0.0.1 and free ports
+  3. boots each machine (QEMU without KVM) from the ramdisk; the agent in it finds
+     its BMC, makes an account and hands over
+  4. compares the service's row with what machine and BMC were told
+  5. shows bmcctl ls, and has the service power-cycle each machine over its BMC's
+     LAN with the account that the agent made; the machine must recognise itself
+  6. logs in with the same account by ipmitool
+
+Examples:
+  npm run lab
+  npm run lab -- --machines 3
+  npm run lab -- --keep                stays up; says how to look around and stop
+  npm run lab -- --output json > result.json
+
+Exit codes:
+  0    all of it held
+  64   wrong usage
+  70   something did not hold or did not start: the last lines say what, and
+       where the logs are
+  130  Ctrl-C (nothing is left behind), 143 SIGTERM
+`;
+
+/** @throws CommanderError for --help and for wrong usage */
+export function parseLabOptions(args: readonly string[]): LabOptions {
+  const command = new Command("npm run lab --")
+    .description("Runs the main job on this machine: boot, link, control from remote.")
+    .addOption(
+      new Option("--machines <N>", "how many machines, each with a BMC of its own").default(1).argParser(count),
+    )
+    .addOption(new Option("--keep", "leave everything running and say how to look around").default(false))
+    .addOption(
+      new Option("--output <FORMAT>", "text, or one JSON document at the end (progress goes to standard error)")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .helpOption("-h, --help", "this text")
+    .addHelpText("after", help)
+    .exitOverride()
+    .allowExcessArguments(false)
+    .parse(args, { from: "user" });
+  return command.opts<LabOptions>();
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 32) {
+    throw new InvalidArgumentError("It must be a whole number from 1 to 32.");
+  }
+  return value;
+}

@@ -1,0 +1,161 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureBuilt } from "./artifacts.ts";
+import { type DocumentServer, startDocumentServer } from "./document-server.ts";
+import { firstBoot, foreignLogin, powerCycle } from "./lab-checks.ts";
+import { showEnd, showTable } from "./lab-report.ts";
+import type { LabResult, MachineResult } from "./lab-result.ts";
+import { assembleMachine, type SimulatedMachine } from "./machine.ts";
+import type { Screen } from "./screen.ts";
+import { initPki, type RunningService, readCertificates, startService } from "./service.ts";
+import { makeUpTruth } from "./truth.ts";
+
+/** Everything that runs. */
+export interface Lab {
+  readonly directory: string;
+  readonly machines: readonly SimulatedMachine[];
+  readonly service: RunningService;
+  readonly documents: DocumentServer;
+  readonly screen: Screen;
+  readonly signal: AbortSignal;
+}
+
+export interface LabRunOptions {
+  readonly machines: number;
+  readonly screen: Screen;
+  readonly signal: AbortSignal;
+  /** Called when all is done and everything still runs; what it waits for ends the lab. */
+  readonly keepUntilStopped?: (result: LabResult) => Promise<void>;
+}
+
+/**
+ * The main job, end to end.
+ * @returns what held and what did not, also if something did not even start
+ * @throws the signal's reason
+ */
+export async function runLab(options: LabRunOptions): Promise<LabResult> {
+  const { screen, signal } = options;
+  const started = performance.now();
+  const elapsed = () => Math.round(performance.now() - started);
+  const directory = mkdtempSync(join(tmpdir(), "metal-rivet-lab-"));
+  chmodSync(directory, 0o700);
+  let keepLogs = false;
+  try {
+    await using stack = new AsyncDisposableStack();
+    const lab = await setUp(stack, directory, options);
+    const machines = lab.machines.map(resultFor);
+    await checkAll(lab, machines);
+    const ok = machines.every((machine) => machine.problems.length === 0);
+    const kept = { pid: process.pid, directory, service: lab.service.address, pki: lab.service.pkiDirectory };
+    const keep = options.keepUntilStopped;
+    const result: LabResult = { ok, duration_ms: elapsed(), machines, ...(keep === undefined ? {} : { kept }) };
+    showEnd(lab, result);
+    keepLogs = !ok && keep === undefined;
+    await keep?.(result);
+    return result;
+  } catch (error) {
+    signal.throwIfAborted();
+    keepLogs = true;
+    const problem = error instanceof Error ? error.message : String(error);
+    screen.line();
+    screen.failed("stopped", problem.split("\n")[0] ?? "");
+    screen.quote(problem.split("\n").slice(1).join("\n"));
+    screen.line(`\nLogs: ${directory}`);
+    return { ok: false, duration_ms: elapsed(), problem, logs: directory, machines: [] };
+  } finally {
+    if (keepLogs) removeSecrets(directory);
+    else rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function checkAll(lab: Lab, results: readonly MachineResult[]): Promise<void> {
+  const { screen } = lab;
+  const each = (check: (lab: Lab, machine: SimulatedMachine, result: MachineResult) => Promise<void>) =>
+    Promise.all(
+      results.map(async (result, index) => {
+        const machine = lab.machines[index];
+        if (machine !== undefined && result.problems.length === 0) await check(lab, machine, result);
+      }),
+    );
+  screen.heading(
+    results.length === 1 ? "The machine boots for the first time" : "The machines boot for the first time",
+  );
+  await each(firstBoot);
+  screen.heading("What an operator sees: bmcctl ls");
+  await showTable(lab);
+  screen.heading("Power cycle by the service, over the BMC's LAN, with the account just made");
+  await each(powerCycle);
+  screen.heading("An old-fashioned client");
+  await each(foreignLogin);
+}
+
+async function setUp(stack: AsyncDisposableStack, directory: string, options: LabRunOptions): Promise<Lab> {
+  const { screen, signal } = options;
+  const timed = async <T>(what: string, work: () => Promise<T>, describe: (value: T) => string): Promise<T> => {
+    const start = performance.now();
+    const value = await work();
+    screen.done(what, describe(value), performance.now() - start);
+    return value;
+  };
+  screen.heading("Set-up");
+  const slow = setTimeout(() => screen.pending("build", "takes a few minutes the first time"), 1_500);
+  await timed(
+    "build",
+    () => ensureBuilt(join(directory, "build.log"), signal).finally(() => clearTimeout(slow)),
+    ({ upToDate }) => (upToDate ? "binaries and ramdisk are up to date" : "binaries and ramdisk made"),
+  );
+  const pki = join(directory, "pki");
+  await timed(
+    "PKI",
+    () => initPki(pki, signal),
+    () => "throw-away CA; server, agent, operator",
+  );
+  const machines: SimulatedMachine[] = [];
+  await timed(
+    options.machines === 1 ? "BMC" : "BMCs",
+    async () => {
+      for (let number = 1; number <= options.machines; number += 1) {
+        const name = options.machines === 1 ? "machine" : `machine-${number}`;
+        const machine = await assembleMachine({ name, parentDirectory: directory, truth: makeUpTruth() }, signal);
+        machines.push(stack.use(machine));
+      }
+    },
+    () => machines.map((machine) => `${machine.truth.bmcMac} (${machine.truth.bmcIp})`).join(" "),
+  );
+  const bmcAddresses = new Map(
+    machines.map(({ truth, bmc }) => [truth.bmcMac, `127.0.0.1:${bmc?.sim.lanPort}`] as const),
+  );
+  const service = await timed(
+    "bmc-service",
+    async () => stack.use(await startService({ directory, pkiDirectory: pki, bmcAddresses }, signal)),
+    ({ address }) => address,
+  );
+  const documents = stack.use(await startDocumentServer());
+  const certificates = readCertificates(pki, "agent");
+  for (const { name } of machines) {
+    documents.put(`${name}.yaml`, { service: service.addressSeenByVm, log: "json", ...certificates });
+  }
+  return { directory, machines, service, documents, screen, signal };
+}
+
+function resultFor(machine: SimulatedMachine): MachineResult {
+  const { name, truth, bmc } = machine;
+  return {
+    name,
+    machine_id: truth.uuid,
+    bmc_mac: truth.bmcMac,
+    bmc_ip: truth.bmcIp,
+    bmc_lan: `127.0.0.1:${bmc?.sim.lanPort}`,
+    problems: [],
+  };
+}
+
+/** Logs may stay for whoever wants to know what went wrong; keys, the service's data and the BMC's memory may not. */
+function removeSecrets(directory: string): void {
+  for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
+    const file = join(entry.parentPath, entry.name);
+    if (entry.isFile() && entry.name.endsWith(".log")) continue;
+    if (!entry.isDirectory()) rmSync(file, { force: true });
+  }
+}
