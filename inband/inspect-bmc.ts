@@ -1,0 +1,109 @@
+import { getSystemGuid } from "../ipmi/commands/get-system-guid.ts";
+import {
+  defaultGatewayAddress,
+  ipAddressSource,
+  type LanParameter,
+  primaryRmcpPort,
+  subnetMask,
+  vlanId,
+} from "../ipmi/lan-parameters.ts";
+import { type Conversation, impatient, sendPatiently } from "./conversation.ts";
+import { readIpv6Addresses } from "./ipv6-addresses.ts";
+import { findLanChannel, type SeenChannel } from "./lan-channel.ts";
+import { type FruRead, readFru } from "./read-fru.ts";
+import { isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
+import type { DeviceIdentity } from "./wait-until-ready.ts";
+
+/** What a BMC tells of itself. What it did not tell is left out; nothing is guessed but the RMCP port. */
+export interface BmcInspection extends DeviceIdentity {
+  /** How it was reached: "openipmi:/dev/ipmi0". */
+  readonly transport: string;
+  /** The elected LAN channel, 1 to 11. */
+  readonly channel: number;
+  /** Its MAC address, lower case with colons. */
+  readonly mac: string;
+  readonly ipv4Address?: string;
+  readonly ipv4Source?: "static" | "dhcp" | "bios" | "other";
+  readonly ipv4Mask?: string;
+  readonly ipv4Gateway?: string;
+  /** 1 to 4094; left out if tagging is off. */
+  readonly vlanId?: number;
+  /** Global addresses with prefix length. */
+  readonly ipv6Addresses: readonly string[];
+  /** UDP port of IPMI over LAN; 623 if the BMC does not tell. */
+  readonly rmcpPort: number;
+  /** System GUID: the 16 bytes as they stand on the wire, hexadecimal. */
+  readonly guid?: string;
+  readonly fru: FruRead;
+  readonly channels: readonly SeenChannel[];
+  /** What an operator should know, one sentence each. */
+  readonly findings: readonly string[];
+}
+
+const defaultRmcpPort = 623;
+
+/**
+ * Reads all there is to know of a BMC, changing nothing: about 11 commands and one for each 32 bytes of FRU.
+ * @param device from wait-until-ready.ts
+ * @throws NoLanChannelError, TransportError
+ */
+export async function inspectBmc(conversation: Conversation, device: DeviceIdentity): Promise<BmcInspection> {
+  const lan = await findLanChannel(conversation);
+  const findings = [...lan.findings];
+
+  /** The value of an optional parameter; a refusal that is not "unsupported" is a finding. */
+  const ask = async <T>(parameter: LanParameter<T>): Promise<T | undefined> => {
+    const read = await readParameter(conversation, lan.channel, parameter);
+    if ("value" in read) return read.value;
+    if (!isUnsupported(read.refused)) findings.push(`${parameter.name} cannot be read: ${refusalText(read.refused)}`);
+    return undefined;
+  };
+
+  const source = await ask(ipAddressSource);
+  const mask = await ask(subnetMask);
+  const gateway = await ask(defaultGatewayAddress);
+  const vlan = await ask(vlanId);
+  const port = await ask(primaryRmcpPort);
+  const ipv6 = await readIpv6Addresses(conversation, lan.channel);
+  findings.push(...ipv6.findings);
+  if (lan.ipv4Address === undefined && ipv6.addresses.length === 0) {
+    findings.push("The BMC has no IP address yet: it cannot be reached from remote.");
+  }
+  const guid = await readGuid(conversation, findings);
+  const fru = await readFru(conversation);
+  if (fru.state === "unreadable") findings.push(`FRU 0 cannot be read: ${fru.reason}`);
+
+  return {
+    ...device,
+    transport: conversation.transport.name,
+    channel: lan.channel,
+    mac: lan.mac,
+    ...(lan.ipv4Address === undefined ? {} : { ipv4Address: lan.ipv4Address }),
+    ...(typeof source === "string" && source !== "unspecified" ? { ipv4Source: source } : {}),
+    ...(mask === undefined || mask === "0.0.0.0" ? {} : { ipv4Mask: mask }),
+    ...(gateway === undefined || gateway === "0.0.0.0" ? {} : { ipv4Gateway: gateway }),
+    ...(vlan?.enabled === true && vlan.id !== 0 ? { vlanId: vlan.id } : {}),
+    ipv6Addresses: ipv6.addresses,
+    rmcpPort: port === undefined || port === 0 ? defaultRmcpPort : port,
+    ...(guid === undefined ? {} : { guid }),
+    fru,
+    channels: lan.seen,
+    findings,
+  };
+}
+
+/** C1h (ipmi_sim over KCS) and FFh (OpenBMC whose board never had one) are seen: a finding, no failure. */
+async function readGuid(conversation: Conversation, findings: string[]): Promise<string | undefined> {
+  try {
+    const { guid } = await sendPatiently(conversation, getSystemGuid, {}, impatient);
+    if (guid.every((each) => each === 0) || guid.every((each) => each === 0xff)) {
+      findings.push("The BMC's system GUID is not set.");
+      return undefined;
+    }
+    return Array.from(guid, (each) => each.toString(16).padStart(2, "0")).join("");
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    findings.push(`The BMC tells no system GUID in-band: ${refusalText(error)}`);
+    return undefined;
+  }
+}
