@@ -11,7 +11,7 @@ import { type Conversation, impatient, sendPatiently } from "./conversation.ts";
 import { readIpv6Addresses } from "./ipv6-addresses.ts";
 import { findLanChannel, type SeenChannel } from "./lan-channel.ts";
 import { type FruRead, readFru } from "./read-fru.ts";
-import { isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
+import { isRefusal, isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
 import type { DeviceIdentity } from "./wait-until-ready.ts";
 
 /** What a BMC tells of itself. What it did not tell is left out; nothing is guessed but the RMCP port. */

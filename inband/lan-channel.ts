@@ -7,7 +7,7 @@ import { ipAddress, macAddress } from "../ipmi/lan-parameters.ts";
 import { macProblem, parseMac } from "../ipmi/mac.ts";
 import { type Conversation, impatient, sendPatiently } from "./conversation.ts";
 import { readIpv6Addresses } from "./ipv6-addresses.ts";
-import { readParameter, refusalText } from "./read-parameter.ts";
+import { isRefusal, readParameter, refusalText } from "./read-parameter.ts";
 
 /** One channel of the BMC with an Ethernet behind it. */
 export interface SeenChannel {

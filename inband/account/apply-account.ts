@@ -1,0 +1,210 @@
+import type { Command } from "../../ipmi/command.ts";
+import { getChannelAccess } from "../../ipmi/commands/get-channel-access.ts";
+import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
+import { getUserName } from "../../ipmi/commands/get-user-name.ts";
+import { setChannelAccess } from "../../ipmi/commands/set-channel-access.ts";
+import { setUserAccess } from "../../ipmi/commands/set-user-access.ts";
+import { setUserName } from "../../ipmi/commands/set-user-name.ts";
+import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
+import { setUserPayloadAccess } from "../../ipmi/commands/set-user-payload-access.ts";
+import { CompletionCode } from "../../ipmi/completion-code.ts";
+import { CompletionCodeError } from "../../ipmi/errors.ts";
+import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
+import { Secret } from "../../ipmi/secret.ts";
+import { type Conversation, impatient, sendPatiently } from "../conversation.ts";
+import { isRefusal, refusalText } from "../read-parameter.ts";
+import { throwIfLocked } from "./scan-accounts.ts";
+
+/** The account as it is to be. */
+export interface WantedAccount {
+  /** LAN channel on which it gets access. */
+  readonly channel: number;
+  /** User ID. */
+  readonly slot: number;
+  readonly userName: string;
+  /** ASCII, at most 16 bytes. The owner wipes it. */
+  readonly password: Uint8Array;
+  /** 4 is Administrator. */
+  readonly privilege: number;
+  /** The name that the slot has now; undefined if it is empty. */
+  readonly replaces?: string;
+}
+
+/** What was done, for proving it. */
+export interface AppliedAccount {
+  /** In how many bytes the BMC keeps the password. */
+  readonly passwordBytes: 16 | 20;
+  /** What an operator should know, one sentence each. */
+  readonly findings: readonly string[];
+}
+
+/** The BMC answered a step of the account's making in a way that cannot be right. */
+export class AccountError extends Error {
+  override readonly name = "AccountError";
+  readonly code = "account";
+}
+
+/**
+ * Makes the account, in the order that all known BMCs take: name, password, access, enable; what is so already is
+ * skipped where the slot was ours before. Then the channel and SOL, as far as the BMC lets.
+ * @throws InbandLockedError, AccountError, CompletionCodeError, TransportError
+ */
+export async function applyAccount(conversation: Conversation, wanted: WantedAccount): Promise<AppliedAccount> {
+  try {
+    const before = wanted.replaces === undefined ? undefined : await readAccess(conversation, wanted);
+    if (wanted.replaces !== wanted.userName) await writeName(conversation, wanted);
+    const passwordBytes = await writePassword(conversation, wanted);
+    if (before === undefined || !hasAccess(before, wanted)) await writeAccess(conversation, wanted);
+    if (before?.enabled.status !== "enabled") await enable(conversation, wanted);
+    const findings = [...(await openChannel(conversation, wanted)), ...(await allowSol(conversation, wanted))];
+    return { passwordBytes, findings };
+  } catch (error) {
+    throwIfLocked(error);
+    throw error;
+  }
+}
+
+type UserAccess = typeof getUserAccess extends Command<infer _, infer P> ? P : never;
+
+/** The rights of the slot as they are now. */
+export function readAccess(conversation: Conversation, { channel, slot }: WantedAccount): Promise<UserAccess> {
+  return sendPatiently(conversation, getUserAccess, { channelNumber: channel, userId: slot });
+}
+
+/** Whether the account may use IPMI on the channel with the privilege that is wanted. */
+export function hasAccess({ access }: UserAccess, wanted: WantedAccount): boolean {
+  return access.ipmiMessaging && !access.callbackOnly && levelNumber(access.privilegeLimit) === wanted.privilege;
+}
+
+async function writeName(conversation: Conversation, { slot, userName }: WantedAccount): Promise<void> {
+  try {
+    await sendPatiently(conversation, setUserName, { userId: slot, userName });
+  } catch (error) {
+    throwIfLocked(error);
+    if (!(error instanceof CompletionCodeError)) throw error;
+    // Intel S5500WBV and Supermicro X12 refuse a name that the slot has got already, also when the first answer was lost.
+    const now = await sendPatiently(conversation, getUserName, { userId: slot });
+    if (now.userName !== userName) throw error;
+  }
+}
+
+async function writePassword(conversation: Conversation, wanted: WantedAccount): Promise<16 | 20> {
+  try {
+    await sendPassword(conversation, wanted, 16);
+    return 16;
+  } catch (error) {
+    // Some boards take 20 bytes only, and say so by the length: C7h by the specification, C8h on Supermicro X11.
+    if (!(error instanceof CompletionCodeError) || !otherSize.has(error.completionCode)) throw error;
+    await sendPassword(conversation, wanted, 20);
+    return 20;
+  }
+}
+
+const otherSize: ReadonlySet<number> = new Set([
+  CompletionCode.requestLengthInvalid,
+  CompletionCode.requestLengthLimitExceeded,
+]);
+
+async function sendPassword(conversation: Conversation, wanted: WantedAccount, size: 16 | 20): Promise<void> {
+  await sendPatiently(conversation, setUserPassword, passwordRequest(wanted, "set", size));
+}
+
+/** The request to set or test the password in `size` bytes. */
+export function passwordRequest({ slot, password }: WantedAccount, operation: "set" | "test", size: 16 | 20) {
+  const filled = new Uint8Array(size);
+  filled.set(password);
+  const secret = Secret.fromBytes(filled);
+  filled.fill(0);
+  return { user: { twentyBytes: size === 20, id: slot }, action: { operation }, password: secret };
+}
+
+/** Gives the rights on the channel. */
+export async function writeAccess(
+  conversation: Conversation,
+  { channel, slot, privilege }: WantedAccount,
+): Promise<void> {
+  await sendPatiently(conversation, setUserAccess, {
+    access: {
+      changeBits: true,
+      callbackOnly: false,
+      linkAuthentication: false,
+      ipmiMessaging: true,
+      channelNumber: channel,
+    },
+    userId: slot,
+    privilegeLimit: privilege,
+    sessionLimit: 0,
+  });
+}
+
+async function enable(conversation: Conversation, wanted: WantedAccount): Promise<void> {
+  const request = { user: { twentyBytes: false, id: wanted.slot }, action: { operation: "enable" as const } };
+  const zeros = Secret.fromBytes(new Uint8Array(16));
+  try {
+    await sendPatiently(conversation, setUserPassword, { ...request, password: zeros });
+  } catch (error) {
+    if (!(error instanceof CompletionCodeError)) throw error;
+    if (error.completionCode === CompletionCode.requestLengthInvalid) {
+      await sendPatiently(conversation, setUserPassword, request);
+      return;
+    }
+    // Lenovo XCC refuses to enable what is enabled.
+    throwIfLocked(error);
+    const { enabled } = await readAccess(conversation, wanted);
+    if (enabled.status !== "enabled") throw error;
+  }
+}
+
+/** Always available, and no privilege limit below ours; only a difference is written, and only what differs is changed. */
+async function openChannel(conversation: Conversation, wanted: WantedAccount): Promise<string[]> {
+  const findings: string[] = [];
+  for (const setting of ["nonVolatile", "volatile"] as const) {
+    try {
+      const now = await sendPatiently(
+        conversation,
+        getChannelAccess,
+        { channelNumber: wanted.channel, setting },
+        impatient,
+      );
+      const open = now.access.accessMode === "alwaysAvailable";
+      const limited = levelNumber(now.privilegeLevelLimit) < wanted.privilege;
+      if (open && !limited) continue;
+      await sendPatiently(conversation, setChannelAccess, {
+        channelNumber: wanted.channel,
+        access: { ...now.access, setting: open ? "doNotSet" : setting, accessMode: "alwaysAvailable" },
+        privilegeLevelLimit: { setting: limited ? setting : "doNotSet", limit: wanted.privilege },
+      });
+      const copy = setting === "volatile" ? "in use" : "stored";
+      findings.push(`Channel ${wanted.channel} (${copy}) was opened to privilege ${wanted.privilege} at all times.`);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      findings.push(`The ${setting} access of channel ${wanted.channel} was left as it is: ${refusalText(error)}`);
+    }
+  }
+  return findings;
+}
+
+/** Many BMCs do not know the command and allow SOL to every administrator. */
+async function allowSol(conversation: Conversation, { channel, slot }: WantedAccount): Promise<string[]> {
+  try {
+    await sendPatiently(
+      conversation,
+      setUserPayloadAccess,
+      {
+        channelNumber: channel,
+        user: { operation: "enable", id: slot },
+        standardPayloads: { sol: true, payloads2to7: 0 },
+        oemPayloads: 0,
+      },
+      impatient,
+    );
+    return [];
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return [`Serial over LAN was not enabled for the account: ${refusalText(error)}`];
+  }
+}
+
+function levelNumber(level: PrivilegeLevel): number {
+  return typeof level === "number" ? level : privilegeLevels[level];
+}

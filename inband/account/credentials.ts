@@ -1,0 +1,97 @@
+import { randomInt } from "node:crypto";
+
+/** A number from 0 to `below` - 1, each as likely. */
+export type RandomBelow = (below: number) => number;
+
+/** From the kernel's cryptographic source, without modulo bias. */
+export const cryptoRandomBelow: RandomBelow = (below) => randomInt(below);
+
+const lower = "abcdefghijklmnopqrstuvwxyz";
+const upper = lower.toUpperCase();
+const digits = "0123456789";
+/** Taken by every BMC whose rules are known: DGX H200 wants one of ^%$@!~_, Huawei and Lenovo refuse backslashes. */
+const specials = "!@%_-";
+
+/** Bytes that Set User Name takes are 16; one is left for a 00h, which some BMCs need at the end. */
+const userNameLength = 15;
+/** Shorter random parts would soon meet a name that another machine's account had. */
+const leastRandom = 4;
+
+/** The service's policy asks for an account that cannot be made. */
+export class PolicyError extends Error {
+  override readonly name = "PolicyError";
+  readonly code = "policy";
+}
+
+/**
+ * A user name: the prefix and random lower-case letters and digits, 15 characters in all. With the prefix "rivet" that
+ * are 36^10 names, 51 bits. OpenBMC takes no hyphen.
+ * @throws PolicyError if the prefix is empty, does not begin with a lower-case letter, holds anything but those and
+ *   digits, or has more than 11 characters
+ */
+export function generateUserName(prefix: string, randomBelow: RandomBelow = cryptoRandomBelow): string {
+  if (!/^[a-z][a-z0-9]*$/.test(prefix) || prefix.length > userNameLength - leastRandom) {
+    throw new PolicyError(
+      `user name prefix "${prefix}": it must be 1 to ${userNameLength - leastRandom} lower-case letters and digits, ` +
+        "a letter first; change it in the service's policy",
+    );
+  }
+  const letters = lower + digits;
+  let name = prefix;
+  while (name.length < userNameLength) name += letters.charAt(randomBelow(letters.length));
+  return name;
+}
+
+export const passwordLength = 16;
+
+/**
+ * A password that satisfies the rules of all BMCs whose rules are known (bmc-quirks 3.14): 16 characters, a letter
+ * first, at least 2 upper-case letters, 2 lower-case letters and 2 digits, 1 or 2 of !@%_-, no two equal neighbours.
+ *
+ * Drawn evenly from all passwords that satisfy the rules, by drawing until one does: about 95 bits. In a Buffer, because a
+ * string cannot be wiped; whoever owns it fills it with zeros when it is done.
+ * @param avoid a text that must not be in it (the user name), in any case
+ */
+export function generatePassword(avoid = "", randomBelow: RandomBelow = cryptoRandomBelow): Buffer {
+  const alphabet = Buffer.from(lower + upper + digits + specials, "latin1");
+  const password = Buffer.alloc(passwordLength);
+  do {
+    for (let i = 0; i < passwordLength; i += 1) password[i] = alphabet[randomBelow(alphabet.length)] ?? 0;
+  } while (!followsRules(password) || contains(password, avoid));
+  return password;
+}
+
+function followsRules(password: Uint8Array): boolean {
+  let lowers = 0;
+  let uppers = 0;
+  let numbers = 0;
+  let others = 0;
+  for (const [i, each] of password.entries()) {
+    if (each === password[i - 1]) return false;
+    if (isLower(each)) lowers += 1;
+    else if (isUpper(each)) uppers += 1;
+    else if (each >= 0x30 && each <= 0x39) numbers += 1;
+    else others += 1;
+  }
+  const first = password[0] ?? 0;
+  const classes = lowers >= 2 && uppers >= 2 && numbers >= 2 && others >= 1 && others <= 2;
+  return classes && (isLower(first) || isUpper(first));
+}
+
+function isLower(code: number): boolean {
+  return code >= 0x61 && code <= 0x7a;
+}
+
+function isUpper(code: number): boolean {
+  return code >= 0x41 && code <= 0x5a;
+}
+
+/** Without making a string of the password. */
+function contains(password: Uint8Array, text: string): boolean {
+  if (text === "") return false;
+  const wanted = Buffer.from(text.toLowerCase(), "latin1");
+  const folded = Buffer.from(password.map((each) => (isUpper(each) ? each + 0x20 : each)));
+  const found = folded.includes(wanted);
+  folded.fill(0);
+  return found;
+}
