@@ -1,6 +1,6 @@
-import type { SimulatedMachine } from "./machine.ts";
+import { exitReason, type SimulatedMachine } from "./machine.ts";
 
-/** A step of the run as the agent told it. */
+/** A step of the run as the agent told it. Duration in milliseconds. */
 export interface ToldStep {
   readonly step: string;
   readonly number: number;
@@ -11,72 +11,93 @@ export interface ToldStep {
   readonly ok: boolean;
 }
 
+/** What one line of the agent's JSON log (`rivet.log=json`) says. */
+export type Told =
+  | { readonly kind: "first"; readonly text: string }
+  | { readonly kind: "init"; readonly task: string; readonly durationMs: number; readonly detail: string }
+  | { readonly kind: "step"; readonly step: ToldStep }
+  | { readonly kind: "note" | "problem"; readonly text: string }
+  | {
+      readonly kind: "end";
+      /** "linked", "recognised", "unmanaged", "failed", ... of agent/outcome.ts, or "error". */
+      readonly outcome: string;
+      readonly exitCode: number;
+      readonly text: string;
+      /** As the agent counted them. */
+      readonly ipmiCommands: number | undefined;
+    };
+
+/** @returns undefined for a line that is not the agent's (kernel, firmware), and for the start of a step */
+export function parseAgentLine(line: string): Told | undefined {
+  const fields = jsonObject(line);
+  if (fields === undefined) return undefined;
+  const text = (name: string) => {
+    const value = fields[name];
+    return typeof value === "string" ? value : "";
+  };
+  const number = (name: string) => {
+    const value = fields[name];
+    return typeof value === "number" ? value : undefined;
+  };
+  switch (fields.event) {
+    case "first":
+    case "note":
+    case "problem":
+      return { kind: fields.event, text: text("msg") };
+    case "init":
+      return { kind: "init", task: text("task"), durationMs: number("duration_ms") ?? 0, detail: text("detail") };
+    case "step": {
+      if (fields.status === "started") return undefined;
+      const ok = fields.status === "done";
+      const detail = text(ok ? "detail" : "reason");
+      const position = { step: text("step"), number: number("number") ?? 0, of: number("of") ?? 0 };
+      return { kind: "step", step: { ...position, durationMs: number("duration_ms") ?? 0, detail, ok } };
+    }
+    case "end": {
+      const exitCode = number("exit_code") ?? Number.NaN;
+      return {
+        kind: "end",
+        outcome: text("outcome"),
+        exitCode,
+        text: text("msg"),
+        ipmiCommands: number("ipmi_commands"),
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function jsonObject(line: string): { readonly [name: string]: unknown } | undefined {
+  // The kernel may have left its own words on the line.
+  const start = line.indexOf('{"');
+  if (start < 0) return undefined;
+  try {
+    const value: unknown = JSON.parse(line.slice(start));
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** How a boot ended, as the agent told it on the console. */
 export interface BootResult {
-  /** "linked", "recognised", "unmanaged", "failed", ... of agent/outcome.ts, or "error". */
   readonly outcome: string;
-  readonly exitCode: number | undefined;
+  readonly exitCode: number;
   /** For people. */
   readonly text: string;
   readonly steps: readonly ToldStep[];
+  /** Everything that it told, in order. */
+  readonly told: readonly Told[];
   /** Milliseconds since `followBoot` was called. */
   readonly durationMs: number;
 }
 
-/** What one line of the agent's JSON log says. */
-export type Told =
-  | { readonly kind: "step"; readonly step: ToldStep }
-  | { readonly kind: "end"; readonly outcome: string; readonly exitCode: number | undefined; readonly text: string }
-  | { readonly kind: "note"; readonly text: string };
-
-/** @returns undefined for a line that is not the agent's (kernel, firmware), or that is of no interest */
-export function parseAgentLine(line: string): Told | undefined {
-  const start = line.indexOf("{");
-  if (start < 0) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(line.slice(start));
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const fields = new Map<string, unknown>(Object.entries(value));
-  const text = (name: string) => {
-    const found = fields.get(name);
-    return typeof found === "string" ? found : undefined;
-  };
-  const number = (name: string) => {
-    const found = fields.get(name);
-    return typeof found === "number" ? found : undefined;
-  };
-  const step = text("step");
-  const kind = text("kind");
-  if (step !== undefined && (kind === "done" || kind === "failed")) {
-    return {
-      kind: "step",
-      step: {
-        step,
-        number: number("number") ?? 0,
-        of: number("of") ?? 0,
-        durationMs: number("durationMs") ?? 0,
-        detail: text(kind === "done" ? "detail" : "reason") ?? "",
-        ok: kind === "done",
-      },
-    };
-  }
-  const outcome = text("outcome");
-  if (outcome !== undefined) return { kind: "end", outcome, exitCode: number("exitCode"), text: text("msg") ?? "" };
-  const message = text("msg");
-  return message === undefined || kind === "started" ? undefined : { kind: "note", text: message };
-}
-
 export interface FollowOptions {
-  /** For the whole boot. */
+  /** For the whole boot, in milliseconds. */
   readonly limitMs: number;
   readonly signal?: AbortSignal | undefined;
-  readonly onStep?: (step: ToldStep) => void;
-  /** Everything else that the agent tells. */
-  readonly onNote?: (text: string) => void;
+  readonly onTold?: (told: Told) => void;
 }
 
 /**
@@ -85,29 +106,25 @@ export interface FollowOptions {
  */
 export async function followBoot(machine: SimulatedMachine, options: FollowOptions): Promise<BootResult> {
   const started = performance.now();
-  const steps: ToldStep[] = [];
+  const told: Told[] = [];
   const end = await machine.console.waitFor(
     `the agent's last word on ${machine.name}`,
     options.limitMs,
     (line) => {
-      const told = parseAgentLine(line);
-      if (told === undefined) return undefined;
-      switch (told.kind) {
-        case "step":
-          steps.push(told.step);
-          options.onStep?.(told.step);
-          return undefined;
-        case "note":
-          options.onNote?.(told.text);
-          return undefined;
-        case "end":
-          return told;
-        default:
-          return told satisfies never;
-      }
+      const said = parseAgentLine(line);
+      if (said === undefined) return undefined;
+      told.push(said);
+      options.onTold?.(said);
+      return said.kind === "end" ? said : undefined;
     },
-    { signal: options.signal, ended: () => machine.trouble ?? (machine.isOn ? undefined : "the machine went off") },
+    { signal: options.signal, ended: () => exitReason(machine) },
   );
-  const { outcome, exitCode, text } = end;
-  return { outcome, exitCode, text, steps, durationMs: performance.now() - started };
+  return {
+    outcome: end.outcome,
+    exitCode: end.exitCode,
+    text: end.text,
+    steps: told.flatMap((said) => (said.kind === "step" ? [said.step] : [])),
+    told,
+    durationMs: performance.now() - started,
+  };
 }

@@ -37,7 +37,8 @@ export interface BuildResult {
  */
 export async function ensureBuilt(logFile: string, signal?: AbortSignal): Promise<BuildResult> {
   const sources = hashOfSources();
-  if (readStamp() === stampFor(sources)) return { upToDate: true };
+  const present = stampFor(sources);
+  if (present !== undefined && present === readStamp()) return { upToDate: true };
   await build(["build.mjs"], logFile, signal);
   await build(["image/build.ts", "--fast", "--out", imageDirectory], logFile, signal);
   const stamp = stampFor(sources);

@@ -1,5 +1,5 @@
 import type { Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { type BootResult, followBoot } from "./agent-log.ts";
+import { type BootResult, followBoot, type Told } from "./agent-log.ts";
 import { until } from "./deadline.ts";
 import { ipmitool } from "./foreign-login.ts";
 import { type MachineResult, summarise } from "./lab-result.ts";
@@ -148,16 +148,28 @@ async function rowOf(lab: Lab, machine: SimulatedMachine, showSecrets = false): 
 }
 
 async function followMachine(lab: Lab, machine: SimulatedMachine): Promise<BootResult> {
-  return await followBoot(machine, {
-    limitMs: bootLimitMs,
-    signal: lab.signal,
-    onStep(step) {
-      const what = label(lab, machine, `${step.number}/${step.of} ${step.step}`);
-      if (step.ok) lab.screen.done(what, step.detail, step.durationMs);
-      else lab.screen.failed(what, step.detail, step.durationMs);
-    },
-    onNote: (text) => lab.screen.quote(lab.machines.length === 1 ? text : `${machine.name}: ${text}`),
-  });
+  const { screen, signal } = lab;
+  const show = (told: Told) => {
+    switch (told.kind) {
+      case "init":
+        return screen.done(label(lab, machine, told.task), told.detail, told.durationMs);
+      case "step": {
+        const { step, number, of, ok, detail, durationMs } = told.step;
+        const what = label(lab, machine, `${number}/${of} ${step}`);
+        return ok ? screen.done(what, detail, durationMs) : screen.failed(what, detail, durationMs);
+      }
+      case "problem":
+        return screen.failed(label(lab, machine, "agent"), told.text);
+      case "first":
+      case "note":
+        return screen.pending(label(lab, machine, "agent"), told.text);
+      case "end":
+        return;
+      default:
+        return told satisfies never;
+    }
+  };
+  return await followBoot(machine, { limitMs: bootLimitMs, signal, onTold: show });
 }
 
 function problem(lab: Lab, machine: SimulatedMachine, result: MachineResult, what: string, text: string): void {

@@ -197,3 +197,8 @@ async function wireBmc(
   const proxy = stack.use(await startCodecProxy({ bmcPort: sim.vmPort, ...delay }));
   return { sim, proxy };
 }
+
+/** Why a machine says nothing more; undefined while it runs. */
+export function exitReason(machine: SimulatedMachine): string | undefined {
+  return machine.trouble ?? (machine.isOn ? undefined : "the machine went off");
+}

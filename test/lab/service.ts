@@ -37,7 +37,8 @@ export async function initPki(directory: string, signal?: AbortSignal): Promise<
   const args = ["init-pki", "--out", directory, "--name", hostAsSeenByVm, "--name", "127.0.0.1"];
   const done = await execa(artifacts.bmcService, args, { ...oneShot, ...cancelledBy(signal), all: true });
   signal?.throwIfAborted();
-  if (done.exitCode !== 0) throw new Error(`bmc-service init-pki: exit code ${done.exitCode}: ${done.all}`);
+  if (done.exitCode === undefined) throw new Error(`bmc-service init-pki: ${done.shortMessage}`);
+  if (done.exitCode !== 0) throw new Error(`bmc-service init-pki: exit code ${done.exitCode}:\n${done.all}`);
 }
 
 /** The certificate of a role out of a PKI made by init-pki. */
