@@ -85,8 +85,9 @@ async function bundle(entry, outfile, metalRivetVersion) {
     bundle: true,
     platform: "node",
     target: `node${process.versions.node}`,
-    // A single executable takes its code cache for CommonJS only.
-    format: "cjs",
+    format: "esm",
+    // What is bundled from CommonJS packages asks for Node's own modules by require, which a module does not have.
+    banner: { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire("/");' },
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
@@ -94,8 +95,6 @@ async function bundle(entry, outfile, metalRivetVersion) {
     // grpc-js loads .proto files at run time through this package, and only for its own channelz and reflection.
     alias: { "@grpc/proto-loader": join(root, "image/no-proto-loader.cjs") },
     logLevel: "warning",
-    // There is no import.meta in CommonJS: a use of it would be undefined at run time.
-    logOverride: { "empty-import-meta": "error" },
   });
 }
 
@@ -118,7 +117,7 @@ async function main() {
       assets[name] = join(bundles, name);
       await bundle(worker, assets[name], metalRivetVersion);
     }
-    const main = join(bundles, `${program.name}.cjs`);
+    const main = join(bundles, `${program.name}.mjs`);
     await bundle(program.entry, main, metalRivetVersion);
     const output = join(dist, program.name);
     const note = await buildSingleExecutable({

@@ -161,7 +161,8 @@ function installPackages(purpose) {
 
 /** Becomes the command, as far as a Node program can: its terminal, its signals, its exit code. */
 function become([program, ...args]) {
-  const child = spawn(program, args, { cwd: root, stdio: "inherit" });
+  // Listening begins before the child does: a signal in between would end this process and leave the child behind.
+  let child;
   const passedAt = new Map();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) {
     process.on(signal, () => {
@@ -170,9 +171,10 @@ function become([program, ...args]) {
       const now = Date.now();
       if (now - (passedAt.get(signal) ?? 0) < 1000) return;
       passedAt.set(signal, now);
-      child.kill(signal);
+      child?.kill(signal);
     });
   }
+  child = spawn(program, args, { cwd: root, stdio: "inherit" });
   child.on("error", (error) => stop(exit.unavailable, `cannot start ${program}: ${error.message}`));
   child.on("exit", (code, signal) => {
     process.exit(signal ? 128 + (constants.signals[signal] ?? 0) : (code ?? exit.unavailable));
