@@ -81,14 +81,14 @@ function installModules() {
   const node = join(modules, ".bin/node");
   const installed = existsSync(stamp) ? readFileSync(stamp, "utf8").trim() : undefined;
   if (installed === lock && existsSync(node)) return;
-  // npm's own record is as good as our stamp where somebody has just run `npm ci` by hand.
-  if (installed === undefined && existsSync(node) && matchesNpmRecord()) {
+  // Whoever has run npm by hand already has what the lock file asks for: then only the stamp is old.
+  if (existsSync(node) && matchesNpmRecord()) {
     writeFileSync(stamp, `${lock}\n`);
     return;
   }
   const why = existsSync(modules) ? "node_modules does not match package-lock.json" : "node_modules is missing";
   say(`${why}: running npm ci`);
-  run("npm ci", "npm", ["ci", "--no-audit", "--no-fund"], limits.npm);
+  run("npm ci", "npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], limits.npm);
   if (!existsSync(node)) stop(exit.unavailable, "npm ci ended without an error, but node_modules/.bin/node is missing");
   writeFileSync(stamp, `${lock}\n`);
 }
