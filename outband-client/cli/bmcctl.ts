@@ -1,0 +1,80 @@
+import { styleText } from "node:util";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { ExitCode } from "../../proto/exit-code.ts";
+import { addDescribe } from "./commands/describe.ts";
+import { addLs } from "./commands/ls.ts";
+import { addPower } from "./commands/power.ts";
+import { addWatch } from "./commands/watch.ts";
+import { exitCodeHelp, explain } from "./failure.ts";
+import { outputFormats } from "./settings.ts";
+import { type World, wantsColour } from "./world.ts";
+
+/** Set by the bundler. */
+declare const RIVET_VERSION: string | undefined;
+const version = typeof RIVET_VERSION === "undefined" ? "0.1.0-dev" : RIVET_VERSION;
+
+/** Each adds one command. Order is the order of --help. */
+const commands = [addLs, addDescribe, addPower, addWatch];
+
+/**
+ * The operator's command: runs it and says how it ended. Never throws; all failures go to stderr.
+ * "interrupted" means that Ctrl-C came before the command's own end.
+ */
+export async function bmcctl(world: World): Promise<ExitCode | "interrupted"> {
+  try {
+    await program(world).parseAsync(world.args, { from: "user" });
+    return ExitCode.done;
+  } catch (error) {
+    // Commander has said what is wrong on stderr, or has shown the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
+    if (world.interrupt.aborted) return "interrupted";
+    const { exitCode, message, advice } = explain(error);
+    const name = wantsColour(world.stderr, world.env)
+      ? styleText("red", "bmcctl:", { validateStream: false })
+      : "bmcctl:";
+    world.stderr.write(`${name} ${message}\n${advice === undefined ? "" : `  ${advice}\n`}`);
+    return exitCode;
+  }
+}
+
+function program(world: World): Command {
+  const made = new Command("bmcctl")
+    .description("See and control BMCs through the BMC service.")
+    .version(version, "-V, --version", "show the version")
+    .helpOption("-h, --help", "show this help")
+    .addOption(new Option("--service <host:port>", "BMC service; a DNS name, an IPv4 address or [an IPv6 address]"))
+    .addOption(new Option("--pki <dir>", "directory with ca.pem, operator.pem and operator.key"))
+    .addOption(new Option("--output <format>", "form of the output").choices(outputFormats))
+    .addOption(new Option("--timeout <seconds>", "longest wait for one answer").argParser(parseSeconds))
+    .addOption(new Option("--config <file>", "configuration file (default: ~/.config/bmcctl.yaml)"))
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => world.stdout.write(text),
+      writeErr: (text) => world.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "bmcctl: ")),
+      getOutHelpWidth: () => 120,
+      getErrHelpWidth: () => 120,
+    })
+    .showHelpAfterError('  See "bmcctl --help".')
+    .exitOverride()
+    .addHelpText(
+      "after",
+      `
+service, pki, output and timeout may stand in the configuration file instead ("service: bmc.example.org:4443");
+what is given here comes first. Connections are TLS 1.3 with certificates on both sides.
+
+Examples:
+  bmcctl --service 127.0.0.1:4443 --pki ./pki ls
+  bmcctl describe 92:33:b8:0e:df:8f
+  bmcctl power 92:33:b8:0e:df:8f cycle
+${exitCodeHelp}`,
+    );
+  for (const add of commands) add(made, world);
+  return made;
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0 && seconds <= 3_600)) throw new InvalidArgumentError("Give seconds, more than 0 and at most 3600.");
+  return seconds;
+}

@@ -1,0 +1,53 @@
+import type { Command } from "commander";
+import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { bmcDocument, ipOf, printable, stateName } from "../document.ts";
+import { exitCodeHelp } from "../failure.ts";
+import { jsonDocument, table, yamlDocument } from "../output.ts";
+import { openSession } from "../session.ts";
+import type { World } from "../world.ts";
+
+/** `bmcctl ls`: every row that the service knows. */
+export function addLs(program: Command, world: World): void {
+  program
+    .command("ls")
+    .description("list all BMCs, and the machines that have none")
+    .option("-w, --wide", "show state and reason as well")
+    .addHelpText(
+      "after",
+      `
+A machine without BMC has an empty MAC and the driver Unmanaged.
+With --output yaml or json each row is the document that "describe" shows.
+
+Examples:
+  bmcctl ls
+  bmcctl ls --wide
+  bmcctl ls --output json | jq -r '.[] | select(.state != "linked") | .mac'
+${exitCodeHelp}`,
+    )
+    .action(async (options: { wide?: boolean }, command: Command) => {
+      await using session = openSession(world, command);
+      const { bmcs } = await session.client.listBmcs({}, world.interrupt);
+      switch (session.output) {
+        case "table":
+          world.stdout.write(rowTable(bmcs, options.wide ?? false));
+          break;
+        case "yaml":
+          world.stdout.write(yamlDocument(bmcs.map((row) => bmcDocument(row))));
+          break;
+        case "json":
+          world.stdout.write(jsonDocument(bmcs.map((row) => bmcDocument(row))));
+          break;
+        default:
+          session.output satisfies never;
+      }
+    });
+}
+
+function rowTable(bmcs: readonly Bmc[], wide: boolean): string {
+  const head = ["MAC", "IP", "VENDOR", "DRIVER", "MACHINE ID", ...(wide ? ["STATE", "REASON"] : [])];
+  const rows = bmcs.map((row) => {
+    const cells = [row.mac, ipOf(row), row.vendor, row.drivers[0] ?? "", row.machineUuid];
+    return [...cells, ...(wide ? [stateName(row.state) ?? "", row.stateReason] : [])].map(printable);
+  });
+  return table(head, rows);
+}

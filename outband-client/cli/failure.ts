@@ -1,0 +1,83 @@
+import { ExitCode } from "../../proto/exit-code.ts";
+import { ServiceError } from "../service/service-error.ts";
+
+/** The command line is wrong. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+  readonly code = "usage";
+}
+
+/** A file that the command needs is missing or wrong. The message begins with its name. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly code = "config";
+}
+
+/** What a person reads on stderr, and the exit code. */
+export interface Failure {
+  readonly exitCode: ExitCode;
+  /** What happened and where. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+/** What an error means to the person who typed the command. Anything unforeseen is a bug, shown with its stack. */
+export function explain(error: unknown): Failure {
+  if (error instanceof UsageError) {
+    return { exitCode: ExitCode.usage, message: error.message, advice: 'See "bmcctl --help".' };
+  }
+  if (error instanceof ConfigError) return { exitCode: ExitCode.configuration, message: error.message };
+  if (error instanceof ServiceError) return { message: error.message, ...serviceFailure(error) };
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { exitCode: ExitCode.bug, message: `this is a bug in bmcctl: ${stack}` };
+}
+
+function serviceFailure({ status, answered }: ServiceError): Omit<Failure, "message"> {
+  switch (status) {
+    case "unavailable":
+      if (answered) return { exitCode: ExitCode.temporary, advice: "The service is there; try again later." };
+      return { exitCode: ExitCode.serviceUnavailable, advice: "Does bmc-service run there? --service names another." };
+    case "refused":
+      if (!answered) return { exitCode: ExitCode.refused };
+      return { exitCode: ExitCode.refused, advice: "The certificate in use is operator.pem in the PKI directory." };
+    case "unauthenticated":
+      return { exitCode: ExitCode.refused };
+    case "not found":
+      return { exitCode: ExitCode.usage, advice: '"bmcctl ls" shows what the service knows.' };
+    case "invalid":
+      return { exitCode: ExitCode.usage };
+    case "precondition":
+      return { exitCode: ExitCode.temporary, advice: '"bmcctl describe" shows how far the linkage has come.' };
+    case "conflict":
+    case "exhausted":
+      return { exitCode: ExitCode.temporary };
+    case "deadline":
+      return {
+        exitCode: ExitCode.temporary,
+        advice: "The service may still do it: look before trying again. --timeout SECONDS waits longer.",
+      };
+    case "internal":
+      return { exitCode: ExitCode.bug, advice: "This is a bug in the service; its log says more." };
+    case "unimplemented":
+      return { exitCode: ExitCode.protocol, advice: "Is the service older than bmcctl?" };
+    case "protocol":
+      return { exitCode: ExitCode.protocol };
+    case "configuration":
+      return { exitCode: ExitCode.configuration };
+    default:
+      return status satisfies never;
+  }
+}
+
+/** For the end of every --help. */
+export const exitCodeHelp = `
+Exit codes:
+  0   done
+  64  the command line is wrong, or no such BMC or machine is known
+  69  the BMC service is not there
+  70  a bug, here or in the service
+  75  it may work later: BMC not reachable, no account yet, no answer in time
+  76  what answers is no BMC service, or one that is too old
+  77  refused: a certificate, or the service does not permit it
+  78  the configuration file or the PKI directory is wrong`;

@@ -1,0 +1,100 @@
+import { status } from "@grpc/grpc-js";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { linked } from "./fixture/rows.ts";
+import { run, type Surroundings, start } from "./fixture/run.ts";
+import { type FakeService, startFakeService } from "./fixture/service.ts";
+
+let service: FakeService;
+let there: string[];
+
+beforeAll(async () => {
+  service = await startFakeService();
+  there = ["--service", service.address, "--pki", service.pki];
+});
+afterEach(() => {
+  service.fault = undefined;
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+const bmcctl = (args: string[], surroundings?: Surroundings) => run([...there, ...args], surroundings);
+
+describe("failures", () => {
+  test.each([
+    [status.NOT_FOUND, 64],
+    [status.INVALID_ARGUMENT, 64],
+    [status.UNAVAILABLE, 75],
+    [status.FAILED_PRECONDITION, 75],
+    [status.RESOURCE_EXHAUSTED, 75],
+    [status.PERMISSION_DENIED, 77],
+    [status.UNAUTHENTICATED, 77],
+    [status.INTERNAL, 70],
+    [status.UNIMPLEMENTED, 76],
+  ])("gRPC status %i is exit code %i, with the service's words on stderr", async (code, exit) => {
+    service.fault = { code, details: "its own words" };
+    for (const args of [["ls"], ["describe", linked.mac], ["power", linked.mac, "on"], ["watch"]]) {
+      const ran = await bmcctl(args);
+      expect(ran).toMatchObject({ code: exit, stdout: "" });
+      expect(ran.stderr).toMatch(/^bmcctl: BMC service 127\.0\.0\.1:\d+: \w+: its own words\n(?: {2}\S.*\n)?$/);
+    }
+  });
+
+  test("an unknown BMC is exit code 64 and is named", async () => {
+    const { code, stderr } = await bmcctl(["describe", "02:00:00:00:00:99"]);
+    expect(code).toBe(64);
+    expect(stderr).toContain("02:00:00:00:00:99");
+    expect(stderr).toContain("bmcctl ls");
+  });
+
+  test.each([
+    [["describe", "92:33:b8:0e:df"], "92:33:b8:0e:df"],
+    [["describe", "92:33:b8:0e:df:8g"], "8g"],
+    [["power", "37c43c25-69fe-4f88-b69d-4e71dc4070d0", "on"], "no MAC address"],
+    [["power", "92:33:b8:0e:df:8f", "explode"], "explode"],
+    [["power", "92:33:b8:0e:df:8f"], "action"],
+    [["describe"], "mac|uuid"],
+    [["nonsense"], "nonsense"],
+    [["ls", "--output", "xml"], "xml"],
+    [["ls", "--nonsense"], "--nonsense"],
+    [["ls", "extra"], "too many arguments"],
+    [["ls", "--timeout", "soon"], "soon"],
+    [["--service", "nowhere", "ls"], "HOST:PORT"],
+  ])("%j is exit code 64 and says what is wrong", async (args, text) => {
+    const { code, stdout, stderr } = await bmcctl(args);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+    expect(stderr).toMatch(/^bmcctl: /);
+    expect(stderr).toContain(text);
+    expect(stderr).toContain("--help");
+  });
+
+  test("nobody there is exit code 69", async () => {
+    const gone = await startFakeService();
+    await gone[Symbol.asyncDispose]();
+    for (const args of [["ls"], ["watch"]]) {
+      const ran = await run(["--service", gone.address, "--pki", service.pki, ...args]);
+      expect(ran.code).toBe(69);
+      expect(ran.stderr).toContain(gone.address);
+      expect(ran.stderr).toContain("connection refused");
+    }
+  });
+
+  test("a certificate of another CA is exit code 77", async () => {
+    const ran = await run(["--service", service.address, "--pki", service.strangerPki, "ls"]);
+    expect(ran.code).toBe(77);
+    expect(ran.stderr).toContain('refused the client certificate "CN=test operator, OU=operator"');
+  });
+
+  test("no answer in time is exit code 75, and --timeout is that time", async () => {
+    service.fault = "silence";
+    const { code, stderr } = await bmcctl(["power", linked.mac, "on", "--timeout", "0.3"]);
+    expect(code).toBe(75);
+    expect(stderr).toContain("no answer within 0.3 s");
+    expect(stderr).toContain("look before trying again");
+  });
+
+  test("Ctrl-C in the middle is told from an end", async () => {
+    service.fault = "silence";
+    const running = start([...there, "ls"]);
+    running.interrupt();
+    expect(await running.ended).toEqual({ code: "interrupted", stdout: "", stderr: "" });
+  });
+});

@@ -1,0 +1,26 @@
+import { parseUuid } from "../../ipmi/guid.ts";
+import { formatMac, parseMac } from "../../ipmi/mac.ts";
+import { UsageError } from "./failure.ts";
+
+/**
+ * The key of a row in the service's spelling: a MAC address (upper or lower case, colons or hyphens) or a machine UUID.
+ * @throws UsageError
+ */
+export function parseKey(text: string): string {
+  const mac = parseMac(text);
+  if (mac) return formatMac(mac);
+  if (parseUuid(text)) return text.toLowerCase();
+  throw new UsageError(
+    `${JSON.stringify(text.slice(0, 100))} is neither a MAC address (92:33:b8:0e:df:8f) nor a machine UUID (37c43c25-69fe-4f88-b69d-4e71dc4070d0)`,
+  );
+}
+
+/**
+ * The MAC address of a BMC in the service's spelling.
+ * @throws UsageError
+ */
+export function parseBmcMac(text: string): string {
+  const mac = parseMac(text);
+  if (mac) return formatMac(mac);
+  throw new UsageError(`${JSON.stringify(text.slice(0, 100))} is no MAC address of a BMC (92:33:b8:0e:df:8f)`);
+}

@@ -1,0 +1,24 @@
+import { bmcctl } from "./bmcctl.ts";
+
+// A reader that has seen enough (`bmcctl ls | head -1`) is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+const interrupt = new AbortController();
+const signals = ["SIGINT", "SIGTERM"] as const;
+let received: (typeof signals)[number] = "SIGINT";
+for (const signal of signals) {
+  process.once(signal, () => {
+    received = signal;
+    interrupt.abort();
+  });
+}
+
+const { stdout, stderr, env } = process;
+const args = process.argv.slice(2);
+const code = await bmcctl({ args, env, stdout, stderr, interrupt: interrupt.signal });
+// Dying by the signal itself is what a shell expects of a command that was interrupted before its end.
+if (code === "interrupted") process.kill(process.pid, received);
+else process.exitCode = code;

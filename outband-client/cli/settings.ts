@@ -1,0 +1,171 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { LineCounter, parseDocument } from "yaml";
+import { parseServiceAddress } from "../service/address.ts";
+import { type BmcClient, connectBmcService } from "../service/bmc.ts";
+import { ServiceError } from "../service/service-error.ts";
+import { ConfigError, UsageError } from "./failure.ts";
+import type { World } from "./world.ts";
+
+export const outputFormats = ["table", "yaml", "json"] as const;
+export type OutputFormat = (typeof outputFormats)[number];
+
+/** The options that every command takes; each may stand in the file instead. */
+export interface GlobalOptions {
+  readonly service?: string;
+  readonly pki?: string;
+  readonly output?: OutputFormat;
+  /** Seconds. */
+  readonly timeout?: number;
+  readonly config?: string;
+}
+
+interface FileSettings {
+  readonly file: string;
+  readonly service?: string;
+  readonly pki?: string;
+  readonly output?: OutputFormat;
+  readonly timeout?: number;
+}
+
+const keys = ["service", "pki", "output", "timeout"] as const;
+
+/**
+ * What was asked for: the flag first, then the file. Nothing is guessed.
+ * @throws ConfigError if the file is wrong
+ */
+export function readSettings(options: GlobalOptions, env: World["env"]): GlobalOptions & { readonly file: string } {
+  const fromFile = readFile(options.config, env);
+  return { ...fromFile, ...options };
+}
+
+/**
+ * Connects as the operator whose certificate lies in the PKI directory.
+ * @param limitMs longest wait for one answer, unless the settings name another
+ * @throws UsageError if service or PKI directory are not named; ConfigError if they cannot be used
+ */
+export function connect(settings: GlobalOptions & { readonly file: string }, limitMs: number): BmcClient {
+  const { service, pki, file } = settings;
+  if (service === undefined)
+    throw new UsageError(`no service named: give --service HOST:PORT, or "service:" in ${file}`);
+  if (pki === undefined) throw new UsageError(`no PKI directory named: give --pki DIR, or "pki:" in ${file}`);
+  const parts = { ca: join(pki, "ca.pem"), cert: join(pki, "operator.pem"), key: join(pki, "operator.key") } as const;
+  const ca = readPem(parts.ca);
+  const cert = readPem(parts.cert);
+  const key = readPem(parts.key);
+  const callLimitMs = settings.timeout === undefined ? limitMs : settings.timeout * 1_000;
+  try {
+    return connectBmcService({ address: service, ca, cert, key, callLimitMs });
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.status !== "configuration") throw error;
+    const [, part, rest] = /^(ca|cert|key): (.*)$/s.exec(error.message) ?? [];
+    if (part === "ca" || part === "cert" || part === "key") {
+      throw new ConfigError(`${parts[part]}: ${rest}`, { cause: error });
+    }
+    throw new UsageError(error.message, { cause: error });
+  }
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new ConfigError(`${path}: ${reason(cause)}; --pki names a directory as "bmc-service init-pki" makes it`, {
+      cause,
+    });
+  }
+}
+
+function readFile(named: string | undefined, env: World["env"]): FileSettings {
+  const home = env.HOME || homedir();
+  const file = named ?? join(env.XDG_CONFIG_HOME || join(home, ".config"), "bmcctl.yaml");
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    if (named === undefined && isMissing(cause)) return { file };
+    throw new ConfigError(`${file}: ${reason(cause)}`, { cause });
+  }
+  return { file, ...parseSettings(text, file, home) };
+}
+
+function parseSettings(text: string, file: string, home: string): Omit<FileSettings, "file"> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const [fault] = document.errors;
+  if (fault) throw new ConfigError(`${at(fault.pos[0])}: not YAML: ${fault.message}`);
+  const content: unknown = document.toJS();
+  if (content === null) return {};
+  if (typeof content !== "object" || Array.isArray(content)) {
+    throw new ConfigError(`${file}: give "key: value" lines; the keys are ${keys.join(", ")}`);
+  }
+  const found: { -readonly [key in keyof FileSettings]?: FileSettings[key] } = {};
+  for (const [key, value] of Object.entries(content)) {
+    const node = document.get(key, true);
+    const offset = typeof node === "object" && node !== null && "range" in node ? (node.range as number[])[0] : 0;
+    const where = at(offset ?? 0);
+    switch (key) {
+      case "service":
+        found.service = expectAddress(expectText(value, key, where), where);
+        break;
+      case "pki":
+        // No shell stands between the file and us: "~" is ours to expand, and a relative path is relative to the file.
+        found.pki = resolve(dirname(resolve(file)), expectText(value, key, where).replace(/^~(?=\/|$)/, home));
+        break;
+      case "output":
+        found.output = parseOutput(value, where);
+        break;
+      case "timeout":
+        if (typeof value !== "number" || !(value > 0)) throw new ConfigError(`${where}: timeout: give seconds`);
+        found.timeout = value;
+        break;
+      default:
+        throw new ConfigError(`${where}: unknown key ${JSON.stringify(key)}; the keys are ${keys.join(", ")}`);
+    }
+  }
+  return found;
+}
+
+function expectText(value: unknown, key: string, where: string): string {
+  if (typeof value !== "string" || value === "") throw new ConfigError(`${where}: ${key}: give a text`);
+  return value;
+}
+
+function expectAddress(text: string, where: string): string {
+  try {
+    return parseServiceAddress(text).text;
+  } catch (cause) {
+    throw new ConfigError(`${where}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}
+
+function parseOutput(value: unknown, where: string): OutputFormat {
+  const format = outputFormats.find((each) => each === value);
+  if (format === undefined) throw new ConfigError(`${where}: output: give ${outputFormats.join(", ")}`);
+  return format;
+}
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+}
+
+function reason(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  switch (code) {
+    case "ENOENT":
+      return "no such file";
+    case "EACCES":
+      return "you may not read it";
+    case "EISDIR":
+      return "it is a directory";
+    case "ENOTDIR":
+      return "a part of the path is no directory";
+    default:
+      return cause instanceof Error ? cause.message : String(cause);
+  }
+}
