@@ -64,7 +64,7 @@ test("JSON: one object a line", async () => {
   const lines: string[] = [];
   play(await openConsole("json", { write: (line) => lines.push(line) }));
   const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  for (const event of events) expect(Date.parse(String(event["time"]))).not.toBeNaN();
+  for (const event of events) expect(Date.parse(String(event.time))).not.toBeNaN();
   expect(events.map(({ time: _, ...event }) => event)).toEqual([
     {
       level: "info",

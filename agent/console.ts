@@ -46,7 +46,7 @@ const columns = 80;
 export async function openConsole(format: LogFormat, options: ConsoleOptions = {}): Promise<Console> {
   const write = options.write ?? writeLine;
   if (format === "json") return await jsonConsole(write);
-  const colours = options.colours ?? (process.pid !== 1 && !process.env["NO_COLOR"] && isatty(1));
+  const colours = options.colours ?? (process.pid !== 1 && !process.env.NO_COLOR && isatty(1));
   return textConsole(write, colours, options.announceAfterMs ?? 500);
 }
 

@@ -29,7 +29,10 @@ function open() {
     sync: { arguments: [], return: "void" },
     reboot: { arguments: ["int32"], return: "int32" },
     waitpid: { arguments: ["int32", "buffer", "int32"], return: "int32" },
-    setsid: { arguments: [], return: "int32" },
+    tcdrain: { arguments: ["int32"], return: "int32" },
+    signal: { arguments: ["int32", "pointer"], return: "pointer" },
+    fcntl: { arguments: ["int32", "int32", "int32"], return: "int32" },
+    execve: { arguments: ["string", "buffer", "buffer"], return: "int32" },
     socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
     bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
     sendto: { arguments: ["int32", "buffer", "uint64", "int32", "buffer", "uint32"], return: "int64" },
@@ -77,8 +80,9 @@ export function loadModule(fd: number, parameters: string, compressed: boolean):
 /** RB_ constants of reboot(2), linux/reboot.h, as signed 32-bit numbers. */
 const rebootCommands = { poweroff: 0x4321fedc, reboot: 0x01234567, halt: 0xcdef0123 | 0 } as const;
 
-/** sync(2), then reboot(2). Returns only by throwing. */
+/** Lets the console finish, sync(2), then reboot(2). Returns only by throwing. */
 export function endMachine(action: keyof typeof rebootCommands): void {
+  drainConsole();
   libc().sync();
   checked(libc().reboot(rebootCommands[action]), `reboot (${action})`);
 }
@@ -89,9 +93,38 @@ export function reap(pid: number): boolean {
   return libc().waitpid(pid, Buffer.alloc(4), noHang) === pid;
 }
 
-/** setsid(2): the console's Ctrl-C shall not reach whoever started us. Fails harmlessly where we lead a group already. */
-export function newSession(): void {
-  libc().setsid();
+/** Waits until the console has sent all that was written: a slow serial line would lose the last words. */
+export function drainConsole(): void {
+  libc().tcdrain(1);
+}
+
+/** A null-terminated array of strings as execve(2) wants it, with the strings, which must live as long. */
+function stringArray(texts: readonly string[]): { pointers: Buffer; strings: Buffer[] } {
+  const strings = texts.map((text) => Buffer.from(`${text}\0`));
+  const pointers = Buffer.alloc(8 * (strings.length + 1));
+  for (const [index, string] of strings.entries()) pointers.writeBigUInt64LE(addressOf(string), 8 * index);
+  return { pointers, strings };
+}
+
+/**
+ * execve(2): another program takes the place of this one, with the same process number. Returns only by throwing, where
+ * process.execve() would end the process, which no init may do.
+ */
+export function execute(path: string, environment: Readonly<Record<string, string>>): void {
+  const brokenPipe = constants.signals.SIGPIPE;
+  const defaultAction = 0n;
+  const ignore = 1n;
+  const programArguments = stringArray([path]);
+  const variables = stringArray(Object.entries(environment).map(([name, value]) => `${name}=${value}`));
+  // Node ignores SIGPIPE, and what is ignored stays so: shells would not notice that their reader is gone
+  libc().signal(brokenPipe, defaultAction);
+  // Node closes these for programs that take its place
+  const setFlags = 2; // F_SETFD
+  for (const standard of [0, 1, 2]) libc().fcntl(standard, setFlags, 0);
+  const result = libc().execve(path, programArguments.pointers, variables.pointers);
+  const errno = getInt32(libc().errnoAt);
+  libc().signal(brokenPipe, ignore);
+  if (result < 0) throw new LibcError(`execve ${path}`, errno);
 }
 
 const dontWait = 0x40; // MSG_DONTWAIT

@@ -1,0 +1,67 @@
+import { access } from "node:fs/promises";
+import { kernelSource, readKernelKeys } from "./config/kernel-command-line.ts";
+import type { KeyName } from "./config/keys.ts";
+import {
+  completeSettings,
+  findDocument,
+  type LocalSettings,
+  type LogFormat,
+  loadDocument,
+  localSettings,
+  type Settings,
+  type Source,
+} from "./config/settings.ts";
+import { type Console, durationText } from "./console.ts";
+
+/** The sources that are there before any file or network is. */
+export interface LocalSources {
+  readonly sources: readonly Source[];
+  readonly pixieApiUrl: string | undefined;
+  readonly remarks: readonly string[];
+  readonly local: LocalSettings;
+}
+
+/**
+ * Reads flags and kernel command line (the bytes of /proc/cmdline).
+ * Throws ConfigError or UsageError.
+ */
+export function readLocalSources(flags: ReadonlyMap<KeyName, string>, cmdline: Uint8Array): LocalSources {
+  const kernel = readKernelKeys(cmdline);
+  const sources: Source[] = [
+    ...(flags.size > 0 ? [{ name: "flags", kind: "flag" as const, values: flags }] : []),
+    { name: kernelSource, kind: "kernel", values: kernel.values },
+  ];
+  return { sources, pixieApiUrl: kernel.pixieApiUrl, remarks: kernel.remarks, local: localSettings(sources) };
+}
+
+/** The log format for the first line, before the kernel command line is known to be in order. */
+export function peekLogFormat(cmdline: Uint8Array): LogFormat {
+  const text = Buffer.from(cmdline).toString("latin1");
+  return /(^|\s)rivet\.log="?json"?(\s|$)/.test(text) ? "json" : "text";
+}
+
+/**
+ * All settings, the document included, which may lie behind the network.
+ * Throws ConfigError, UsageError or DocumentUnavailableError.
+ */
+export async function readSettings(from: LocalSources, console: Console, signal?: AbortSignal): Promise<Settings> {
+  const exists = (path: string) =>
+    access(path).then(
+      () => true,
+      () => false,
+    );
+  const document = await findDocument(from.sources, from.pixieApiUrl, exists);
+  if (!document) return await completeSettings(from.sources);
+  const startedAt = performance.now();
+  const loaded = await loadDocument(document, async (url) => {
+    const { fetchDocument } = await import("./config/fetch-document.ts");
+    return await fetchDocument(url, {
+      limitMs: from.local.serviceLimitMs,
+      onRetry: (attempt, waitMs, reason) =>
+        console.note(`${document.source}: ${reason}; try ${attempt + 1} in ${durationText(waitMs)}`),
+      ...(signal ? { signal } : {}),
+    });
+  });
+  console.task("read configuration", performance.now() - startedAt, document.source);
+  return await completeSettings([...from.sources, loaded]);
+}

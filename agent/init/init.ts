@@ -1,0 +1,178 @@
+import { existsSync, readFileSync } from "node:fs";
+import { systemClock } from "../../inband/clock.ts";
+import type { Afterwards } from "../config/settings.ts";
+import { type LocalSources, peekLogFormat, readLocalSources, readSettings } from "../configure.ts";
+import { type Console, openConsole, type RunEnd } from "../console.ts";
+import { explainFailure } from "../failure.ts";
+import { failedEnd, performRun } from "../perform-run.ts";
+import { version } from "../version.ts";
+import { afterRun } from "./after-run.ts";
+import { reap, setHostName } from "./libc.ts";
+import { ModuleLoader } from "./modules.ts";
+import { kernelRelease, mountKernelFileSystems } from "./mounts.ts";
+import {
+  applyLease,
+  type Bound,
+  bringUpLoopback,
+  getLease,
+  isNetworkUp,
+  keepNetwork,
+  type NetworkOptions,
+} from "./network/bring-up.ts";
+import { Reaper, zombiesOf } from "./reaper.ts";
+
+/** How long a device node may take to appear where the firmware names an IPMI interface (SSIF is probed by a thread). */
+const ipmiDeviceLimitMs = 5_000;
+/** Node reaps its own children within milliseconds; what is left after this is nobody's. */
+const reapAfterMs = 2_000;
+const remindEveryMs = 15 * 60_000;
+
+/**
+ * Process 1: prepares the machine, does the run, and does what `then` says. Never returns, and whatever is thrown ends on
+ * the console with the machine waiting, because the kernel panics when its init ends.
+ */
+export async function runAsInit(): Promise<never> {
+  const startedAt = performance.now();
+  const mountProblems = mountKernelFileSystems();
+  const cmdline = existsSync("/proc/cmdline") ? readFileSync("/proc/cmdline") : Buffer.alloc(0);
+  const format = peekLogFormat(cmdline);
+  const console = await openConsole(format);
+  const release = existsSync("/proc") ? kernelRelease() : "an unknown kernel";
+  console.first(version, release);
+  console.task("mount /proc /sys /dev /run /tmp", performance.now() - startedAt, mountProblems.join("; "));
+  surviveEverything(console);
+  startReaping();
+
+  let afterwards: Afterwards = { action: "wait" };
+  let ended: RunEnd;
+  try {
+    setHostName("metal-rivet");
+    const from = readLocalSources(new Map(), cmdline);
+    afterwards = from.local.afterwards;
+    for (const remark of from.remarks) console.note(remark);
+    await prepare(from, release, console);
+    const settings = await readSettings(from, console);
+    afterwards = settings.afterwards;
+    const { realWorld } = await import("../real-world.ts");
+    const wanted = settings.log === format ? console : await openConsole(settings.log);
+    ended = await performRun(settings, wanted, realWorld(settings, wanted));
+  } catch (error) {
+    ended = failedEnd(error, startedAt);
+    console.end(ended);
+  }
+  await afterRun(afterwards, ended, console);
+  return await waitForEver(ended, console);
+}
+
+/** Drivers, the BMC's device and the network; the slow parts side by side. */
+async function prepare(from: LocalSources, release: string, console: Console): Promise<void> {
+  const modules = new ModuleLoader(release);
+  let before = 0;
+  const timed = (name: string, work: () => void): void => {
+    const startedAt = performance.now();
+    work();
+    const loaded = modules.loaded.slice(before).join(" ");
+    before = modules.loaded.length;
+    console.task(name, performance.now() - startedAt, loaded);
+  };
+  timed("load network drivers", () => modules.loadNetworkDrivers());
+  // starts here: the first question to the DHCP servers is on its way while the other drivers load
+  const network = bringUpNetwork(from, console);
+  network.catch(() => undefined);
+  const firmware = await ipmiInFirmware();
+  timed("load IPMI drivers", () => modules.loadIpmiDrivers(firmware.ssif));
+  for (const problem of modules.problems) console.note(`driver: ${problem}`);
+  await Promise.all([network, firmware.named ? waitForIpmiDevice(console) : undefined]);
+}
+
+async function bringUpNetwork(from: LocalSources, console: Console): Promise<void> {
+  const startedAt = performance.now();
+  bringUpLoopback();
+  if (isNetworkUp()) {
+    console.task("network", performance.now() - startedAt, "was set up before");
+    return;
+  }
+  const options: NetworkOptions = {
+    clock: systemClock,
+    interface: from.local.interface,
+    limitMs: from.local.networkLimitMs,
+    note: (text) => console.note(text),
+  };
+  const bound = await getLease(options);
+  applyLease(bound);
+  console.task("network", performance.now() - startedAt, describeLease(bound));
+  keepNetwork(bound, options, new AbortController().signal).catch((error: unknown) => {
+    console.problem(`network: the lease is not renewed any more: ${explainFailure(error).text}`);
+  });
+}
+
+function describeLease({ nic, lease }: Bound): string {
+  const gateway = lease.routes.find(({ prefixLength }) => prefixLength === 0)?.gateway;
+  return [
+    `${nic.name} ${lease.address}/${lease.prefixLength}`,
+    ...(gateway ? [`gateway ${gateway}`] : []),
+    ...(lease.dns.length > 0 ? [`DNS ${lease.dns.slice(0, 3).join(" ")}`] : []),
+    `lease ${lease.leaseSeconds} s from ${lease.server}`,
+  ].join(", ");
+}
+
+/** What SMBIOS says of the way to the BMC. A damaged table is not this function's to report: the run reads it again. */
+async function ipmiInFirmware(): Promise<{ named: boolean; ssif: boolean }> {
+  try {
+    const [{ readSmbiosTables }, { parseSmbios }] = await Promise.all([
+      import("../../inband/smbios/read-tables.ts"),
+      import("../../inband/smbios/parse-smbios.ts"),
+    ]);
+    const { ipmiDevices } = parseSmbios(await readSmbiosTables());
+    return { named: ipmiDevices.length > 0, ssif: ipmiDevices.some(({ interfaceType }) => interfaceType === "SSIF") };
+  } catch {
+    return { named: false, ssif: false };
+  }
+}
+
+async function waitForIpmiDevice(console: Console): Promise<void> {
+  const startedAt = performance.now();
+  for (let pauseMs = 5; !existsSync("/dev/ipmi0"); pauseMs = Math.min(pauseMs * 2, 100)) {
+    const waitedMs = performance.now() - startedAt;
+    if (waitedMs > ipmiDeviceLimitMs) {
+      console.note(`SMBIOS names an IPMI interface, but no /dev/ipmi0 came up within ${ipmiDeviceLimitMs / 1000} s`);
+      return;
+    }
+    await systemClock.sleep(pauseMs);
+  }
+}
+
+/** Orphans become children of process 1 and stay zombies unless it waits for them. */
+function startReaping(): void {
+  const reaper = new Reaper(() => zombiesOf(process.pid), reap);
+  let isDue = false;
+  const later = (): void => {
+    if (isDue) return;
+    isDue = true;
+    setTimeout(() => {
+      isDue = false;
+      if (reaper.look()) later();
+    }, reapAfterMs);
+  };
+  process.on("SIGCHLD", later);
+}
+
+function surviveEverything(console: Console): void {
+  const show = (error: unknown): void => console.problem(explainFailure(error).text);
+  process.on("uncaughtException", show);
+  process.on("unhandledRejection", show);
+  // without these, Node would end the process, and the kernel with it
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    process.on(signal, () => console.note(`${signal}: an init does not end; use the machine's power button`));
+  }
+}
+
+async function waitForEver(ended: RunEnd, console: Console): Promise<never> {
+  const remind = (): void =>
+    console.note(`waiting (${ended.outcome}, exit code ${ended.exitCode}); reset the machine to run again`);
+  remind();
+  for (;;) {
+    await systemClock.sleep(remindEveryMs);
+    remind();
+  }
+}

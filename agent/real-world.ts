@@ -1,0 +1,64 @@
+import { randomInt } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { systemClock } from "../inband/clock.ts";
+import { openBmc } from "../inband/openipmi/open-bmc.ts";
+import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
+import type { RetryOptions } from "../outband-client/service/retry.ts";
+import type { Settings } from "./config/settings.ts";
+import { type Console, durationText } from "./console.ts";
+import { version } from "./version.ts";
+import { defaultLimits, type EnrolmentClient, type World } from "./world.ts";
+
+/** How much longer than the retries a step may take, so that their own error is the one that is told. */
+const graceMs = 15_000;
+
+/** The world as it is: this machine, its BMC, the service of the settings. */
+export function realWorld(settings: Settings, console: Console): World {
+  return {
+    readSmbios: (signal) => readSmbiosTables(undefined, signal),
+    openBmc: (signal) => openBmc({ signal }),
+    connectService: () => connectService(settings, console),
+    readBootId: async (signal) =>
+      (await readFile("/proc/sys/kernel/random/boot_id", { encoding: "latin1", signal })).trim(),
+    gatherInventory: async (signal) => (await import("./inventory.ts")).gatherInventory(signal),
+    randomBelow: (below) => randomInt(below),
+    clock: systemClock,
+    note: (text) => console.note(text),
+    settings: {
+      agentVersion: `metal-rivet ${version}`,
+      rotate: settings.rotate,
+      limits: {
+        ...defaultLimits,
+        beginMs: settings.serviceLimitMs + graceMs,
+        serviceMs: settings.serviceLimitMs + graceMs,
+        bmcReadyMs: settings.bmcLimitMs,
+      },
+    },
+  };
+}
+
+/** A client that is patient: what fails because the service is not there is tried again, and said. */
+async function connectService(settings: Settings, console: Console): Promise<EnrolmentClient> {
+  const [{ connectEnrolment }, { withRejoin, withRetry }] = await Promise.all([
+    import("../outband-client/service/enrolment.ts"),
+    import("../outband-client/service/retry.ts"),
+  ]);
+  const client = connectEnrolment({ address: settings.service, ...settings.credentials });
+  const options = (signal: AbortSignal): RetryOptions => ({
+    limitMs: settings.serviceLimitMs,
+    signal,
+    onRetry: (attempt, waitMs, error) =>
+      console.note(`service: ${error.message}; try ${attempt + 1} in ${durationText(waitMs)}`),
+  });
+  return {
+    begin: (request, signal) => withRetry((inner) => client.begin(request, inner), options(signal)),
+    reportBmc: (request, signal) => withRetry((inner) => client.reportBmc(request, inner), options(signal)),
+    reportInventory: (request, signal) => withRetry((inner) => client.reportInventory(request, inner), options(signal)),
+    escrowAccount: (request, signal) => withRetry((inner) => client.escrowAccount(request, inner), options(signal)),
+    confirmAccount: (request, signal) => withRetry((inner) => client.confirmAccount(request, inner), options(signal)),
+    // the last word of a run that failed: not worth waiting for
+    abort: (request, signal) => client.abort(request, signal),
+    watchHandOff: (request, signal) => withRejoin((inner) => client.watchHandOff(request, inner), options(signal)),
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { ConfigError, fileProblem } from "./config/config-error.ts";
+import type { KeyName } from "./config/keys.ts";
+import { peekLogFormat, readLocalSources, readSettings } from "./configure.ts";
+import { openConsole } from "./console.ts";
+import { failedEnd, performRun } from "./perform-run.ts";
+import { version } from "./version.ts";
+
+/** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
+export async function runOnce(flags: ReadonlyMap<KeyName, string>, cmdlineFile: string): Promise<number> {
+  const startedAt = performance.now();
+  let cmdline: Uint8Array = Buffer.alloc(0);
+  let unreadable: ConfigError | undefined;
+  try {
+    cmdline = readFileSync(cmdlineFile);
+  } catch (error) {
+    unreadable = new ConfigError(`file ${cmdlineFile}`, "--cmdline", `cannot be read: ${fileProblem(error)}`);
+  }
+  const format = flags.get("log") ?? peekLogFormat(cmdline);
+  const console = await openConsole(format === "json" ? "json" : "text");
+  console.first(version, kernelRelease());
+  try {
+    if (unreadable) throw unreadable;
+    const from = readLocalSources(flags, cmdline);
+    for (const remark of from.remarks) console.note(remark);
+    const settings = await readSettings(from, console);
+    const wanted = settings.log === format ? console : await openConsole(settings.log);
+    if (settings.afterwards.action !== "wait") {
+      wanted.note("`then` is left to the init that started this program; the exit code tells it how the run ended");
+    }
+    const { realWorld } = await import("./real-world.ts");
+    return (await performRun(settings, wanted, realWorld(settings, wanted))).exitCode;
+  } catch (error) {
+    const ended = failedEnd(error, startedAt);
+    console.end(ended);
+    return ended.exitCode;
+  }
+}
+
+function kernelRelease(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/osrelease", "latin1").trim();
+  } catch {
+    return "an unknown kernel";
+  }
+}
