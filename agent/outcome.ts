@@ -125,7 +125,10 @@ function exitCodeOfError(error: Error): ExitCode {
     case "ConfigError":
     case "SmbiosUnavailableError":
     case "BogusUuidError":
+    case "PolicyError":
       return ExitCode.configuration;
+    case "HandOffCutError":
+      return ExitCode.serviceUnavailable;
     case "ServiceError":
       return exitCodeOfServiceStatus("status" in cause ? cause.status : undefined);
     case "StepTimeoutError":
@@ -133,7 +136,6 @@ function exitCodeOfError(error: Error): ExitCode {
     case "NotReadyError":
     case "NoLanChannelError":
     case "TransportError":
-    case "BmcBusyError":
       return ExitCode.temporary;
     case "NoFreeSlotError":
     case "InbandLockedError":

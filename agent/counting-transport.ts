@@ -1,0 +1,31 @@
+import type { Clock } from "../inband/clock.ts";
+import type { Message, Reply, Transport } from "../ipmi/transport.ts";
+import type { IpmiCount } from "./outcome.ts";
+
+/** A transport that counts what goes through it. */
+export interface CountingTransport extends Transport {
+  readonly count: IpmiCount;
+}
+
+/** Counts the commands, repetitions included, and the time that they took. */
+export function countingTransport(inner: Transport, clock: Clock): CountingTransport {
+  let commands = 0;
+  let waitedMs = 0;
+  return {
+    name: inner.name,
+    maxRequestBytes: inner.maxRequestBytes,
+    get count() {
+      return { commands, waitedMs };
+    },
+    async exchange(message: Message, signal: AbortSignal): Promise<Reply> {
+      commands += 1;
+      const startedAt = clock.now();
+      try {
+        return await inner.exchange(message, signal);
+      } finally {
+        waitedMs += clock.now() - startedAt;
+      }
+    },
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,201 @@
+import type { WantedAccount } from "../inband/account/apply-account.ts";
+import { generatePassword, generateUserName, PolicyError } from "../inband/account/credentials.ts";
+import { planAccount } from "../inband/account/plan-account.ts";
+import type { InbandProof as Proof } from "../inband/account/prove-account.ts";
+import { scanAccounts } from "../inband/account/scan-accounts.ts";
+import type { Conversation } from "../inband/conversation.ts";
+import type { TriedWay } from "../inband/openipmi/open-bmc.ts";
+import type { KnownBmc } from "../inband/recognise-bmc.ts";
+import type { BmcFacts } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
+import {
+  type BeginResponse,
+  InbandProof,
+  type Linkage,
+  type Policy,
+} from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
+import { followHandOff } from "./hand-off-events.ts";
+import { StepError } from "./step.ts";
+import type { EnrolmentClient, World } from "./world.ts";
+
+/** An account that the service has stored. Disposing wipes the password. */
+export interface EscrowedAccount extends WantedAccount, Disposable {
+  /** Identifier at the service. */
+  readonly accountId: string;
+}
+
+/**
+ * Tells the service that the machine is here.
+ * @throws ServiceError, PolicyError
+ */
+export async function begin(world: World, machine: Machine, signal: AbortSignal): Promise<Enrolment> {
+  const bootId = await world.readBootId(signal);
+  const client = await world.connectService(signal);
+  try {
+    const { agentVersion } = world.settings;
+    return new Enrolment(world, client, await client.begin({ machine, bootId, agentVersion }, signal));
+  } catch (error) {
+    await client[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** One enrolment at the service: its calls, and what is to be remembered between them. */
+export class Enrolment implements AsyncDisposable {
+  readonly #world: World;
+  readonly #client: EnrolmentClient;
+  readonly #sessionToken: string;
+  readonly #linkage: Linkage | undefined;
+  readonly #policy: Policy;
+  #facts: BmcFacts | undefined;
+
+  /** @throws PolicyError if the service asks for what cannot be made */
+  constructor(world: World, client: EnrolmentClient, { sessionToken, linkage, policy }: BeginResponse) {
+    if (policy === undefined) throw new PolicyError("the service sent no policy: is it of the same version?");
+    if (policy.privilege < 2 || policy.privilege > 5) {
+      throw new PolicyError(`the service's policy asks for privilege ${policy.privilege}; 2 to 5 can be given`);
+    }
+    this.#world = world;
+    this.#client = client;
+    this.#sessionToken = sessionToken;
+    this.#linkage = linkage;
+    this.#policy = policy;
+  }
+
+  /** Whether the run succeeds only after the remote login did. */
+  get verificationRequired(): boolean {
+    return this.#policy.verificationRequired;
+  }
+
+  /** The account of a linkage that was verified a short while ago. */
+  get freshAccount(): KnownBmc | undefined {
+    const linkage = this.#linkage;
+    if (linkage?.fresh !== true || linkage.userName === "" || linkage.slot === 0) return undefined;
+    const { mac, channel, userName, slot } = linkage;
+    return { mac, channel, userName, slot };
+  }
+
+  /** MAC address of the reported BMC. */
+  get mac(): string {
+    return this.#facts?.mac ?? "";
+  }
+
+  async reportBmc(facts: BmcFacts, signal: AbortSignal): Promise<void> {
+    this.#facts = facts;
+    await this.#client.reportBmc({ sessionToken: this.#sessionToken, found: { $case: "bmc", value: facts } }, signal);
+  }
+
+  async reportNoBmc(tried: readonly TriedWay[], signal: AbortSignal): Promise<void> {
+    const found = { $case: "noBmc" as const, value: { tried: tried.map((each) => ({ ...each })) } };
+    await this.#client.reportBmc({ sessionToken: this.#sessionToken, found }, signal);
+  }
+
+  /**
+   * Plans the slot from a complete scan, makes a name and a password, and has the service store them: only then may
+   * the BMC hear of them.
+   * @throws NoFreeSlotError, InbandLockedError, PolicyError, ServiceError
+   */
+  async escrow(conversation: Conversation): Promise<EscrowedAccount> {
+    const { mac = "", channel = 0 } = this.#facts ?? {};
+    const linkage = this.#linkage?.mac === mac ? this.#linkage : undefined;
+    const ourNames = linkage === undefined ? [] : [...linkage.knownUserNames, linkage.userName];
+    const { randomBelow } = this.#world;
+
+    const plan = planAccount(await scanAccounts(conversation, channel), ourNames);
+    for (const finding of plan.findings) this.#world.note(finding);
+    const userName = generateUserName(this.#policy.userNamePrefix, randomBelow);
+    const password = generatePassword(userName, randomBelow);
+    try {
+      const { slot } = plan;
+      const request = { sessionToken: this.#sessionToken, mac, userName, password, slot };
+      const { accountId } = await this.#client.escrowAccount(request, conversation.signal);
+      return {
+        accountId,
+        channel,
+        slot,
+        userName,
+        password,
+        privilege: this.#policy.privilege,
+        ...(plan.replaces === undefined ? {} : { replaces: plan.replaces }),
+        [Symbol.dispose]: () => password.fill(0),
+      };
+    } catch (error) {
+      password.fill(0);
+      throw error;
+    }
+  }
+
+  async confirm({ accountId, slot, channel }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {
+    const request = { sessionToken: this.#sessionToken, accountId, slot, channel, proof: proofToProto(proof) };
+    await this.#client.confirmAccount(request, signal);
+  }
+
+  /**
+   * Has the service log in from remote and follows that to its end.
+   * @returns the driver with which the service controls the BMC
+   * @throws HandOffFailedError, HandOffCutError, ServiceError
+   */
+  handOff(signal: AbortSignal): Promise<string> {
+    const events = this.#client.watchHandOff({ sessionToken: this.#sessionToken }, signal);
+    return followHandOff(events, this.#world.note);
+  }
+
+  /** Gathers the inventory and reports it. Never fails: a machine without inventory is still linked. */
+  async reportInventory(): Promise<void> {
+    await this.#tryFor(this.#world.settings.limits.inventoryMs, "The inventory was not reported", async (signal) => {
+      const inventory = await this.#world.gatherInventory(signal);
+      await this.#client.reportInventory({ sessionToken: this.#sessionToken, inventory }, signal);
+    });
+  }
+
+  /** Tells the service that the run ended early, as far as that works. */
+  async abort(error: unknown): Promise<void> {
+    const step = error instanceof StepError ? error.step : "";
+    const reason = messageOf(error instanceof StepError ? error.cause : error);
+    const failure = "The service could not be told that the run ended";
+    await this.#tryFor(this.#world.settings.limits.abortMs, failure, (signal) =>
+      this.#client.abort({ sessionToken: this.#sessionToken, step, reason }, signal),
+    );
+  }
+
+  /** Runs `work`, but neither longer than the limit, even if it does not heed its signal, nor to a failure. */
+  async #tryFor(limitMs: number, failure: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const { clock, note } = this.#world;
+    const limit = new AbortController();
+    const over = new AbortController();
+    const tooLate = clock.sleep(limitMs, over.signal).then(() => {
+      const error = new Error(`not done within ${limitMs / 1000} s`);
+      limit.abort(error);
+      throw error;
+    });
+    tooLate.catch(() => undefined);
+    const working = work(limit.signal);
+    working.catch(() => undefined);
+    try {
+      await Promise.race([working, tooLate]);
+    } catch (error) {
+      note(`${failure}: ${messageOf(error)}`);
+    } finally {
+      over.abort();
+    }
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#client[Symbol.asyncDispose]();
+  }
+}
+
+function proofToProto(proof: Proof): InbandProof {
+  switch (proof) {
+    case "password tested":
+      return InbandProof.INBAND_PROOF_PASSWORD_TESTED;
+    case "read back only":
+      return InbandProof.INBAND_PROOF_READ_BACK_ONLY;
+    default:
+      return proof satisfies never;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,137 @@
+import { applyAccount } from "../inband/account/apply-account.ts";
+import { proveAccount } from "../inband/account/prove-account.ts";
+import { InbandLockedError } from "../inband/account/scan-accounts.ts";
+import type { Conversation } from "../inband/conversation.ts";
+import { identifyMachine, type MachineIdentity } from "../inband/smbios/identify-machine.ts";
+import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
+import { begin, type Enrolment } from "./enrolment.ts";
+import { HandOffFailedError } from "./hand-off-events.ts";
+import { lookAtBmc } from "./look-at-bmc.ts";
+import { type OpenedBmc, openBeside } from "./open-bmc-beside.ts";
+import type { LinkedBmc, Outcome } from "./outcome.ts";
+import { type Step, StepError } from "./step.ts";
+import { machineToProto } from "./to-proto.ts";
+import type { World } from "./world.ts";
+
+/**
+ * The run: fastens this machine to its BMC. It may die at any point and starts from the top at the next boot, so every step
+ * looks before it changes and proves what it changed. From "set account" on, some password that the service knows
+ * opens the BMC; before the service has acknowledged the escrow, nothing is written to the BMC.
+ * @throws StepError; the service was told then, if it had answered Begin
+ */
+export async function run(world: World, step: Step): Promise<Outcome> {
+  const { limits } = world.settings;
+  const machine = await step("identify machine", limits.localMs, (signal) => identify(world, signal), machineText);
+  await using opening = openBeside(world, step);
+  await using enrolment = await step("begin", limits.beginMs, (signal) =>
+    begin(world, machineToProto(machine), signal),
+  );
+  try {
+    return await enrol(world, step, machine.uuid, await opening.bmc, enrolment);
+  } catch (error) {
+    await enrolment.abort(error);
+    const locked = error instanceof StepError && error.cause instanceof InbandLockedError ? error.cause : undefined;
+    if (locked === undefined) throw error;
+    return { kind: "locked", ...common(machine.uuid, await opening.bmc), mac: enrolment.mac, reason: locked.message };
+  }
+}
+
+async function enrol(
+  world: World,
+  step: Step,
+  machineUuid: string,
+  bmc: OpenedBmc,
+  enrolment: Enrolment,
+): Promise<Outcome> {
+  const { limits, rotate } = world.settings;
+  if ("tried" in bmc) {
+    await step(
+      "report BMC",
+      limits.serviceMs,
+      (signal) => enrolment.reportNoBmc(bmc.tried, signal),
+      () => "no BMC",
+    );
+    await enrolment.reportInventory();
+    return { kind: "unmanaged", ...common(machineUuid, bmc), tried: bmc.tried };
+  }
+  const { device, transport } = bmc;
+  const talk = (signal: AbortSignal): Conversation => ({ transport, clock: world.clock, signal });
+
+  const known = rotate ? undefined : enrolment.freshAccount;
+  const seen = await step(
+    "inspect BMC",
+    limits.inspectMs,
+    (signal) => lookAtBmc(talk(signal), device, known),
+    seenText,
+  );
+  for (const finding of seen.findings) world.note(finding);
+  await step("report BMC", limits.serviceMs, (signal) => enrolment.reportBmc(seen.facts, signal));
+  if (seen.recognised !== undefined) {
+    return await handOff(world, step, enrolment, machineUuid, bmc, { ...seen.recognised, address: seen.address }, true);
+  }
+
+  const escrowLimitMs = limits.accountMs + limits.serviceMs;
+  using account = await step("escrow account", escrowLimitMs, (signal) => enrolment.escrow(talk(signal)), slotText);
+  const { passwordBytes } = await step("set account", limits.accountMs, async (signal) => {
+    const applied = await applyAccount(talk(signal), account);
+    for (const finding of applied.findings) world.note(finding);
+    return applied;
+  });
+  await step(
+    "prove account",
+    limits.accountMs + limits.serviceMs,
+    async (signal) => {
+      const proof = await proveAccount(talk(signal), account, passwordBytes);
+      await enrolment.confirm(account, proof, signal);
+      return proof;
+    },
+    (proof) => proof,
+  );
+  const { channel, userName, slot } = account;
+  const linked = { mac: enrolment.mac, channel, address: seen.address, userName, slot };
+  return await handOff(world, step, enrolment, machineUuid, bmc, linked, false);
+}
+
+async function handOff(
+  world: World,
+  step: Step,
+  enrolment: Enrolment,
+  machineUuid: string,
+  opened: OpenedBmc,
+  bmc: LinkedBmc,
+  recognised: boolean,
+): Promise<Outcome> {
+  const inventory = enrolment.reportInventory();
+  try {
+    const driver = await step("hand-off", world.settings.limits.handOffMs, (signal) => enrolment.handOff(signal));
+    return { kind: recognised ? "recognised" : "linked", ...common(machineUuid, opened), bmc, driver };
+  } catch (error) {
+    if (!(error instanceof StepError && error.cause instanceof HandOffFailedError)) throw error;
+    const { message: reason, failure } = error.cause;
+    if (!enrolment.verificationRequired) return { kind: "unverified", ...common(machineUuid, opened), bmc, reason };
+    return { kind: "failed", ...common(machineUuid, opened), bmc, failure, reason };
+  } finally {
+    await inventory;
+  }
+}
+
+async function identify(world: World, signal: AbortSignal): Promise<MachineIdentity> {
+  return identifyMachine(parseSmbios(await world.readSmbios(signal)));
+}
+
+function common(machineUuid: string, bmc: OpenedBmc) {
+  return { machineUuid, ipmi: "tried" in bmc ? { commands: 0, waitedMs: 0 } : bmc.transport.count };
+}
+
+function machineText({ uuid, smbios }: MachineIdentity): string {
+  return [uuid, smbios.system.manufacturer, smbios.system.productName].filter((each) => each !== "").join(" ");
+}
+
+function seenText({ facts, address, recognised }: Awaited<ReturnType<typeof lookAtBmc>>): string {
+  const at = address === "" ? "no address" : address;
+  return `${facts.mac}, ${at}, channel ${facts.channel}${recognised === undefined ? "" : ", known"}`;
+}
+
+function slotText({ userName, slot, replaces }: { userName: string; slot: number; replaces?: string }): string {
+  return `"${userName}" for slot ${slot}${replaces === undefined ? "" : `, instead of "${replaces}"`}`;
+}
