@@ -1,31 +1,20 @@
-import Table from "cli-table3";
 import { stringify } from "yaml";
 import { type Document, flatten } from "./document.ts";
 
-/** Columns without borders, three spaces apart, as in MEP-15. */
+/**
+ * Columns without borders, three spaces apart, as in MEP-15.
+ * By hand rather than by cli-table3, which takes seconds for the 10,000 rows of a data centre.
+ */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const none = "";
-  const chars = {
-    top: none,
-    "top-mid": none,
-    "top-left": none,
-    "top-right": none,
-    bottom: none,
-    "bottom-mid": none,
-    "bottom-left": none,
-    "bottom-right": none,
-    left: none,
-    "left-mid": none,
-    mid: none,
-    "mid-mid": none,
-    right: none,
-    "right-mid": none,
-    middle: "   ",
+  const widths = head.map((title) => widthOf(title));
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, widthOf(cell));
+  }
+  const line = (cells: readonly string[]) => {
+    const padded = cells.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)));
+    return `${padded.join("   ").trimEnd()}\n`;
   };
-  const style = { "padding-left": 0, "padding-right": 0, head: [], border: [], compact: true };
-  const made = new Table({ head: [...head], chars, style });
-  made.push(...rows.map((row) => [...row]));
-  return lines(made.toString());
+  return [head, ...rows].map(line).join("");
 }
 
 /** Key and value on one line each. */
@@ -43,9 +32,6 @@ export function jsonDocument(content: Document | readonly Document[]): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-function lines(text: string): string {
-  return text
-    .split("\n")
-    .map((line) => `${line.trimEnd()}\n`)
-    .join("");
+function widthOf(cell: string): number {
+  return [...cell].length;
 }
