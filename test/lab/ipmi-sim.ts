@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Child, startChild, tailOf } from "./child.ts";
 import { until } from "./deadline.ts";
@@ -69,9 +69,7 @@ export async function startIpmiSim(options: IpmiSimOptions, signal?: AbortSignal
   mkdirSync(stateDirectory, { recursive: true });
   const lanPort = await freeUdpPort();
   const vmPort = await freeTcpPort();
-  const lanProgram = join(directory, "lan-config");
-  writeFileSync(lanProgram, lanScript(options));
-  chmodSync(lanProgram, 0o755);
+  const lanProgram = writeLanConfig(directory, options);
   if (options.fru !== undefined) writeFileSync(join(directory, "fru0.bin"), options.fru);
   writeFileSync(join(directory, "lan.conf"), lanConf(options, lanPort, vmPort, lanProgram));
   writeFileSync(join(directory, "lab.emu"), emulation(options));
@@ -149,7 +147,23 @@ function emulation(options: IpmiSimOptions): string {
   ].join("\n");
 }
 
-function lanScript(options: IpmiSimOptions): string {
+/** What a BMC tells as its LAN parameters 3 to 6 and 12. */
+export type LanConfig = Pick<IpmiSimOptions, "mac" | "ip" | "ipSource" | "mask" | "gateway">;
+
+/**
+ * Writes the program that ipmi_sim asks for LAN parameters at every command, also while it runs: a lease that changes.
+ * @returns its path
+ */
+export function writeLanConfig(directory: string, config: LanConfig): string {
+  const program = join(directory, "lan-config");
+  // Never a half-written program: ipmi_sim may be about to start it.
+  writeFileSync(`${program}.new`, lanScript(config), { mode: 0o755 });
+  chmodSync(`${program}.new`, 0o755);
+  renameSync(`${program}.new`, program);
+  return program;
+}
+
+function lanScript(options: LanConfig): string {
   const values: Record<string, string> = {
     ip_addr: options.ip,
     ip_addr_src: options.ipSource ?? "static",

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { artifacts } from "./artifacts.ts";
 import { type CodecProxy, startCodecProxy } from "./codec-proxy.ts";
-import { type IpmiSim, type SimulatedUser, startIpmiSim } from "./ipmi-sim.ts";
+import { type IpmiSim, type LanConfig, type SimulatedUser, startIpmiSim, writeLanConfig } from "./ipmi-sim.ts";
 import { openPowerLine, type PowerLine } from "./power-line.ts";
 import { serialFileOf, startVm, type Vm, type VmOptions } from "./qemu.ts";
 import { SerialConsole } from "./serial-console.ts";
@@ -39,6 +39,7 @@ export interface PowerEvent {
 export interface SimulatedMachine extends AsyncDisposable {
   readonly name: string;
   readonly directory: string;
+  /** As it is now. */
   readonly truth: Truth;
   /** Undefined for a machine without BMC. */
   readonly bmc: { readonly sim: IpmiSim; readonly proxy: CodecProxy } | undefined;
@@ -52,6 +53,8 @@ export interface SimulatedMachine extends AsyncDisposable {
   /** Sets the kernel command line for later boots only. */
   setCommandLine(commandLine: string): void;
   powerOff(): Promise<void>;
+  /** What the BMC tells as its addresses from now on, and what the firmware tells from the next boot on. */
+  change(truth: Partial<Pick<Truth, "bmcIp" | "bmcMask" | "bmcGateway" | "smbios">>): void;
 }
 
 /** First part of every kernel command line: messages to the serial port, few of them, and no waiting for ever after a panic. */
@@ -59,7 +62,8 @@ const kernelDefaults = "console=ttyS0 quiet panic=5";
 
 /** Makes BMC and wires; the machine is off. */
 export async function assembleMachine(options: MachineOptions, signal?: AbortSignal): Promise<SimulatedMachine> {
-  const { name, truth } = options;
+  const { name } = options;
+  let { truth } = options;
   const directory = join(options.parentDirectory, name);
   mkdirSync(directory, { mode: 0o700 });
   await using stack = new AsyncDisposableStack();
@@ -142,7 +146,9 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
   return {
     name,
     directory,
-    truth,
+    get truth() {
+      return truth;
+    },
     bmc,
     console: new SerialConsole(serialFileOf(directory)),
     powerEvents,
@@ -160,12 +166,21 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       commandLine = line;
     },
     powerOff: () => enqueue(() => switchOff("lab")),
+    change(changes) {
+      truth = { ...truth, ...changes };
+      if (bmc !== undefined) writeLanConfig(directory, lanConfigOf(truth));
+    },
     async [Symbol.asyncDispose]() {
       disposed = true;
       await enqueue(() => switchOff("lab"));
       await parts.disposeAsync();
     },
   };
+}
+
+function lanConfigOf(truth: Truth): LanConfig {
+  const { bmcMac: mac, bmcIp: ip, bmcMask: mask, bmcGateway: gateway, bmcIpSource: ipSource } = truth;
+  return { mac, ip, mask, gateway, ipSource };
 }
 
 async function wireBmc(
@@ -180,11 +195,7 @@ async function wireBmc(
     await startIpmiSim(
       {
         directory,
-        mac: truth.bmcMac,
-        ip: truth.bmcIp,
-        mask: truth.bmcMask,
-        gateway: truth.bmcGateway,
-        ipSource: truth.bmcIpSource,
+        ...lanConfigOf(truth),
         guid: truth.uuid.replaceAll("-", ""),
         fru: fruImage(truth.fru),
         powerProgram,
