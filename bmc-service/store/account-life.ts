@@ -1,0 +1,189 @@
+import { randomUUID } from "node:crypto";
+import { AccountState, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { accountPlace } from "./rows.ts";
+import {
+  type AccountRow,
+  type BmcRow,
+  type Confirmation,
+  type HandOffFailure,
+  type HandOffOutcome,
+  type HandOffSuccess,
+  MissingStepError,
+  type NewAccount,
+  type Session,
+} from "./store.ts";
+import type { Tables } from "./tables.ts";
+
+/** The BMC that a session has reported, if it still belongs to the session's machine. */
+function reportedBmc(tables: Tables, session: Session): BmcRow {
+  const row = session.bmcKey === undefined ? undefined : tables.bmc(session.bmcKey);
+  if (row === undefined) throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
+  if (row.mac === "") throw new MissingStepError(`machine ${session.machineUuid} has no BMC, so it has no accounts`);
+  if (row.machineUuid !== session.machineUuid) {
+    throw new MissingStepError(`BMC ${row.mac} belongs to machine ${row.machineUuid ?? "(none)"} now: begin again`);
+  }
+  return row;
+}
+
+/** See Store.escrowAccount. */
+export function escrowAccount(tables: Tables, session: Session, account: NewAccount, now: Date): string {
+  const row = reportedBmc(tables, session);
+  const same = tables
+    .accounts(row.key)
+    .find(
+      ({ sessionId, userName, slot, password }) =>
+        sessionId === session.id &&
+        userName === account.userName &&
+        slot === account.slot &&
+        password.equals(account.password),
+    );
+  if (same !== undefined) return same.id;
+  const id = insertAccount(tables, row.key, session.id, account, now);
+  tables.setState(row.key, State.STATE_ESCROWED, "", now);
+  const detail = `account "${account.userName}" for slot ${account.slot}`;
+  const { machineUuid } = session;
+  tables.addHistory({ at: now, mac: row.mac, machineUuid, actor: "agent", action: "escrowed", detail });
+  return id;
+}
+
+function insertAccount(tables: Tables, bmcKey: string, sessionId: string, account: NewAccount, now: Date): string {
+  const id = randomUUID();
+  tables.database.run(
+    `INSERT INTO accounts (id, bmc_key, session_id, user_name, sealed_password, slot, channel, proof, state, state_reason, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, '', ?)`,
+    id,
+    bmcKey,
+    sessionId,
+    account.userName,
+    tables.box.seal(account.password, accountPlace(id)),
+    account.slot,
+    InbandProof.INBAND_PROOF_UNSPECIFIED,
+    AccountState.ACCOUNT_STATE_ESCROWED,
+    now.getTime(),
+  );
+  return id;
+}
+
+/** See Store.confirmAccount. */
+export function confirmAccount(
+  tables: Tables,
+  session: Session,
+  accountId: string,
+  { slot, channel, proof }: Confirmation,
+  now: Date,
+): void {
+  const row = reportedBmc(tables, session);
+  const accounts = tables.accounts(row.key);
+  const account = accounts.find(({ id }) => id === accountId);
+  if (account === undefined) {
+    throw new MissingStepError(`BMC ${row.mac} has no account with that id in escrow: call EscrowAccount first`);
+  }
+  // Again, or late: what came after the confirmation is not undone by it.
+  if (account.state !== AccountState.ACCOUNT_STATE_ESCROWED) return;
+  tables.database.run(
+    "UPDATE accounts SET state = ?, state_reason = '', slot = ?, channel = ?, proof = ? WHERE id = ?",
+    AccountState.ACCOUNT_STATE_CONFIRMED,
+    slot,
+    channel,
+    proof,
+    accountId,
+  );
+  if (accounts[0]?.id === accountId) tables.setState(row.key, State.STATE_CONFIRMED, "", now);
+  const how =
+    proof === InbandProof.INBAND_PROOF_PASSWORD_TESTED
+      ? "password tested on the BMC"
+      : "read back; the BMC cannot test passwords";
+  const detail = `account "${account.userName}" in slot ${slot}, channel ${channel}: ${how}`;
+  const { machineUuid } = session;
+  tables.addHistory({ at: now, mac: row.mac, machineUuid, actor: "agent", action: "confirmed", detail });
+}
+
+/** See Store.settleHandOff. */
+export function settleHandOff(tables: Tables, key: string, outcome: HandOffOutcome, now: Date): void {
+  const row = tables.bmc(key);
+  if (row === undefined) return;
+  const accounts = tables.accounts(key);
+  const newerThanKnown = accounts.some(({ id }) => !outcome.considered.includes(id));
+  const known = accounts.filter(({ id }) => outcome.considered.includes(id));
+  switch (outcome.kind) {
+    case "handed off":
+      settleSuccess(tables, row, known, outcome, newerThanKnown, now);
+      break;
+    case "failed":
+      settleFailure(tables, row, known, outcome, newerThanKnown, now);
+      break;
+    default:
+      outcome satisfies never;
+  }
+}
+
+function settleSuccess(
+  tables: Tables,
+  row: BmcRow,
+  known: readonly AccountRow[],
+  outcome: HandOffSuccess,
+  newerThanKnown: boolean,
+  now: Date,
+): void {
+  const named = known.find(({ id }) => id === outcome.nameOf);
+  const secret = known.find(({ id }) => id === outcome.passwordOf);
+  // The row was deleted and made anew meanwhile: nothing of the outcome is about it.
+  if (named === undefined || secret === undefined) return;
+  const mixed = named.id !== secret.id;
+  const winner = mixed
+    ? insertAccount(tables, row.key, named.sessionId, { ...named, password: secret.password }, now)
+    : named.id;
+  for (const account of known) {
+    if (account.id === winner || account.state === AccountState.ACCOUNT_STATE_RETIRED) continue;
+    const refused = outcome.refused.includes(account.id) && !mixed;
+    const state = refused ? AccountState.ACCOUNT_STATE_REFUSED : AccountState.ACCOUNT_STATE_RETIRED;
+    const reason = refused
+      ? `the BMC refused it while account "${named.userName}" got in`
+      : `account "${named.userName}" was verified`;
+    tables.setAccountState(account.id, state, reason);
+  }
+  const reason = mixed ? "name of one account with the password of another: a change was interrupted between them" : "";
+  tables.database.run(
+    "UPDATE accounts SET state = ?, state_reason = ?, channel = ?, verified_at = ? WHERE id = ?",
+    AccountState.ACCOUNT_STATE_VERIFIED,
+    reason,
+    named.channel || (row.facts?.channel ?? 0),
+    now.getTime(),
+    winner,
+  );
+  tables.database.run(
+    "UPDATE bmcs SET verified_at = ?, remote_guid = ?, chassis = coalesce(?, chassis) WHERE key = ?",
+    now.getTime(),
+    outcome.remoteGuid,
+    outcome.chassis === undefined ? null : ChassisState.encode(outcome.chassis).finish(),
+    row.key,
+  );
+  if (newerThanKnown) tables.setRemark(row, row.stateReason, now);
+  else tables.setState(row.key, State.STATE_LINKED, "", now);
+  addOutcome(tables, row, "linked", outcome.detail, now);
+}
+
+function settleFailure(
+  tables: Tables,
+  row: BmcRow,
+  known: readonly AccountRow[],
+  outcome: HandOffFailure,
+  newerThanKnown: boolean,
+  now: Date,
+): void {
+  for (const account of known) {
+    // The last account that is known to have worked stays what it is until another one is proved.
+    const settled =
+      account.state === AccountState.ACCOUNT_STATE_VERIFIED || account.state === AccountState.ACCOUNT_STATE_RETIRED;
+    if (settled || !outcome.refused.includes(account.id)) continue;
+    tables.setAccountState(account.id, AccountState.ACCOUNT_STATE_REFUSED, "the BMC refused it over the network");
+  }
+  if (!newerThanKnown) tables.setState(row.key, State.STATE_FAILED, outcome.reason, now);
+  addOutcome(tables, row, "hand-off failed", outcome.reason, now);
+}
+
+function addOutcome(tables: Tables, row: BmcRow, action: string, detail: string, now: Date): void {
+  const machineUuid = row.machineUuid ?? "";
+  tables.addHistory({ at: now, mac: row.mac, machineUuid, actor: "service", action, detail });
+}

@@ -1,0 +1,108 @@
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { StoreError, type StoreProblem } from "./store-error.ts";
+
+/** One row as SQLite gives it. */
+export type SqlRow = Readonly<Record<string, SQLOutputValue>>;
+
+/** How long a statement waits for another process, ms. */
+const lockTimeoutMs = 5_000;
+
+/** An SQLite file: statements are prepared once, errors are StoreErrors naming the file. */
+export class Database implements Disposable {
+  readonly path: string;
+  readonly #connection: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /**
+   * Opens or makes the file.
+   * @throws StoreError
+   */
+  constructor(path: string) {
+    this.path = path;
+    this.#connection = this.#guarded(() => new DatabaseSync(path, { timeout: lockTimeoutMs }));
+    try {
+      // FULL: what was acknowledged survives a loss of power (an account in escrow must).
+      this.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+    } catch (error) {
+      this.#connection.close();
+      throw error;
+    }
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): SqlRow | undefined {
+    return this.#guarded(() => this.#prepare(sql).get(...values));
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): SqlRow[] {
+    return this.#guarded(() => this.#prepare(sql).all(...values));
+  }
+
+  /** The number of rows that were changed. */
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return this.#guarded(() => Number(this.#prepare(sql).run(...values).changes));
+  }
+
+  /** Several statements, without values. */
+  execute(sql: string): void {
+    this.#guarded(() => this.#connection.exec(sql));
+  }
+
+  /** All of `work` or nothing; on the disk when it returns. */
+  transaction<T>(work: () => T): T {
+    this.execute("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.execute("COMMIT");
+      return result;
+    } catch (error) {
+      // After some failures (disk full) SQLite has rolled back by itself.
+      if (this.#connection.isTransaction) this.execute("ROLLBACK");
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#statements.clear();
+    if (this.#connection.isOpen) this.#connection.close();
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#connection.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Error) || !("errcode" in error)) throw error;
+      const [problem, text] = explain(Number(error.errcode));
+      throw new StoreError(problem, `database ${this.path}: ${text} (SQLite: ${error.message})`, { cause: error });
+    }
+  }
+}
+
+/** Primary result codes, https://sqlite.org/rescode.html; extended ones have them in their low byte. */
+function explain(code: number): [StoreProblem, string] {
+  switch (code & 0xff) {
+    case 5:
+    case 6:
+      return ["locked", `another process has kept it locked for ${lockTimeoutMs / 1000} s; find and end it`];
+    case 8:
+      return ["unwritable", "it is read-only; check owner and mode of the file and its directory"];
+    case 10:
+      return ["unwritable", "the disk answers with errors"];
+    case 11:
+    case 26:
+      return ["corrupt", "it is damaged or no SQLite database; bring it back from your backup"];
+    case 13:
+      return ["unwritable", "the disk is full"];
+    case 14:
+      return ["unwritable", "it cannot be opened; check owner and mode of the file and its directory"];
+    default:
+      return ["failed", "a statement failed"];
+  }
+}

@@ -1,0 +1,11 @@
+import { sql as enrolment } from "./0001-enrolment.ts";
+
+/** One step of the schema. A step that was ever released is never changed: a later one changes what it made. */
+export interface Migration {
+  /** The schema's version after it, from 1 without gaps. */
+  readonly version: number;
+  readonly sql: string;
+}
+
+/** All steps in order. They are modules with text, so that they are in the single executable too. */
+export const migrations: readonly Migration[] = [{ version: 1, sql: enrolment }];

@@ -1,0 +1,112 @@
+import { type AccountState, BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import type { SqlRow } from "./database.ts";
+import type { SecretBox } from "./secret-box.ts";
+import type { AccountRow, BmcRow, HistoryRow, MachineRow, Session } from "./store.ts";
+
+/** What an account's password is sealed for: it opens in this row only. */
+export function accountPlace(id: string): string {
+  return `account:${id}`;
+}
+
+export function bmcRow(row: SqlRow): BmcRow {
+  const facts = bytesOrNone(row, "facts");
+  const chassis = bytesOrNone(row, "chassis");
+  return {
+    key: text(row, "key"),
+    mac: text(row, "mac"),
+    machineUuid: row.machine_uuid === null ? undefined : text(row, "machine_uuid"),
+    drivers: JSON.parse(text(row, "drivers")) as string[],
+    state: number(row, "state") as State,
+    stateReason: text(row, "state_reason"),
+    facts: facts && BmcFacts.decode(facts),
+    remoteGuid: text(row, "remote_guid"),
+    chassis: chassis && ChassisState.decode(chassis),
+    verifiedAt: timeOrNone(row, "verified_at"),
+    createdAt: time(row, "created_at"),
+    changedAt: time(row, "changed_at"),
+  };
+}
+
+export function machineRow(row: SqlRow): MachineRow {
+  const inventory = bytesOrNone(row, "inventory");
+  return {
+    uuid: text(row, "uuid"),
+    machine: Machine.decode(bytes(row, "machine")),
+    inventory: inventory && Inventory.decode(inventory),
+    agentVersion: text(row, "agent_version"),
+    bootId: text(row, "boot_id"),
+  };
+}
+
+/** @throws SealBrokenError */
+export function accountRow(row: SqlRow, box: SecretBox): AccountRow {
+  const id = text(row, "id");
+  return {
+    id,
+    bmcKey: text(row, "bmc_key"),
+    sessionId: text(row, "session_id"),
+    userName: text(row, "user_name"),
+    password: box.open(bytes(row, "sealed_password"), accountPlace(id)),
+    slot: number(row, "slot"),
+    channel: number(row, "channel"),
+    proof: number(row, "proof") as InbandProof,
+    state: number(row, "state") as AccountState,
+    stateReason: text(row, "state_reason"),
+    verifiedAt: timeOrNone(row, "verified_at"),
+    createdAt: time(row, "created_at"),
+  };
+}
+
+export function sessionRow(row: SqlRow): Session {
+  return {
+    id: text(row, "id"),
+    machineUuid: text(row, "machine_uuid"),
+    bootId: text(row, "boot_id"),
+    bmcKey: row.bmc_key === null ? undefined : text(row, "bmc_key"),
+    createdAt: time(row, "created_at"),
+    expiresAt: time(row, "expires_at"),
+  };
+}
+
+export function historyRow(row: SqlRow): HistoryRow {
+  return {
+    at: time(row, "at"),
+    mac: text(row, "mac"),
+    machineUuid: text(row, "machine_uuid"),
+    actor: text(row, "actor"),
+    action: text(row, "action"),
+    detail: text(row, "detail"),
+  };
+}
+
+function text(row: SqlRow, column: string): string {
+  const value = row[column];
+  if (typeof value !== "string") throw new TypeError(`column ${column}: ${typeof value} is no text`);
+  return value;
+}
+
+function number(row: SqlRow, column: string): number {
+  const value = row[column];
+  if (typeof value !== "number") throw new TypeError(`column ${column}: ${typeof value} is no number`);
+  return value;
+}
+
+function bytes(row: SqlRow, column: string): Uint8Array {
+  const value = row[column];
+  if (!(value instanceof Uint8Array)) throw new TypeError(`column ${column}: ${typeof value} is no blob`);
+  return value;
+}
+
+function bytesOrNone(row: SqlRow, column: string): Uint8Array | undefined {
+  return row[column] === null ? undefined : bytes(row, column);
+}
+
+function time(row: SqlRow, column: string): Date {
+  return new Date(number(row, column));
+}
+
+function timeOrNone(row: SqlRow, column: string): Date | undefined {
+  return row[column] === null ? undefined : time(row, column);
+}

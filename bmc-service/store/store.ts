@@ -1,0 +1,213 @@
+import type { Secret } from "../../ipmi/secret.ts";
+import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { InbandProof, NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+
+/** One BMC, or one machine that has none. */
+export interface BmcRow {
+  /** MAC of the BMC in lower case with colons, or UUID of a machine without BMC. */
+  readonly key: string;
+  /** Empty for a machine without BMC. */
+  readonly mac: string;
+  readonly machineUuid: string | undefined;
+  /** In the order in which they are tried. */
+  readonly drivers: readonly string[];
+  readonly state: State;
+  readonly stateReason: string;
+  readonly facts: BmcFacts | undefined;
+  /** System GUID read from remote, hexadecimal as on the wire; empty if never read. */
+  readonly remoteGuid: string;
+  readonly chassis: ChassisState | undefined;
+  readonly verifiedAt: Date | undefined;
+  readonly createdAt: Date;
+  readonly changedAt: Date;
+}
+
+/** One machine that has begun an enrolment. */
+export interface MachineRow {
+  readonly uuid: string;
+  readonly machine: Machine;
+  readonly inventory: Inventory | undefined;
+  readonly agentVersion: string;
+  readonly bootId: string;
+}
+
+/** One account on a BMC. The password does not print. */
+export interface AccountRow {
+  readonly id: string;
+  readonly bmcKey: string;
+  readonly sessionId: string;
+  readonly userName: string;
+  readonly password: Secret;
+  /** User ID on the BMC, 1 to 63. */
+  readonly slot: number;
+  /** LAN channel on which it has access; 0 until the agent confirmed it. */
+  readonly channel: number;
+  readonly proof: InbandProof;
+  readonly state: AccountState;
+  readonly stateReason: string;
+  readonly verifiedAt: Date | undefined;
+  readonly createdAt: Date;
+}
+
+/** A BMC with what belongs to it. */
+export interface BmcRecord {
+  readonly row: BmcRow;
+  readonly machine: MachineRow | undefined;
+  /** The account in use: the verified one, else the newest that is not retired. */
+  readonly account: AccountRow | undefined;
+}
+
+/** One enrolment: from Begin to the end of its token. */
+export interface Session {
+  readonly id: string;
+  readonly machineUuid: string;
+  readonly bootId: string;
+  /** What it has reported; undefined before that, and after that row was deleted. */
+  readonly bmcKey: string | undefined;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+}
+
+export interface NewSession {
+  readonly id: string;
+  /** SHA-256 of the token: the token itself is never stored. */
+  readonly tokenHash: Uint8Array;
+  readonly machine: Machine;
+  readonly bootId: string;
+  readonly agentVersion: string;
+  readonly now: Date;
+  readonly expiresAt: Date;
+}
+
+export interface NewAccount {
+  readonly userName: string;
+  readonly password: Secret;
+  readonly slot: number;
+}
+
+export interface Confirmation {
+  readonly slot: number;
+  readonly channel: number;
+  readonly proof: InbandProof;
+}
+
+/** How a hand-off ended, with the accounts that it knew: accounts that came later are left alone. */
+export type HandOffOutcome = HandOffSuccess | HandOffFailure;
+
+export interface HandOffSuccess {
+  readonly kind: "handed off";
+  /** Ids of all accounts that were candidates. */
+  readonly considered: readonly string[];
+  /** Ids of accounts whose login the BMC refused. */
+  readonly refused: readonly string[];
+  /**
+   * What got in: the name of one account with the password of one, usually the same. A mix is what a crash between
+   * Set User Name and Set User Password leaves; it becomes an account of its own.
+   */
+  readonly nameOf: string;
+  readonly passwordOf: string;
+  readonly remoteGuid: string;
+  readonly chassis: ChassisState | undefined;
+  readonly detail: string;
+}
+
+export interface HandOffFailure {
+  readonly kind: "failed";
+  readonly considered: readonly string[];
+  readonly refused: readonly string[];
+  readonly reason: string;
+}
+
+export interface HistoryRow {
+  readonly at: Date;
+  readonly mac: string;
+  readonly machineUuid: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly detail: string;
+}
+
+/** A row is as it is now, or gone. */
+export interface Change {
+  readonly key: string;
+  readonly deleted: boolean;
+}
+
+/** What a report claims contradicts what was proved. The remark is stored; the claim is not. */
+export class ClaimConflictError extends Error {
+  override readonly name = "ClaimConflictError";
+  readonly code = "claim-conflict";
+}
+
+/** An operation needs something that is not there (any more): a step was left out, or the row was deleted. */
+export class MissingStepError extends Error {
+  override readonly name = "MissingStepError";
+  readonly code = "missing-step";
+}
+
+/** No row has that key. */
+export class NoSuchRowError extends Error {
+  override readonly name = "NoSuchRowError";
+  readonly code = "no-such-row";
+}
+
+/**
+ * What the service remembers. Every method is atomic, and what it has stored is on the disk when it resolves.
+ * All reject with StoreError when the store itself fails.
+ */
+export interface Store extends AsyncDisposable {
+  /** Resolves if the store can be read. */
+  probe(): Promise<void>;
+  /** Tells every change of a row of BMCs after it was stored. Returns how to end that. */
+  subscribe(listener: (change: Change) => void): () => void;
+
+  /** Stores what the machine says of itself, and the session. Sessions that have ended are forgotten. */
+  beginSession(session: NewSession): Promise<void>;
+  /** The session of a token, unless it has ended. */
+  session(tokenHash: Uint8Array, now: Date): Promise<Session | undefined>;
+  countSessions(now: Date): Promise<number>;
+
+  /**
+   * Stores what was read from a BMC; its row exists then, and belongs to the session's machine.
+   * Facts without any channel come from a short look at a known BMC: what they leave out stays.
+   * @throws ClaimConflictError
+   */
+  reportBmc(session: Session, facts: BmcFacts, now: Date): Promise<BmcRow>;
+  /** @throws ClaimConflictError */
+  reportNoBmc(session: Session, noBmc: NoBmc, now: Date): Promise<BmcRow>;
+  reportInventory(session: Session, inventory: Inventory, now: Date): Promise<void>;
+  /**
+   * Stores an account before the BMC hears of it. The same account of the same session is stored once.
+   * @returns its id
+   * @throws MissingStepError if the session has no BMC
+   */
+  escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
+  /** @throws MissingStepError if there is no such account of the session's BMC */
+  confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void>;
+  /** Stores at which step a run ended and why. */
+  abort(session: Session, step: string, reason: string, now: Date): Promise<void>;
+
+  /** Stores how a hand-off ended. A row that was deleted meanwhile stays deleted. */
+  settleHandOff(key: string, outcome: HandOffOutcome, now: Date): Promise<void>;
+  /** Stores the chassis state that was read on the way. */
+  recordChassis(key: string, chassis: ChassisState): Promise<void>;
+
+  bmc(key: string): Promise<BmcRecord | undefined>;
+  bmcOfMachine(uuid: string): Promise<BmcRecord | undefined>;
+  /** Ordered by MAC; machines without BMC last, by UUID. */
+  bmcs(): Promise<BmcRecord[]>;
+  /** Newest first. */
+  accounts(key: string): Promise<AccountRow[]>;
+  /** @throws NoSuchRowError */
+  updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void>;
+  /**
+   * Forgets a row with its accounts; its history stays.
+   * @throws NoSuchRowError
+   */
+  deleteBmc(key: string, actor: string, now: Date): Promise<void>;
+
+  addHistory(entry: HistoryRow): Promise<void>;
+  /** @param key MAC or UUID of a machine. Newest first. */
+  history(key: string, limit: number): Promise<HistoryRow[]>;
+}

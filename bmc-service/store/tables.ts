@@ -1,0 +1,95 @@
+import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { Database } from "./database.ts";
+import { accountRow, bmcRow } from "./rows.ts";
+import type { SecretBox } from "./secret-box.ts";
+import type { AccountRow, BmcRow, Change, HistoryRow } from "./store.ts";
+
+/** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
+const historyKept = 1_000;
+
+/** The tables of one database, as the operations of the SQLite store use them inside a transaction. */
+export class Tables {
+  readonly database: Database;
+  readonly box: SecretBox;
+  /** What the running transaction has changed so far. */
+  readonly changes: Change[] = [];
+
+  constructor(database: Database, box: SecretBox) {
+    this.database = database;
+    this.box = box;
+  }
+
+  bmc(key: string): BmcRow | undefined {
+    const found = this.database.get("SELECT * FROM bmcs WHERE key = ?", key);
+    return found && bmcRow(found);
+  }
+
+  bmcOfMachine(uuid: string): BmcRow | undefined {
+    const found = this.database.get("SELECT * FROM bmcs WHERE machine_uuid = ?", uuid);
+    return found && bmcRow(found);
+  }
+
+  /** Newest first. */
+  accounts(key: string): AccountRow[] {
+    return this.database
+      .all("SELECT * FROM accounts WHERE bmc_key = ? ORDER BY sequence DESC", key)
+      .map((row) => accountRow(row, this.box));
+  }
+
+  setAccountState(id: string, state: AccountState, reason: string): void {
+    this.database.run("UPDATE accounts SET state = ?, state_reason = ? WHERE id = ?", state, reason, id);
+  }
+
+  /** Changes a row and says so; the other columns of it stay. */
+  setState(key: string, state: number, reason: string, now: Date): void {
+    this.database.run(
+      "UPDATE bmcs SET state = ?, state_reason = ?, changed_at = ? WHERE key = ?",
+      state,
+      reason,
+      now.getTime(),
+      key,
+    );
+    this.changed(key);
+  }
+
+  setRemark(row: BmcRow, reason: string, now: Date): void {
+    this.setState(row.key, row.state, reason, now);
+  }
+
+  changed(key: string): void {
+    this.changes.push({ key, deleted: false });
+  }
+
+  /** With its accounts. */
+  deleteBmc(key: string): void {
+    this.database.run("DELETE FROM bmcs WHERE key = ?", key);
+    this.changes.push({ key, deleted: true });
+  }
+
+  addHistory({ at, mac, machineUuid, actor, action, detail }: HistoryRow): void {
+    this.database.run(
+      "INSERT INTO history (at, mac, machine_uuid, actor, action, detail) VALUES (?, ?, ?, ?, ?, ?)",
+      at.getTime(),
+      mac,
+      machineUuid,
+      actor,
+      action,
+      detail,
+    );
+    const column = mac === "" ? "machine_uuid" : "mac";
+    this.database.run(
+      `DELETE FROM history WHERE ${column} = ? AND id <= (
+         SELECT id FROM history WHERE ${column} = ? ORDER BY id DESC LIMIT 1 OFFSET ${historyKept})`,
+      mac === "" ? machineUuid : mac,
+      mac === "" ? machineUuid : mac,
+    );
+  }
+}
+
+/** The verified account, else the newest that is not retired. `accounts` are newest first. */
+export function accountInUse(accounts: readonly AccountRow[]): AccountRow | undefined {
+  return (
+    accounts.find(({ state }) => state === AccountState.ACCOUNT_STATE_VERIFIED) ??
+    accounts.find(({ state }) => state !== AccountState.ACCOUNT_STATE_RETIRED)
+  );
+}
