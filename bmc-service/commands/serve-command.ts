@@ -1,0 +1,169 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { connectLan } from "../../outband-client/lan/index.ts";
+import { parseDuration } from "../duration.ts";
+import { type Endpoint, parseEndpoint } from "../endpoint.ts";
+import { defaultHandOffLimits } from "../hand-off/take-over.ts";
+import { type LogLevel, logLevels, newLog } from "../log.ts";
+import { parseAddressEntry } from "../reach/bmc-address.ts";
+import { startService } from "../service.ts";
+
+const more = `
+Files:
+  DATA/bmc-service.db  everything the service knows (SQLite); back it up with its key
+  PKI/ca.pem, PKI/server.pem, PKI/server.key  as \`bmc-service init-pki\` makes them
+  PKI/secret.key       the key that opens the passwords in the database; made with mode 0600 at the first
+                       start, when the database is new. Lost key, lost passwords: back it up elsewhere.
+
+Environment:
+  CREDENTIALS_DIRECTORY  set by systemd (LoadCredential=bmc-service.key:FILE): its file bmc-service.key is
+                         the key then, unless --key is given
+
+Signals: SIGTERM and SIGINT end the service; remote logins that run get 10 seconds.
+
+Standard output carries the log, one JSON object a line; the line with msg "listening" says which
+addresses are open. GET /healthz answers 200 if the database can be read; GET /metrics is for Prometheus.
+
+Examples:
+  $ bmc-service init-pki --out pki --name bmc.example.org
+  $ bmc-service serve --listen 0.0.0.0:4443 --data /var/lib/bmc-service --pki pki
+  A simulated BMC on this machine:
+  $ bmc-service serve --data data --pki pki --bmc-address 52:54:00:b1:00:01=127.0.0.1:9001
+
+Exit codes: 0 stopped by a signal, 64 wrong usage, 70 a bug, 75 the database is locked by another process,
+  78 certificates, key, database or an address are not usable (the message names which and why).
+`;
+
+interface ServeOptions {
+  readonly listen: Endpoint;
+  readonly data: string;
+  readonly pki: string;
+  readonly health?: Endpoint;
+  readonly key?: string;
+  readonly bmcAddress: ReadonlyMap<string, Endpoint>;
+  readonly freshFor: number;
+  readonly sessionFor: number;
+  readonly maxLogins: number;
+  readonly userPrefix: string;
+  readonly privilege: "operator" | "administrator";
+  readonly logLevel: LogLevel;
+}
+
+/** @param stop resolves when the process is told to end */
+export function serveCommand(
+  environment: Readonly<Record<string, string | undefined>>,
+  stop: () => Promise<unknown>,
+): Command {
+  return new Command("serve")
+    .summary("run the service")
+    .description("Serves agents (EnrolmentService) and operators (BmcService): gRPC over mutual TLS 1.3.")
+    .addOption(
+      endpointOption("--listen <HOST:PORT>", "where to serve gRPC").default(
+        { host: "127.0.0.1", port: 4443 },
+        "127.0.0.1:4443",
+      ),
+    )
+    .requiredOption("--data <DIR>", "directory of the database; made if it is missing")
+    .requiredOption("--pki <DIR>", "directory of the certificates")
+    .addOption(
+      endpointOption(
+        "--health <HOST:PORT>",
+        "where to serve /healthz and /metrics, plain HTTP (default: 127.0.0.1, one port above --listen; any free one if that is taken)",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--bmc-address <MAC=HOST:PORT...>",
+        "where to reach a BMC that is not at the address it reports, for example a simulated one; may be repeated",
+      )
+        .argParser(addAddress)
+        .default(new Map(), "the reported addresses"),
+    )
+    .option("--key <FILE>", "key of the secrets in the database (default: see below)")
+    .addOption(
+      durationOption(
+        "--fresh-for <DURATION>",
+        "how long after a remote login a machine that boots leaves its BMC alone",
+      ).default(30 * 86_400_000, "30d"),
+    )
+    .addOption(durationOption("--session-for <DURATION>", "how long one enrolment may take").default(3_600_000, "1h"))
+    .addOption(new Option("--max-logins <N>", "remote logins at once; more wait").argParser(parseLogins).default(16))
+    .addOption(
+      new Option("--user-prefix <PREFIX>", "how the user names of new accounts begin")
+        .argParser(parsePrefix)
+        .default("rivet"),
+    )
+    .addOption(
+      new Option("--privilege <LEVEL>", "privilege of new accounts")
+        .choices(["operator", "administrator"])
+        .default("administrator"),
+    )
+    .addOption(new Option("--log-level <LEVEL>", "least level of log lines").choices(logLevels).default("info"))
+    .addHelpText("after", more)
+    .action(async (options: ServeOptions) => {
+      const log = newLog(options.logLevel);
+      const privilege = options.privilege === "operator" ? 3 : 4;
+      const service = await startService(
+        {
+          listen: options.listen,
+          data: options.data,
+          pki: options.pki,
+          health: options.health,
+          key: options.key,
+          addresses: options.bmcAddress,
+          freshForMs: options.freshFor,
+          sessionMs: options.sessionFor,
+          mostLogins: options.maxLogins,
+          policy: {
+            userNamePrefix: options.userPrefix,
+            privilege,
+            verificationRequired: true,
+            consoleUserWanted: false,
+          },
+          handOffLimits: defaultHandOffLimits,
+        },
+        { environment, connect: connectLan, log },
+      );
+      await stop();
+      await service.stop();
+    });
+}
+
+function endpointOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    const endpoint = parseEndpoint(text);
+    if (endpoint === undefined) throw new InvalidArgumentError("give HOST:PORT, an IPv6 address in brackets");
+    return endpoint;
+  });
+}
+
+function durationOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    const ms = parseDuration(text);
+    if (ms === undefined || ms === 0) throw new InvalidArgumentError("give a number with unit: 90s, 15m, 12h, 30d");
+    return ms;
+  });
+}
+
+function addAddress(text: string, before: ReadonlyMap<string, Endpoint>): ReadonlyMap<string, Endpoint> {
+  try {
+    const [mac, endpoint] = parseAddressEntry(text);
+    if (before.has(mac)) throw new RangeError(`${mac} is given twice`);
+    return new Map([...before, [mac, endpoint]]);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parseLogins(text: string): number {
+  const number = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (number < 1) throw new InvalidArgumentError("give a number from 1 to 9999");
+  return number;
+}
+
+/** A user name has 16 characters; half of them are left for what tells accounts apart. */
+function parsePrefix(text: string): string {
+  if (!/^[a-z][a-z0-9]{0,7}$/.test(text)) {
+    throw new InvalidArgumentError("give 1 to 8 lower-case letters and digits, a letter first");
+  }
+  return text;
+}

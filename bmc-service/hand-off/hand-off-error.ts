@@ -1,0 +1,66 @@
+import { CompletionCodeError, DecodeError, EncodeError, TransportError } from "../../ipmi/errors.ts";
+import { SessionError } from "../../outband-client/lan/index.ts";
+import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+
+/** The service could not take control. */
+export class HandOffError extends Error {
+  override readonly name = "HandOffError";
+  readonly code = "hand-off";
+  readonly kind: FailureKind;
+
+  constructor(kind: FailureKind, reason: string, options?: ErrorOptions) {
+    super(reason, options);
+    this.kind = kind;
+  }
+}
+
+/** What an error on the way to the BMC means for the hand-off; a bug stays what it is. */
+export function asHandOffError(error: unknown): HandOffError | undefined {
+  if (error instanceof HandOffError) return error;
+  const kind = kindOf(error);
+  return kind === undefined ? undefined : new HandOffError(kind, (error as Error).message, { cause: error });
+}
+
+function kindOf(error: unknown): FailureKind | undefined {
+  if (error instanceof SessionError) return kindOfLogin(error);
+  if (error instanceof TransportError) return FailureKind.FAILURE_KIND_UNREACHABLE;
+  // The BMC refused a command that every BMC has, or answered it with something else.
+  if (error instanceof CompletionCodeError || error instanceof DecodeError) return FailureKind.FAILURE_KIND_PROTOCOL;
+  if (error instanceof EncodeError) return FailureKind.FAILURE_KIND_LOGIN_REFUSED;
+  return undefined;
+}
+
+function kindOfLogin({ status }: SessionError): FailureKind {
+  switch (status) {
+    case "no answer":
+    case "no free session":
+      return FailureKind.FAILURE_KIND_UNREACHABLE;
+    case "unknown user":
+    case "wrong password":
+    case "wrong K_g":
+      return FailureKind.FAILURE_KIND_LOGIN_REFUSED;
+    case "insufficient privilege":
+      return FailureKind.FAILURE_KIND_PRIVILEGE;
+    case "no cipher suite in common":
+    case "protocol":
+      return FailureKind.FAILURE_KIND_PROTOCOL;
+    default:
+      return status satisfies never;
+  }
+}
+
+const names: Readonly<Record<FailureKind, string>> = {
+  [FailureKind.FAILURE_KIND_UNSPECIFIED]: "unspecified",
+  [FailureKind.FAILURE_KIND_UNREACHABLE]: "unreachable",
+  [FailureKind.FAILURE_KIND_LOGIN_REFUSED]: "login_refused",
+  [FailureKind.FAILURE_KIND_OTHER_BMC]: "other_bmc",
+  [FailureKind.FAILURE_KIND_PRIVILEGE]: "privilege",
+  [FailureKind.FAILURE_KIND_PROTOCOL]: "protocol",
+  [FailureKind.FAILURE_KIND_NO_ACCOUNT]: "no_account",
+  [FailureKind.UNRECOGNIZED]: "unrecognized",
+};
+
+/** The kind as logs and metrics show it. */
+export function failureName(kind: FailureKind): string {
+  return names[kind];
+}

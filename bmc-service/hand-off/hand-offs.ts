@@ -1,0 +1,115 @@
+import type { Logger } from "pino";
+import type { WatchHandOffResponse } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Metrics } from "../metrics.ts";
+import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
+import type { BmcLocks } from "../reach/bmc-locks.ts";
+import type { ConnectBmc } from "../reach/connect-bmc.ts";
+import { StoppingError } from "../stopping-error.ts";
+import { MissingStepError, type Store } from "../store/store.ts";
+import { EventLog } from "./event-log.ts";
+import { failureName } from "./hand-off-error.ts";
+import { LoginQueue } from "./login-queue.ts";
+import { type HandOffLimits, takeOver } from "./take-over.ts";
+
+export interface HandOffsOptions {
+  readonly store: Store;
+  readonly connect: ConnectBmc;
+  readonly addresses: AddressMap;
+  readonly locks: BmcLocks;
+  readonly limits: HandOffLimits;
+  /** Remote logins at once. */
+  readonly mostLogins: number;
+  readonly privilege: 3 | 4;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** All hand-offs that run. One goes on when nobody follows it any more: its result is for the row. */
+export class HandOffs {
+  readonly #options: HandOffsOptions;
+  readonly #queue: LoginQueue;
+  readonly #running = new Map<string, { events: EventLog<WatchHandOffResponse>; done: Promise<void> }>();
+  readonly #stopping = new AbortController();
+
+  constructor(options: HandOffsOptions) {
+    this.#options = options;
+    this.#queue = new LoginQueue(options.mostLogins);
+    options.metrics.observeQueue(
+      () => this.#queue.running,
+      () => this.#queue.waiting,
+    );
+  }
+
+  /**
+   * Starts a hand-off, or joins the one that runs already with the same accounts.
+   * @param key of a row with a BMC
+   */
+  async *watch(key: string, signal: AbortSignal): AsyncGenerator<WatchHandOffResponse, void, undefined> {
+    const [newest] = await this.#options.store.accounts(key);
+    const name = `${key} ${newest?.id ?? ""}`;
+    const running = this.#running.get(name) ?? this.#start(name, key);
+    yield* running.events.follow(signal);
+  }
+
+  /** Waits for what runs; after the limit it is ended, and the rows say so. */
+  async stop(limitMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#stopping.abort(new StoppingError()), limitMs);
+    await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
+    clearTimeout(timer);
+  }
+
+  #start(name: string, key: string) {
+    const events = new EventLog<WatchHandOffResponse>();
+    const done = this.#run(key, events)
+      .then(
+        () => events.end(),
+        (error: unknown) => {
+          if (!(error instanceof StoppingError || error instanceof MissingStepError)) {
+            this.#options.log.error({ err: error, mac: key }, "hand-off broke off");
+          }
+          events.end(error);
+        },
+      )
+      .finally(() => this.#running.delete(name));
+    const running = { events, done };
+    this.#running.set(name, running);
+    return running;
+  }
+
+  async #run(key: string, events: EventLog<WatchHandOffResponse>): Promise<void> {
+    const { store, addresses, locks, metrics, log } = this.#options;
+    const { signal } = this.#stopping;
+    const emit = (event: NonNullable<WatchHandOffResponse["event"]>) => events.append({ at: new Date(), event });
+    const queued = (ahead: number) => emit({ $case: "queued", value: { ahead } });
+    await this.#queue.run(signal, queued, () =>
+      locks.run(key, signal, async () => {
+        const started = performance.now();
+        const { row } = (await store.bmc(key)) ?? {};
+        if (row?.facts === undefined) throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
+        const accounts = await store.accounts(key);
+        const subject = {
+          facts: row.facts,
+          machineUuid: row.machineUuid ?? "",
+          endpoint: reachableAt(row.facts, addresses),
+          accounts,
+        };
+        const world = { ...this.#options, onLogin: metrics.lanLogin };
+        // The last event is held back until its result is on the disk: who has seen it finds the row settled.
+        const held: Parameters<typeof emit>[0][] = [];
+        const unlessLast: typeof emit = (event) =>
+          event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
+        const { outcome, failure } = await takeOver(world, subject, unlessLast, signal);
+        // What the end of the service has cut short says nothing about the BMC.
+        if (failure !== undefined && signal.aborted) throw new StoppingError();
+        await store.settleHandOff(key, outcome, new Date());
+        for (const event of held) emit(event);
+        const durationMs = performance.now() - started;
+        const result = failure === undefined ? "handed_off" : failureName(failure.kind);
+        metrics.handOff(result, durationMs);
+        const entry = { mac: key, machine: row.machineUuid, result, durationMs: Math.round(durationMs) };
+        if (failure === undefined) log.info(entry, "handed off");
+        else log.warn({ ...entry, reason: failure.message }, "hand-off failed");
+      }),
+    );
+  }
+}

@@ -1,0 +1,182 @@
+import pRetry from "p-retry";
+import { type LoginPrivilege, SessionError } from "../../outband-client/lan/index.ts";
+import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import type { BmcSession, ConnectBmc } from "../reach/connect-bmc.ts";
+import type { AccountRow, HandOffOutcome } from "../store/store.ts";
+import { type Candidate, candidates } from "./candidates.ts";
+import { asHandOffError, HandOffError } from "./hand-off-error.ts";
+import { type HandOffEvent, prove } from "./prove.ts";
+
+/** How long a hand-off waits, ms. */
+export interface HandOffLimits {
+  /** For all of it, retries included, from when its turn has come. */
+  readonly totalMs: number;
+  /** Tries after the first one, if the BMC does not answer: some are deaf for seconds after a change of users. */
+  readonly retries: number;
+  /** Before the first retry; doubled for each further one, with jitter. */
+  readonly firstWaitMs: number;
+}
+
+export const defaultHandOffLimits: HandOffLimits = { totalMs: 120_000, retries: 4, firstWaitMs: 1_000 };
+
+/** Whom to log in to. */
+export interface Subject {
+  readonly facts: BmcFacts;
+  readonly machineUuid: string;
+  readonly endpoint: Endpoint | undefined;
+  /** Newest first. */
+  readonly accounts: readonly AccountRow[];
+}
+
+export interface TakeOverWorld {
+  readonly connect: ConnectBmc;
+  readonly limits: HandOffLimits;
+  /** IPMI 2.0 table 6-1. */
+  readonly privilege: 3 | 4;
+  /** One login, "ok" or the status of its SessionError. */
+  readonly onLogin: (result: string) => void;
+}
+
+/** How a hand-off ended; the kind of a failure is for the agent. */
+export interface TakeOver {
+  readonly outcome: HandOffOutcome;
+  readonly failure: HandOffError | undefined;
+}
+
+/** Names of the levels that a policy can ask for. */
+const levelNames: Readonly<Record<3 | 4, LoginPrivilege>> = { 3: "operator", 4: "administrator" };
+
+/**
+ * Logs in to a BMC with the newest account that it accepts and proves that it is the machine's own.
+ * Nothing on the BMC is changed. A failure is a value; only bugs are thrown.
+ */
+export async function takeOver(
+  world: TakeOverWorld,
+  subject: Subject,
+  emit: (event: HandOffEvent) => void,
+  signal: AbortSignal,
+): Promise<TakeOver> {
+  const refused = new Set<Candidate>();
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(world.limits.totalMs)]);
+  const considered = subject.accounts.map(({ id }) => id);
+  const refusedIds = () => [...refused].filter(isWhole).map(({ nameOf }) => nameOf.id);
+  try {
+    const reached = await pRetry(() => attempt(world, subject, refused, emit, limit), {
+      retries: world.limits.retries,
+      minTimeout: world.limits.firstWaitMs,
+      factor: 2,
+      randomize: true,
+      signal: limit,
+      shouldRetry: ({ error }) => asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE,
+    });
+    emit({ $case: "handedOff", value: { driver: "IPMI" } });
+    return { outcome: { kind: "handed off", considered, refused: refusedIds(), ...reached }, failure: undefined };
+  } catch (error) {
+    const failure = limit.aborted ? endedBy(signal, world.limits.totalMs, error) : asHandOffError(error);
+    if (failure === undefined) throw error;
+    emit({ $case: "failed", value: { kind: failure.kind, reason: failure.message } });
+    return { outcome: { kind: "failed", considered, refused: refusedIds(), reason: failure.message }, failure };
+  }
+}
+
+async function attempt(
+  world: TakeOverWorld,
+  subject: Subject,
+  refused: Set<Candidate>,
+  emit: (event: HandOffEvent) => void,
+  signal: AbortSignal,
+) {
+  const { facts, machineUuid, endpoint } = subject;
+  if (endpoint === undefined) {
+    const reason = `BMC ${facts.mac} has no address yet: check DHCP of the management network, or map it by --bmc-address`;
+    throw new HandOffError(FailureKind.FAILURE_KIND_UNREACHABLE, reason);
+  }
+  const address = formatEndpoint(endpoint);
+  emit({ $case: "connecting", value: { address } });
+  const { session, candidate } = await login(world, subject, endpoint, refused, signal);
+  try {
+    const { nameOf, passwordOf } = candidate;
+    const { cipherSuite } = session;
+    emit({ $case: "loggedIn", value: { cipherSuite, userName: nameOf.userName } });
+    const expected = { facts, machineUuid, privilege: world.privilege, account: nameOf };
+    const proof = await prove(session, expected, emit, signal);
+    const detail = [
+      `logged in at ${address} as "${nameOf.userName}" with cipher suite ${cipherSuite}`,
+      ...proof.remarks,
+    ];
+    return {
+      nameOf: nameOf.id,
+      passwordOf: passwordOf.id,
+      remoteGuid: proof.guid,
+      chassis: proof.chassis,
+      detail: detail.join("; "),
+    };
+  } finally {
+    await session[Symbol.asyncDispose]();
+  }
+}
+
+/** The first candidate that the BMC accepts. What it has refused once is not tried again. */
+async function login(
+  world: TakeOverWorld,
+  subject: Subject,
+  endpoint: Endpoint,
+  refused: Set<Candidate>,
+  signal: AbortSignal,
+): Promise<{ session: BmcSession; candidate: Candidate }> {
+  const all = candidates(subject.accounts);
+  if (all.length === 0) {
+    const reason = `the service has no account for BMC ${subject.facts.mac}: the agent has to make one`;
+    throw new HandOffError(FailureKind.FAILURE_KIND_NO_ACCOUNT, reason);
+  }
+  const isRefused = (candidate: Candidate) =>
+    [...refused].some((each) => each.nameOf === candidate.nameOf && each.passwordOf === candidate.passwordOf);
+  let last: HandOffError | undefined;
+  for (const candidate of all.filter((each) => !isRefused(each))) {
+    const password = withoutFill(candidate.passwordOf.password.reveal());
+    try {
+      const user = candidate.nameOf.userName;
+      const privilege = levelNames[world.privilege];
+      const session = await world.connect({ ...endpoint, user, password, privilege, signal });
+      world.onLogin("ok");
+      return { session, candidate };
+    } catch (error) {
+      if (error instanceof SessionError) world.onLogin(error.status);
+      const failure = asHandOffError(error);
+      if (failure?.kind !== FailureKind.FAILURE_KIND_LOGIN_REFUSED) throw error;
+      refused.add(candidate);
+      last = failure;
+    } finally {
+      password.fill(0);
+    }
+  }
+  const names = [...new Set(all.map(({ nameOf }) => `"${nameOf.userName}"`))].join(", ");
+  throw new HandOffError(
+    FailureKind.FAILURE_KIND_LOGIN_REFUSED,
+    `${formatEndpoint(endpoint)}: the BMC refused every account known for ${subject.facts.mac} (${names})` +
+      `${last === undefined ? "" : `; last: ${last.message}`}. Boot the machine again to make a new one`,
+    { cause: last },
+  );
+}
+
+function isWhole({ nameOf, passwordOf }: Candidate): boolean {
+  return nameOf === passwordOf;
+}
+
+/** A stored password may be filled with 00h up to its size on the BMC; the fill is not part of the RAKP key. */
+function withoutFill(password: Uint8Array): Uint8Array {
+  let end = password.length;
+  while (end > 0 && password[end - 1] === 0) end -= 1;
+  const bare = password.slice(0, end);
+  password.fill(0);
+  return bare;
+}
+
+function endedBy(signal: AbortSignal, totalMs: number, last: unknown): HandOffError {
+  const what = signal.aborted ? "the service is stopping" : `not finished within ${totalMs / 1000} s`;
+  const lastText = asHandOffError(last)?.message;
+  const reason = `remote login: ${what}${lastText === undefined ? "" : `; last: ${lastText}`}. Run again`;
+  return new HandOffError(FailureKind.FAILURE_KIND_UNREACHABLE, reason, { cause: last });
+}

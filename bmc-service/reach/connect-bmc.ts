@@ -1,0 +1,22 @@
+import type { Transport } from "../../ipmi/transport.ts";
+import type { LoginPrivilege } from "../../outband-client/lan/index.ts";
+
+/** Where and as whom to log in. */
+export interface BmcLogin {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: Uint8Array;
+  readonly privilege: LoginPrivilege;
+  readonly signal: AbortSignal;
+}
+
+/** A session with a BMC. */
+export interface BmcSession extends Transport {
+  /** IPMI 2.0 table 22-20. */
+  readonly cipherSuite: number;
+  readonly privilege: LoginPrivilege;
+}
+
+/** Opens a session; `connectLan` in life. Fails with SessionError. The seam at which tests put a BMC of their own. */
+export type ConnectBmc = (login: BmcLogin) => Promise<BmcSession>;

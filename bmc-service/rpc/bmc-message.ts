@@ -1,0 +1,65 @@
+import { manufacturerName } from "../../ipmi/manufacturer.ts";
+import type { Account, Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
+import type { AccountRow, BmcRecord, HistoryRow } from "../store/store.ts";
+
+/** @param showSecrets whether the password is filled in */
+export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets: boolean): Bmc {
+  const { row, machine, account } = record;
+  const endpoint = row.facts && reachableAt(row.facts, addresses);
+  return {
+    mac: row.mac,
+    address: endpoint === undefined ? "" : shownAddress(endpoint),
+    vendor: vendorOf(record),
+    drivers: [...row.drivers],
+    machineUuid: row.machineUuid ?? "",
+    state: row.state,
+    stateReason: row.stateReason,
+    createdAt: row.createdAt,
+    changedAt: row.changedAt,
+    verifiedAt: row.verifiedAt,
+    facts: row.facts,
+    machine: machine?.machine,
+    inventory: machine?.inventory,
+    account: account && accountMessage(account, showSecrets),
+    chassis: row.chassis,
+    agentVersion: machine?.agentVersion ?? "",
+    remoteGuid: row.remoteGuid,
+  };
+}
+
+export function accountMessage(account: AccountRow, showSecrets: boolean): Account {
+  return {
+    id: account.id,
+    mac: account.bmcKey,
+    userName: account.userName,
+    password: showSecrets ? Buffer.from(account.password.reveal()).toString("latin1").replace(/\0+$/, "") : "",
+    slot: account.slot,
+    state: account.state,
+    createdAt: account.createdAt,
+    verifiedAt: account.verifiedAt,
+    stateReason: account.stateReason,
+  };
+}
+
+export function historyMessage({ at, actor, action, detail }: HistoryRow): HistoryEntry {
+  return { at, actor, action, detail };
+}
+
+/** What boards hold where nobody filled in a name. */
+const placeholder =
+  /^(?:to be filled by o\.?e\.?m\.?|o\.?e\.?m\.?|default string|not specified|system manufacturer|unknown|none|n\/a|-+|\.+|x+|0+)?$/i;
+
+/** Display name of the vendor: FRU (product, board), SMBIOS (system, board), then the BMC's manufacturer id. */
+function vendorOf({ row, machine }: BmcRecord): string {
+  const { fru, manufacturerId = 0 } = row.facts ?? {};
+  const names = [
+    fru?.productManufacturer,
+    fru?.boardManufacturer,
+    machine?.machine.system?.manufacturer,
+    machine?.machine.board?.manufacturer,
+    manufacturerName(manufacturerId),
+  ];
+  return names.map((name) => name?.trim() ?? "").find((name) => !placeholder.test(name)) ?? "";
+}

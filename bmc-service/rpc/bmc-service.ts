@@ -1,0 +1,244 @@
+import { IdentifyLed } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import {
+  type BmcServiceServer,
+  BootTarget,
+  PowerAction,
+  type SetIdentifyLedRequest,
+} from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import type { BootOverride, Driver, DriverTarget, LedChange, PowerChange } from "../drivers/driver.ts";
+import type { DriverList, Served } from "../drivers/driver-list.ts";
+import type { AddressMap } from "../reach/bmc-address.ts";
+import { type BmcRecord, NoSuchRowError, type Store } from "../store/store.ts";
+import { accountMessage, bmcMessage, historyMessage } from "./bmc-message.ts";
+import { watchBmcs } from "./bmc-watch.ts";
+import { requireKey, requireMac, requireRange } from "./fields.ts";
+import type { CallContext, Guard } from "./guarded.ts";
+import { invalid } from "./rpc-error.ts";
+
+export interface BmcServiceOptions {
+  readonly store: Store;
+  readonly drivers: DriverList;
+  readonly addresses: AddressMap;
+}
+
+/** Entries of history in one answer. */
+const historyDefault = 100;
+const historyMost = 1_000;
+
+/** The service that operators call; see the contract. */
+export function bmcService({ store, drivers, addresses }: BmcServiceOptions, guard: Guard): BmcServiceServer {
+  async function byKey(text: string, context: CallContext): Promise<BmcRecord> {
+    const key = requireKey("key", text);
+    const found = "mac" in key ? await store.bmc(key.mac) : await store.bmcOfMachine(key.uuid);
+    if (found === undefined) {
+      throw new NoSuchRowError(
+        "mac" in key
+          ? `there is no BMC ${key.mac}`
+          : `there is no BMC of machine ${key.uuid}, and no such machine without one`,
+      );
+    }
+    context.note({ mac: found.row.key });
+    return found;
+  }
+
+  async function byMac(text: string, context: CallContext): Promise<BmcRecord> {
+    const mac = requireMac("mac", text);
+    context.note({ mac });
+    const found = await store.bmc(mac);
+    if (found === undefined) throw new NoSuchRowError(`there is no BMC ${mac}`);
+    return found;
+  }
+
+  async function serve<T>(
+    mac: string,
+    context: CallContext,
+    action: string,
+    ask: (driver: Driver, target: DriverTarget, signal: AbortSignal) => Promise<T>,
+  ): Promise<Served<T>> {
+    return drivers.serve(await byMac(mac, context), action, ask, context.signal);
+  }
+
+  /** Like `serve`, for what changes the machine: the history says who did it, also when it failed. */
+  async function act<T>(
+    mac: string,
+    context: CallContext,
+    action: string,
+    ask: (driver: Driver, target: DriverTarget, signal: AbortSignal) => Promise<T>,
+  ): Promise<Served<T>> {
+    const record = await byMac(mac, context);
+    const { row } = record;
+    const entry = { mac: row.mac, machineUuid: row.machineUuid ?? "", actor: context.caller.name, action };
+    try {
+      // Not ended when the caller goes: half an action would be worse than one whose answer nobody hears.
+      const served = await drivers.serve(record, action, ask, new AbortController().signal);
+      await store.addHistory({ ...entry, at: new Date(), detail: `by ${served.servedBy}` });
+      return served;
+    } catch (error) {
+      const detail = `failed: ${error instanceof Error ? error.message : String(error)}`;
+      await store.addHistory({ ...entry, at: new Date(), detail });
+      throw error;
+    }
+  }
+
+  const bootResponse = ({ value, servedBy }: Served<BootOverride>) => ({ ...value, servedBy });
+
+  return {
+    listBmcs: guard.unary("ListBmcs", async () => ({
+      bmcs: (await store.bmcs()).map((record) => bmcMessage(record, addresses, false)),
+    })),
+
+    getBmc: guard.unary("GetBmc", async ({ key, showSecrets }, context) => {
+      const record = await byKey(key, context);
+      if (showSecrets) await noteSecretsShown(store, record, context);
+      return { bmc: bmcMessage(record, addresses, showSecrets) };
+    }),
+
+    watchBmcs: guard.stream("WatchBmcs", (_request, { signal }) =>
+      watchBmcs(store, (record) => bmcMessage(record, addresses, false), signal),
+    ),
+
+    updateBmc: guard.unary("UpdateBmc", async (request, context) => {
+      const { row } = await byMac(request.mac, context);
+      if (request.drivers.length > 0) {
+        checkDrivers(request.drivers, drivers.names);
+        await store.updateDrivers(row.key, request.drivers, context.caller.name, new Date());
+      }
+      return { bmc: bmcMessage(await byMac(request.mac, context), addresses, false) };
+    }),
+
+    deleteBmc: guard.unary("DeleteBmc", async ({ key }, context) => {
+      const { row } = await byKey(key, context);
+      await store.deleteBmc(row.key, context.caller.name, new Date());
+      return {};
+    }),
+
+    listAccounts: guard.unary("ListAccounts", async ({ mac, showSecrets }, context) => {
+      const record = await byMac(mac, context);
+      if (showSecrets) await noteSecretsShown(store, record, context);
+      const accounts = await store.accounts(record.row.key);
+      return { accounts: accounts.map((account) => accountMessage(account, showSecrets)) };
+    }),
+
+    getPower: guard.unary("GetPower", async ({ mac }, context) => {
+      const { value, servedBy } = await serve(mac, context, "power status", (driver, target, signal) =>
+        driver.readChassis(target, signal),
+      );
+      await store.recordChassis(requireMac("mac", mac), value);
+      return { powerOn: value.powerOn, servedBy };
+    }),
+
+    setPower: guard.unary("SetPower", async ({ mac, action }, context) => {
+      const change = powerChange(action);
+      const { value, servedBy } = await act(mac, context, `power ${powerNames[change]}`, (driver, target, signal) =>
+        driver.setPower(target, change, signal),
+      );
+      await store.recordChassis(requireMac("mac", mac), value);
+      return { powerOn: value.powerOn, servedBy };
+    }),
+
+    getBootTarget: guard.unary("GetBootTarget", async ({ mac }, context) =>
+      bootResponse(
+        await serve(mac, context, "boot target status", (driver, target, signal) =>
+          driver.readBootOverride(target, signal),
+        ),
+      ),
+    ),
+
+    setBootTarget: guard.unary("SetBootTarget", async ({ mac, target: wanted, persistent, efi }, context) => {
+      if (bootNames[wanted] === undefined) throw invalid("target", "name a boot target");
+      const override = { target: wanted, persistent, efi };
+      const action = `boot target ${bootNames[wanted]}${persistent ? " (persistent)" : ""}`;
+      return bootResponse(
+        await act(mac, context, action, (driver, target, signal) => driver.setBootOverride(target, override, signal)),
+      );
+    }),
+
+    getIdentifyLed: guard.unary("GetIdentifyLed", async ({ mac }, context) => {
+      const { value, servedBy } = await serve(mac, context, "identify LED status", (driver, target, signal) =>
+        driver.readChassis(target, signal),
+      );
+      await store.recordChassis(requireMac("mac", mac), value);
+      return { state: value.identifyLed, servedBy };
+    }),
+
+    setIdentifyLed: guard.unary("SetIdentifyLed", async (request: SetIdentifyLedRequest, context) => {
+      const change = ledChange(request);
+      const { value, servedBy } = await act(request.mac, context, "identify LED", (driver, target, signal) =>
+        driver.setIdentifyLed(target, change, signal),
+      );
+      await store.recordChassis(requireMac("mac", request.mac), value);
+      return { state: value.identifyLed, servedBy };
+    }),
+
+    console: guard.unimplemented(
+      "Console",
+      "Console: this version of the service has no driver for the serial console",
+    ),
+
+    listHistory: guard.unary("ListHistory", async ({ key, limit }, context) => {
+      const wanted = limit === 0 ? historyDefault : requireRange("limit", limit, 1, historyMost);
+      const parsed = requireKey("key", key);
+      const id = "mac" in parsed ? parsed.mac : parsed.uuid;
+      context.note({ mac: id });
+      const entries = await store.history(id, wanted);
+      // What happened stays known after a row was deleted: only a key that was never seen is not found.
+      if (entries.length === 0) await byKey(key, context);
+      return { entries: entries.map(historyMessage) };
+    }),
+  };
+}
+
+async function noteSecretsShown(store: Store, { row }: BmcRecord, context: CallContext): Promise<void> {
+  const entry = { mac: row.mac, machineUuid: row.machineUuid ?? "", actor: context.caller.name };
+  await store.addHistory({ ...entry, at: new Date(), action: "secrets shown", detail: "passwords were given out" });
+}
+
+function checkDrivers(wanted: readonly string[], known: readonly string[]): void {
+  for (const [i, name] of wanted.entries()) {
+    const field = `drivers[${i}]`;
+    if (!known.includes(name)) {
+      throw invalid(field, `${JSON.stringify(name)} is no driver of this service; it has ${known.join(", ")}`);
+    }
+    if (wanted.indexOf(name) !== i) throw invalid(field, `${name} is named twice`);
+  }
+}
+
+const powerNames: Readonly<Record<PowerChange, string>> = {
+  [PowerAction.POWER_ACTION_ON]: "on",
+  [PowerAction.POWER_ACTION_OFF]: "off",
+  [PowerAction.POWER_ACTION_CYCLE]: "cycle",
+  [PowerAction.POWER_ACTION_RESET]: "reset",
+};
+
+function powerChange(action: PowerAction): PowerChange {
+  switch (action) {
+    case PowerAction.POWER_ACTION_ON:
+    case PowerAction.POWER_ACTION_OFF:
+    case PowerAction.POWER_ACTION_CYCLE:
+    case PowerAction.POWER_ACTION_RESET:
+      return action;
+    default:
+      // What the wire carries may also be a number that the contract does not have.
+      throw invalid("action", "say what to do with the power");
+  }
+}
+
+const bootNames: Readonly<Partial<Record<BootTarget, string>>> = {
+  [BootTarget.BOOT_TARGET_NONE]: "none",
+  [BootTarget.BOOT_TARGET_PXE]: "pxe",
+  [BootTarget.BOOT_TARGET_DISK]: "disk",
+  [BootTarget.BOOT_TARGET_BIOS]: "bios",
+  [BootTarget.BOOT_TARGET_CDROM]: "cdrom",
+};
+
+function ledChange({ state, seconds }: SetIdentifyLedRequest): LedChange {
+  switch (state) {
+    case IdentifyLed.IDENTIFY_LED_OFF:
+    case IdentifyLed.IDENTIFY_LED_ON:
+      return { state };
+    case IdentifyLed.IDENTIFY_LED_TIMED:
+      return { state, seconds: requireRange("seconds", seconds, 1, 255) };
+    default:
+      throw invalid("state", "say whether the LED is to be off, on or on for some seconds");
+  }
+}

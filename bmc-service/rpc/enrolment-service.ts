@@ -1,0 +1,216 @@
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { status } from "@grpc/grpc-js";
+import { Secret } from "../../ipmi/secret.ts";
+import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import {
+  type BeginRequest,
+  type BeginResponse,
+  type ConfirmAccountRequest,
+  type EnrolmentServiceServer,
+  type EscrowAccountRequest,
+  InbandProof,
+  type Linkage,
+  type Policy,
+  type ReportBmcRequest,
+} from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { HandOffs } from "../hand-off/hand-offs.ts";
+import type { Metrics } from "../metrics.ts";
+import { ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
+import { requireAscii, requireFacts, requireMac, requireMachineUuid, requireRange, requireText } from "./fields.ts";
+import type { CallContext, Guard } from "./guarded.ts";
+import { invalid, RpcError } from "./rpc-error.ts";
+
+export interface EnrolmentOptions {
+  readonly store: Store;
+  readonly handOffs: HandOffs;
+  readonly metrics: Metrics;
+  readonly policy: Policy;
+  /** How long after a remote login the BMC is left alone at a boot, ms. */
+  readonly freshForMs: number;
+  /** How long a session token is valid, ms. */
+  readonly sessionMs: number;
+}
+
+/** The service that the agent calls; see the contract. */
+export function enrolmentService(options: EnrolmentOptions, guard: Guard): EnrolmentServiceServer {
+  const { store, handOffs, metrics } = options;
+
+  async function sessionOf({ sessionToken }: { readonly sessionToken: string }, context: CallContext) {
+    const session = sessionToken === "" ? undefined : await store.session(hashOf(sessionToken), new Date());
+    if (session === undefined) {
+      throw new RpcError(status.UNAUTHENTICATED, "session_token: unknown or expired; begin again");
+    }
+    context.note({ machine: session.machineUuid });
+    return session;
+  }
+
+  return {
+    begin: guard.unary("Begin", (request: BeginRequest, context) => begin(options, request, context)),
+
+    reportBmc: guard.unary("ReportBmc", async (request: ReportBmcRequest, context) => {
+      const session = await sessionOf(request, context);
+      try {
+        await reportBmc(options, session, request, context);
+      } catch (error) {
+        if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
+        throw error;
+      }
+      return {};
+    }),
+
+    reportInventory: guard.unary("ReportInventory", async (request, context) => {
+      const session = await sessionOf(request, context);
+      if (request.inventory === undefined) throw invalid("inventory", "it is missing");
+      await store.reportInventory(session, request.inventory, new Date());
+      return {};
+    }),
+
+    escrowAccount: guard.unary("EscrowAccount", async (request, context) => {
+      const session = await sessionOf(request, context);
+      return { accountId: await escrow(options, session, request, context) };
+    }),
+
+    confirmAccount: guard.unary("ConfirmAccount", async (request: ConfirmAccountRequest, context) => {
+      const session = await sessionOf(request, context);
+      const { proof } = request;
+      if (proof !== InbandProof.INBAND_PROOF_PASSWORD_TESTED && proof !== InbandProof.INBAND_PROOF_READ_BACK_ONLY) {
+        throw invalid("proof", "say how the account was proved");
+      }
+      const slot = requireRange("slot", request.slot, 1, 63);
+      const channel = requireRange("channel", request.channel, 1, 11);
+      await store.confirmAccount(
+        session,
+        requireText("account_id", request.accountId),
+        { slot, channel, proof },
+        new Date(),
+      );
+      metrics.enrolment("confirmed");
+      return {};
+    }),
+
+    abort: guard.unary("Abort", async (request, context) => {
+      const session = await sessionOf(request, context);
+      await store.abort(session, requireText("step", request.step), requireText("reason", request.reason), new Date());
+      metrics.enrolment("aborted");
+      return {};
+    }),
+
+    watchHandOff: guard.stream("WatchHandOff", async function* (request, context) {
+      const session = await sessionOf(request, context);
+      const key = await handOffKey(store, session);
+      context.note({ mac: key });
+      yield* handOffs.watch(key, context.signal);
+    }),
+  };
+}
+
+function hashOf(token: string): Uint8Array {
+  return createHash("sha256").update(token).digest();
+}
+
+async function begin(
+  { store, metrics, policy, freshForMs, sessionMs }: EnrolmentOptions,
+  { machine, bootId, agentVersion }: BeginRequest,
+  context: CallContext,
+): Promise<BeginResponse> {
+  if (machine === undefined) throw invalid("machine", "it is missing");
+  const uuid = requireMachineUuid("machine.uuid", machine.uuid);
+  context.note({ machine: uuid });
+  const sessionToken = randomBytes(32).toString("base64url");
+  const now = new Date();
+  await store.beginSession({
+    id: randomUUID(),
+    tokenHash: hashOf(sessionToken),
+    machine: { ...machine, uuid },
+    bootId: requireText("boot_id", bootId),
+    agentVersion: requireText("agent_version", agentVersion),
+    now,
+    expiresAt: new Date(now.getTime() + sessionMs),
+  });
+  metrics.enrolment("begun");
+  return { sessionToken, linkage: await linkageOf(store, uuid, now, freshForMs), policy };
+}
+
+/** The linkage that is known of a machine; undefined if none is. */
+async function linkageOf(store: Store, uuid: string, now: Date, freshForMs: number): Promise<Linkage | undefined> {
+  const { row, account } = (await store.bmcOfMachine(uuid)) ?? {};
+  if (row === undefined || row.mac === "") return undefined;
+  const accounts = await store.accounts(row.key);
+  const age = row.verifiedAt === undefined ? Number.POSITIVE_INFINITY : now.getTime() - row.verifiedAt.getTime();
+  return {
+    mac: row.mac,
+    channel: row.facts?.channel ?? 0,
+    userName: account?.userName ?? "",
+    slot: account?.slot ?? 0,
+    verifiedAt: row.verifiedAt,
+    fresh: row.state === State.STATE_LINKED && age < freshForMs,
+    knownUserNames: [...new Set(accounts.map(({ userName }) => userName))],
+  };
+}
+
+async function reportBmc(
+  { store, metrics }: EnrolmentOptions,
+  session: Session,
+  { found }: ReportBmcRequest,
+  context: CallContext,
+): Promise<void> {
+  switch (found?.$case) {
+    case undefined:
+      throw invalid("found", "give bmc or no_bmc");
+    case "bmc": {
+      const facts = requireFacts("bmc", found.value);
+      context.note({ mac: facts.mac });
+      await store.reportBmc(session, facts, new Date());
+      metrics.enrolment("reported");
+      return;
+    }
+    case "noBmc":
+      await store.reportNoBmc(session, found.value, new Date());
+      metrics.enrolment("no_bmc");
+      return;
+    default:
+      found satisfies never;
+  }
+}
+
+async function escrow(
+  { store, metrics, policy }: EnrolmentOptions,
+  session: Session,
+  request: EscrowAccountRequest,
+  context: CallContext,
+): Promise<string> {
+  const mac = requireMac("mac", request.mac);
+  context.note({ mac });
+  const userName = requireAscii("user_name", request.userName, 16);
+  const password = Secret.fromBytes(request.password);
+  requireAscii("password", request.password.toString("latin1"), 20);
+  request.password.fill(0);
+  const slot = requireRange("slot", request.slot, 1, 63);
+  if (session.bmcKey === undefined)
+    throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
+  if (session.bmcKey !== mac) throw invalid("mac", `${mac} is not what this session reported (${session.bmcKey})`);
+  if (!userName.startsWith(policy.userNamePrefix)) {
+    const known = (await store.accounts(mac)).some((account) => account.userName === userName);
+    if (!known) {
+      const text = `user_name: the policy wants names that begin with "${policy.userNamePrefix}"`;
+      throw new RpcError(status.PERMISSION_DENIED, text);
+    }
+  }
+  const id = await store.escrowAccount(session, { userName, password, slot }, new Date());
+  metrics.enrolment("escrowed");
+  return id;
+}
+
+/** The BMC to hand off: what the session has reported, else what its machine is known to have. */
+async function handOffKey(store: Store, session: Session): Promise<string> {
+  const record =
+    session.bmcKey === undefined ? await store.bmcOfMachine(session.machineUuid) : await store.bmc(session.bmcKey);
+  if (record === undefined) throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
+  const { row } = record;
+  if (row.mac === "")
+    throw new MissingStepError(`machine ${session.machineUuid} has no BMC: there is nothing to hand off`);
+  if (row.machineUuid !== session.machineUuid) {
+    throw new MissingStepError(`BMC ${row.mac} belongs to machine ${row.machineUuid ?? "(none)"} now: begin again`);
+  }
+  return row.key;
+}

@@ -1,0 +1,144 @@
+import { isIPv4, isIPv6 } from "node:net";
+import { status } from "@grpc/grpc-js";
+import { isBogusUuid, parseUuid } from "../../ipmi/guid.ts";
+import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
+import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { invalid, RpcError } from "./rpc-error.ts";
+
+/** The most bytes (UTF-8) of a text. SMBIOS and FRU strings are below 256; reasons are sentences. */
+const textLimit = 1_024;
+const sentenceLimit = 8_192;
+const sentences: ReadonlySet<string> = new Set(["reason", "remark", "findings", "gaps", "defects"]);
+/** The most entries of a list: a machine has fewer disks, a BMC fewer channels. */
+const listLimit = 1_024;
+
+/**
+ * Holds every text and list of a request against its limit.
+ * @throws RpcError RESOURCE_EXHAUSTED naming the field
+ */
+export function checkSizes(value: unknown, path = ""): void {
+  if (typeof value === "string") {
+    const name =
+      path
+        .replace(/\[\d+\]$/, "")
+        .split(".")
+        .at(-1) ?? "";
+    const limit = sentences.has(name) ? sentenceLimit : textLimit;
+    const size = Buffer.byteLength(value);
+    if (size > limit) throw tooLong(path, `${size} bytes of text, at most ${limit} are accepted`);
+  } else if (Array.isArray(value)) {
+    if (value.length > listLimit) throw tooLong(path, `${value.length} entries, at most ${listLimit} are accepted`);
+    for (const [i, each] of value.entries()) checkSizes(each, `${path}[${i}]`);
+  } else if (value instanceof Uint8Array) {
+    if (value.length > textLimit) throw tooLong(path, `${value.length} bytes, at most ${textLimit} are accepted`);
+  } else if (typeof value === "object" && value !== null && !(value instanceof Date)) {
+    if ("$case" in value && "value" in value) {
+      checkSizes(value.value, path.replace(/[^.]*$/, snakeCase(String(value.$case))));
+      return;
+    }
+    for (const [key, each] of Object.entries(value)) {
+      checkSizes(each, path === "" ? snakeCase(key) : `${path}.${snakeCase(key)}`);
+    }
+  }
+}
+
+function tooLong(path: string, problem: string): RpcError {
+  return new RpcError(status.RESOURCE_EXHAUSTED, `${path}: ${problem}`);
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Quotes what was given, so that a person sees it: cut, and without what a terminal would act on. */
+function quoted(text: string): string {
+  const short = text.length > 64 ? `${text.slice(0, 64)}...` : text;
+  return JSON.stringify(short);
+}
+
+/** In lower case with colons. */
+export function requireMac(field: string, text: string): string {
+  const mac = parseMac(text);
+  if (mac === undefined) throw invalid(field, `${quoted(text)} is no MAC address (six pairs of hexadecimal digits)`);
+  const problem = macProblem(mac);
+  if (problem !== undefined) throw invalid(field, `${quoted(text)} cannot be the MAC address of a BMC: ${problem}`);
+  return formatMac(mac);
+}
+
+/** In lower case. */
+export function requireUuid(field: string, text: string): string {
+  if (parseUuid(text) === undefined) {
+    throw invalid(field, `${quoted(text)} is no UUID (8-4-4-4-12 hexadecimal digits)`);
+  }
+  return text.toLowerCase();
+}
+
+/** Also not one of those that identify nothing. */
+export function requireMachineUuid(field: string, text: string): string {
+  const uuid = requireUuid(field, text);
+  if (isBogusUuid(uuid)) {
+    throw invalid(field, `${uuid} is a placeholder that many boards share: set a UUID of its own in the firmware`);
+  }
+  return uuid;
+}
+
+/** MAC of a BMC or UUID of a machine. */
+export function requireKey(field: string, text: string): { readonly mac: string } | { readonly uuid: string } {
+  if (parseMac(text) !== undefined) return { mac: requireMac(field, text) };
+  if (parseUuid(text) !== undefined) return { uuid: text.toLowerCase() };
+  throw invalid(field, `${quoted(text)} is neither a MAC address nor a UUID`);
+}
+
+/** An integer from `low` to `high`. */
+export function requireRange(field: string, value: number, low: number, high: number): number {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw invalid(field, `${value} is not from ${low} to ${high}`);
+  }
+  return value;
+}
+
+/** A text of printable ASCII, for what goes to a BMC. The value is not quoted: it may be a secret. */
+export function requireAscii(field: string, text: string, mostBytes: number): string {
+  if (text === "") throw invalid(field, "it is missing");
+  if (text.length > mostBytes) throw invalid(field, `${text.length} characters, at most ${mostBytes} are allowed`);
+  if (!/^[\x20-\x7e]+$/.test(text)) throw invalid(field, "it is not printable ASCII");
+  return text;
+}
+
+/** A text that must be there. */
+export function requireText(field: string, text: string): string {
+  if (text.trim() === "") throw invalid(field, "it is missing");
+  return text;
+}
+
+/** The facts with every identifier in its one form. */
+export function requireFacts(path: string, facts: BmcFacts): BmcFacts {
+  const field = (name: string) => `${path}.${name}`;
+  const ipv4 = (name: string, text: string) => {
+    if (text !== "" && !isIPv4(text)) throw invalid(field(name), `${quoted(text)} is no IPv4 address`);
+    return text;
+  };
+  const address = ipv4("ipv4_address", facts.ipv4Address);
+  if (address === "0.0.0.0") throw invalid(field("ipv4_address"), "0.0.0.0 is no address: leave it empty");
+  for (const [i, each] of facts.ipv6Addresses.entries()) {
+    const [host = "", prefix = "128", ...more] = each.split("/");
+    const good = isIPv6(host) && !host.includes("%") && /^\d{1,3}$/.test(prefix) && Number(prefix) <= 128;
+    if (!good || more.length > 0) {
+      throw invalid(field(`ipv6_addresses[${i}]`), `${quoted(each)} is no IPv6 address with prefix length`);
+    }
+  }
+  if (!/^(?:[0-9a-f]{32})?$/i.test(facts.guid)) {
+    throw invalid(field("guid"), `${quoted(facts.guid)} is not 16 bytes in hexadecimal`);
+  }
+  return {
+    ...facts,
+    mac: requireMac(field("mac"), facts.mac),
+    channel: requireRange(field("channel"), facts.channel, 1, 11),
+    ipv4Address: address,
+    ipv4Mask: ipv4("ipv4_mask", facts.ipv4Mask),
+    ipv4Gateway: ipv4("ipv4_gateway", facts.ipv4Gateway),
+    vlanId: requireRange(field("vlan_id"), facts.vlanId, 0, 4095),
+    rmcpPort: requireRange(field("rmcp_port"), facts.rmcpPort, 0, 65_535),
+    guid: facts.guid.toLowerCase(),
+  };
+}

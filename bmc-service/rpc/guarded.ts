@@ -1,0 +1,143 @@
+import type { PeerCertificate } from "node:tls";
+import {
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerWritableStream,
+  type StatusObject,
+  status,
+} from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { Metrics } from "../metrics.ts";
+import { checkSizes } from "./fields.ts";
+import { type Caller, type Role, requireRole } from "./role.ts";
+import { asRpcError, RpcError } from "./rpc-error.ts";
+
+/** What a handler gets beside the request. */
+export interface CallContext {
+  readonly caller: Caller;
+  /** Aborted when the caller has gone, or the service stops. */
+  readonly signal: AbortSignal;
+  /** Adds to the log line of this call. */
+  readonly note: (fields: { readonly machine?: string; readonly mac?: string }) => void;
+}
+
+export interface GuardOptions {
+  /** "EnrolmentService". */
+  readonly service: string;
+  /** Who may call it. */
+  readonly role: Role;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Aborted when the service stops; ends streams. */
+  readonly stopping: AbortSignal;
+}
+
+/** What all kinds of calls have. */
+interface AnyCall {
+  readonly request?: unknown;
+  getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
+  on(event: "cancelled", listener: () => void): unknown;
+}
+
+/** What every call goes through: role, sizes, error to status, log line, count. */
+export class Guard {
+  readonly #options: GuardOptions;
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+  }
+
+  unary<Q, P>(method: string, handle: (request: Q, context: CallContext) => Promise<P>): handleUnaryCall<Q, P> {
+    return (call, callback) => {
+      // A unary call is finished when the service stops; only its caller ends it.
+      const never = new AbortController().signal;
+      const outcome = this.#run(method, call, never, (context) => handle(call.request, context));
+      void outcome.then((ended) => ("error" in ended ? callback(ended.error) : callback(null, ended.value)));
+    };
+  }
+
+  stream<Q, P>(
+    method: string,
+    handle: (request: Q, context: CallContext) => AsyncIterable<P>,
+  ): handleServerStreamingCall<Q, P> {
+    return (call) => {
+      const all = async (context: CallContext) => {
+        for await (const each of handle(call.request, context)) await written(call, each, context.signal);
+      };
+      void this.#run(method, call, this.#options.stopping, all).then((outcome) => {
+        if ("error" in outcome) call.emit("error", outcome.error);
+        else call.end();
+      });
+    };
+  }
+
+  /** A call of the contract that this release does not serve. */
+  unimplemented<Q, P>(method: string, details: string): handleBidiStreamingCall<Q, P> {
+    return (call) => {
+      const refuse = async () => {
+        throw new RpcError(status.UNIMPLEMENTED, details);
+      };
+      void this.#run(method, call, this.#options.stopping, refuse).then((outcome) => {
+        if ("error" in outcome) call.emit("error", outcome.error);
+      });
+    };
+  }
+
+  async #run<T>(
+    method: string,
+    call: AnyCall,
+    stopping: AbortSignal,
+    work: (context: CallContext) => Promise<T>,
+  ): Promise<{ readonly value: T } | { readonly error: Partial<StatusObject> }> {
+    const { service, role, log, metrics } = this.#options;
+    const started = performance.now();
+    const gone = new AbortController();
+    call.on("cancelled", () => gone.abort(new RpcError(status.CANCELLED, "the caller has gone")));
+    const noted: { machine?: string; mac?: string } = {};
+    let caller: Caller | undefined;
+    const finish = (code: status, details: string, bug?: unknown) => {
+      const durationMs = performance.now() - started;
+      metrics.rpc(service, method, status[code], durationMs);
+      const { role: who = "unknown", name: actor } = caller ?? {};
+      const line = { rpc: `${service}/${method}`, role: who, actor, ...noted, code: status[code] };
+      const entry = { ...line, durationMs: Math.round(durationMs * 10) / 10 };
+      if (bug !== undefined) log.error({ ...entry, err: bug }, "call failed: a bug");
+      else if (code === status.OK) log.info(entry, "call");
+      else log.warn({ ...entry, details }, "call refused");
+    };
+    try {
+      caller = requireRole(call.getAuthContext().sslPeerCertificate, role);
+      checkSizes(call.request);
+      const signal = AbortSignal.any([gone.signal, stopping]);
+      const value = await work({ caller, signal, note: (fields) => Object.assign(noted, fields) });
+      finish(status.OK, "");
+      return { value };
+    } catch (error) {
+      const known = asRpcError(error);
+      if (known === undefined) {
+        finish(status.INTERNAL, "", error);
+        const details = `${service}/${method}: a bug in bmc-service; its log says more`;
+        return { error: { code: status.INTERNAL, details } };
+      }
+      finish(known.code, known.message);
+      return { error: { code: known.code, details: known.message } };
+    }
+  }
+}
+
+/** Resolves when the stream takes more: a slow reader slows the writer down and does not fill the memory. */
+async function written<P>(call: ServerWritableStream<unknown, P>, value: P, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (call.write(value)) return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const aborted = () => reject(signal.reason);
+  call.once("drain", resolve);
+  signal.addEventListener("abort", aborted, { once: true });
+  try {
+    await promise;
+  } finally {
+    call.removeListener("drain", resolve);
+    signal.removeEventListener("abort", aborted);
+  }
+}

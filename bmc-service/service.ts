@@ -1,0 +1,186 @@
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Server } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { State } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { BmcServiceService } from "../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { EnrolmentServiceService, type Policy } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { ConfigError, systemReason } from "./config-error.ts";
+import { DriverList } from "./drivers/driver-list.ts";
+import { ipmiDriver } from "./drivers/ipmi/ipmi-driver.ts";
+import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { HandOffs } from "./hand-off/hand-offs.ts";
+import type { HandOffLimits } from "./hand-off/take-over.ts";
+import { HealthServer } from "./health-server.ts";
+import { Metrics } from "./metrics.ts";
+import { loadServerPki } from "./pki/load-pki.ts";
+import type { AddressMap } from "./reach/bmc-address.ts";
+import { BmcLocks } from "./reach/bmc-locks.ts";
+import type { ConnectBmc } from "./reach/connect-bmc.ts";
+import { bmcService } from "./rpc/bmc-service.ts";
+import { enrolmentService } from "./rpc/enrolment-service.ts";
+import { listen, newGrpcServer } from "./rpc/grpc-server.ts";
+import { Guard } from "./rpc/guarded.ts";
+import { StoppingError } from "./stopping-error.ts";
+import { chooseKeySource, loadKey } from "./store/key-file.ts";
+import { SqliteStore } from "./store/sqlite-store.ts";
+import type { Store } from "./store/store.ts";
+import { version } from "./version.ts";
+
+/** Where a service stops waiting when it goes down, ms. */
+export const stopLimitMs = 10_000;
+
+export interface ServiceSettings {
+  readonly listen: Endpoint;
+  readonly data: string;
+  readonly pki: string;
+  /** Undefined: one port above `listen` on 127.0.0.1, any free one if that is taken. */
+  readonly health: Endpoint | undefined;
+  readonly key: string | undefined;
+  readonly addresses: AddressMap;
+  readonly freshForMs: number;
+  readonly sessionMs: number;
+  readonly mostLogins: number;
+  readonly policy: Policy & { readonly privilege: 3 | 4 };
+  readonly handOffLimits: HandOffLimits;
+}
+
+export interface ServiceWorld {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly connect: ConnectBmc;
+  readonly log: Logger;
+}
+
+/** A service that runs. */
+export interface RunningService {
+  readonly port: number;
+  readonly healthPort: number;
+  /** No new calls; what runs gets `stopLimitMs`. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens the store, binds both ports and serves.
+ * @throws ConfigError, StoreError: then nothing is left open
+ */
+export async function startService(settings: ServiceSettings, world: ServiceWorld): Promise<RunningService> {
+  const { log, connect } = world;
+  await using cleanUp = new AsyncDisposableStack();
+  const pki = await loadServerPki(settings.pki, new Date());
+  const store = cleanUp.use(await openStore(settings, world.environment));
+  const metrics = new Metrics();
+  metrics.observeSessions(() => store.countSessions(new Date()));
+  metrics.observeRows(() => countByState(store));
+
+  const locks = new BmcLocks();
+  const { addresses, policy } = settings;
+  const onLogin = metrics.lanLogin;
+  const drivers = new DriverList({ drivers: [ipmiDriver({ connect, onLogin })], addresses, locks, metrics });
+  const { privilege } = policy;
+  const { mostLogins, handOffLimits: limits } = settings;
+  const handOffs = new HandOffs({ store, connect, addresses, locks, limits, mostLogins, privilege, metrics, log });
+
+  const stopping = new AbortController();
+  const guarded = { log, metrics, stopping: stopping.signal };
+  const server = newGrpcServer();
+  const enrolment = {
+    store,
+    handOffs,
+    metrics,
+    policy,
+    freshForMs: settings.freshForMs,
+    sessionMs: settings.sessionMs,
+  };
+  server.addService(
+    EnrolmentServiceService,
+    enrolmentService(enrolment, new Guard({ ...guarded, service: "EnrolmentService", role: "agent" })),
+  );
+  server.addService(
+    BmcServiceService,
+    bmcService({ store, drivers, addresses }, new Guard({ ...guarded, service: "BmcService", role: "operator" })),
+  );
+  cleanUp.defer(() => server.forceShutdown());
+  const health = cleanUp.use(
+    new HealthServer({ metrics, log, probe: () => store.probe(), stopping: () => stopping.signal.aborted }),
+  );
+  const port = await listen(server, settings.listen, pki);
+  const healthPort = await listenForHealth(health, settings.health, port);
+  const healthHost = settings.health?.host ?? "127.0.0.1";
+  log.info(
+    {
+      version,
+      listen: formatEndpoint({ host: settings.listen.host, port }),
+      health: formatEndpoint({ host: healthHost, port: healthPort }),
+      names: pki.names,
+      certificateEnds: pki.notAfter.toISOString(),
+      data: settings.data,
+    },
+    "listening",
+  );
+  const opened = cleanUp.move();
+  return {
+    port,
+    healthPort,
+    async stop() {
+      log.info({ limitMs: stopLimitMs }, "stopping");
+      // Hand-offs first: who follows one hears its end before the streams are closed.
+      const calls = shutDown(server, stopLimitMs + 1_000);
+      await handOffs.stop(stopLimitMs);
+      stopping.abort(new StoppingError());
+      await calls;
+      await opened.disposeAsync();
+      log.info("stopped");
+    },
+  };
+}
+
+async function openStore(
+  { data, key, pki }: ServiceSettings,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Store> {
+  const path = join(data, "bmc-service.db");
+  try {
+    await mkdir(data, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new ConfigError("--data", `${data}: ${systemReason(error)}`, { cause: error });
+  }
+  const isNew = await stat(path).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return true;
+      throw new ConfigError("--data", `${path}: ${systemReason(error)}`, { cause: error });
+    },
+  );
+  const secret = await loadKey(await chooseKeySource({ key, pki }, environment), isNew);
+  return new SqliteStore(path, secret);
+}
+
+async function listenForHealth(health: HealthServer, asked: Endpoint | undefined, port: number): Promise<number> {
+  if (asked !== undefined) return health.listen(asked);
+  const host = "127.0.0.1";
+  try {
+    return await health.listen({ host, port: port === 65_535 ? 0 : port + 1 });
+  } catch {
+    return health.listen({ host, port: 0 });
+  }
+}
+
+async function shutDown(server: Server, limitMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.tryShutdown(() => resolve());
+  const timer = setTimeout(() => {
+    server.forceShutdown();
+    resolve();
+  }, limitMs);
+  await promise;
+  clearTimeout(timer);
+}
+
+const stateNames = new Map(
+  Object.entries(State).map(([name, number]) => [number, name.slice("STATE_".length).toLowerCase()]),
+);
+
+async function countByState(store: Store): Promise<ReadonlyMap<string, number>> {
+  const rows = Map.groupBy(await store.bmcs(), ({ row }) => stateNames.get(row.state) ?? "unknown");
+  return new Map([...rows].map(([state, of]) => [state, of.length]));
+}
