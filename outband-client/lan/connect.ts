@@ -107,7 +107,7 @@ export async function connectLan(options: LanOptions): Promise<LanSession> {
         ? error.message.slice(error.transport.length + 2)
         : error.message;
       const limited = limit.signal.aborted ? ` (the login's limit of ${waits.loginMs / 1000} s)` : "";
-      const advice = "Check the address, the network and whether IPMI over LAN is enabled";
+      const advice = "Check address and network, and whether IPMI over LAN is enabled on the BMC";
       throw new SessionError(error.transport, "no answer", `${problem}${limited}. ${advice}`, { cause: error });
     }
     throw error;

@@ -65,6 +65,8 @@ export async function openUdp(host: string, port: number, signal: AbortSignal): 
   signal.throwIfAborted();
   const { address, family } = await orAborted(lookup(host), signal);
   const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  // Whoever waits has a timer that keeps the process alive; a forgotten session must not.
+  socket.unref();
   const inbox = new Inbox();
   let closed = false;
   socket.on("message", (datagram) => inbox.put(datagram));

@@ -94,10 +94,10 @@ function networkProblem(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   switch (code) {
     case "ECONNREFUSED":
-      return "the host is there but refuses this UDP port (ECONNREFUSED): is IPMI over LAN enabled on the BMC?";
+      return "the host is there but refuses this UDP port (ECONNREFUSED)";
     case "ENETUNREACH":
     case "EHOSTUNREACH":
-      return `no way to this address (${code}): check address, VLAN and routes`;
+      return `no way to this address (${code})`;
     default:
       return error instanceof Error ? error.message : String(error);
   }

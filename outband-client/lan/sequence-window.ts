@@ -3,7 +3,7 @@ const windowSize = 32;
 const modulus = 2 ** 32;
 
 /**
- * Session sequence numbers of received packets: each is taken once. IPMI 2.0 §6.12.13, §13.?
+ * Session sequence numbers of received packets: each is taken once. IPMI 2.0 §6.12.13.
  */
 export class SequenceWindow {
   #newest = 0;
