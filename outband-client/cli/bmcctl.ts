@@ -10,8 +10,8 @@ import { outputFormats } from "./settings.ts";
 import { type World, wantsColour } from "./world.ts";
 
 /** Set by the bundler. */
-declare const RIVET_VERSION: string | undefined;
-const version = typeof RIVET_VERSION === "undefined" ? "0.1.0-dev" : RIVET_VERSION;
+declare const METAL_RIVET_VERSION: string | undefined;
+const version = typeof METAL_RIVET_VERSION === "string" ? METAL_RIVET_VERSION : "0.1.0-dev";
 
 /** Each adds one command. Order is the order of --help. */
 const commands = [addLs, addDescribe, addPower, addWatch];

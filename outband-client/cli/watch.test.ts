@@ -102,6 +102,18 @@ describe("watch", () => {
     ]);
   });
 
+  test("goes on when the service ends the stream in good order", async () => {
+    const running = await watching([]);
+    service.endStreams();
+    await vi.waitFor(() => expect(service.watchers).toBe(1), 5_000);
+    service.put(row());
+    await vi.waitFor(() => expect(running.stdout()).toContain(mac));
+    running.interrupt();
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^bmcctl: the BMC service ended the stream; trying again in \d\.\d s\n$/);
+  });
+
   test("colours states on a terminal only, and not with NO_COLOR", async () => {
     for (const [isTTY, env, coloured] of [
       [true, {}, true],

@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { withRejoin } from "../../service/retry.ts";
+import { ServiceError } from "../../service/service-error.ts";
 import { bmcDocument, type Document, flatten, ipOf, printable } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { yamlDocument } from "../output.ts";
@@ -58,6 +59,8 @@ async function* happenings(session: Session): AsyncGenerator<Happening> {
   async function* join(signal: AbortSignal) {
     snapshot = new Set();
     yield* client.watchBmcs({}, signal);
+    // A service that stops in good order ends its streams without an error.
+    throw new ServiceError("unavailable", "the BMC service ended the stream");
   }
 
   const stream = withRejoin(join, {
