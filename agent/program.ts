@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { ExitCode } from "../proto/exit-code.ts";
 import { UsageError } from "./config/config-error.ts";
 import { allowedValues, flagOf, type Key, type KeyName, kernelKeyOf, keys } from "./config/keys.ts";
@@ -24,12 +24,13 @@ const exitCodes = `Exit codes:
 /** The table of keys for an 80-column terminal. */
 function keyHelp(): string {
   const rows = keys.map((key: Key) => {
-    const places = `${flagOf(key)}, ${kernelKeyOf(key)}${key.notInDocument ? "" : `, ${key.name}`}`;
+    const placeholder = key.placeholder ? ` ${key.placeholder}` : "";
+    const places = `${flagOf(key)}${placeholder}, ${kernelKeyOf(key)}=${key.notInDocument ? "" : `, ${key.name}`}`;
     const allowed = key.type.kind === "choice" || key.type.kind === "seconds" ? `; ${allowedValues(key.type)}` : "";
     const standard = key.default === undefined ? "" : `; default ${key.default}`;
     return `  ${places}\n${indented(`${key.description}${allowed}${standard}`)}`;
   });
-  return `Configuration: flag, kernel command line, key of the document; the first one wins.\n${rows.join("\n")}`;
+  return `Configuration: as flag, on the kernel command line, in the document; the first one\nwins.\n${rows.join("\n")}`;
 }
 
 function indented(text: string): string {
@@ -76,7 +77,9 @@ export function readInvocation(
       `\n${keyHelp()}\n\nThe document is JSON or YAML; pixie's /certs is understood too, and is read from\nPIXIE_API_URL of the kernel command line when no other document is there.\nThe kernel command line holds 2,048 bytes on x86.\n\nExamples:\n  metal-rivet run --config http://10.0.0.1/metal-rivet.yaml\n  metal-rivet run --service bmc.example.org:4443 --ca ca.pem --cert agent.pem \\\n    --key agent.key\n\n${exitCodes}`,
     );
   for (const key of keys as readonly Key[]) {
-    run.option(key.placeholder ? `${flagOf(key)} <${key.placeholder}>` : flagOf(key), key.description);
+    const flag = key.placeholder ? `${flagOf(key)} <${key.placeholder}>` : flagOf(key);
+    // the table below the options tells them with their other names
+    run.addOption(new Option(flag).hideHelp());
   }
   run.action((options: Record<string, string | true>) => {
     const flags = new Map<KeyName, string>();

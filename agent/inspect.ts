@@ -1,0 +1,124 @@
+import { readFile } from "node:fs/promises";
+import { scanAccounts } from "../inband/account/scan-accounts.ts";
+import { systemClock } from "../inband/clock.ts";
+import { type Conversation, sendPatiently } from "../inband/conversation.ts";
+import { inspectBmc } from "../inband/inspect-bmc.ts";
+import { NoBmcError, openBmc } from "../inband/openipmi/open-bmc.ts";
+import { identifyMachine } from "../inband/smbios/identify-machine.ts";
+import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
+import { readSmbiosTables, type SmbiosTables } from "../inband/smbios/read-tables.ts";
+import { waitUntilReady } from "../inband/wait-until-ready.ts";
+import { getUserAccess } from "../ipmi/commands/get-user-access.ts";
+import { manufacturerName } from "../ipmi/manufacturer.ts";
+import type { Transport } from "../ipmi/transport.ts";
+import { type Document, documentOf } from "./inspect-document.ts";
+import { gatherInventory } from "./inventory.ts";
+import { version } from "./version.ts";
+
+/** What inspect touches; a test stands in for it. */
+export interface InspectWorld {
+  readonly readSmbios: () => Promise<SmbiosTables>;
+  readonly openBmc: (signal: AbortSignal) => Promise<Transport>;
+  readonly inventory: (signal: AbortSignal) => Promise<unknown>;
+  readonly kernel: () => Promise<string>;
+}
+
+const readyLimitMs = 15_000;
+const inspectLimitMs = 120_000;
+const inventoryLimitMs = 15_000;
+
+/**
+ * Everything that can be found out about machine and BMC, as text in the wanted format. Changes nothing: no command that
+ * writes is sent. Each part that fails is told in `problems` and does not keep the others back.
+ */
+export async function inspect(output: "table" | "yaml" | "json", device: string | undefined): Promise<string> {
+  const found = await findOut({
+    readSmbios: () => readSmbiosTables(),
+    openBmc: (signal) => openBmc({ signal, ...(device === undefined ? {} : { devices: [device] }) }),
+    inventory: gatherInventory,
+    kernel: () => readFile("/proc/sys/kernel/osrelease", "latin1"),
+  });
+  switch (output) {
+    case "json":
+      return `${JSON.stringify(found, undefined, 2)}\n`;
+    case "yaml":
+      return (await import("yaml")).stringify(found);
+    case "table":
+      return (await import("./inspect-text.ts")).inspectText(found);
+    default:
+      return output satisfies never;
+  }
+}
+
+/** The findings as a document of plain values with snake_case keys. */
+export async function findOut(world: InspectWorld): Promise<Document> {
+  const problems: string[] = [];
+  const part = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  };
+  const kernel = (await part("kernel", world.kernel))?.trim();
+  const smbios = await part("SMBIOS", async () => parseSmbios(await world.readSmbios()));
+  if (smbios) await part("machine UUID", async () => identifyMachine(smbios));
+  const bmc = await findOutBmc(world, problems, part);
+  const inventory = await part("inventory", () => world.inventory(AbortSignal.timeout(inventoryLimitMs)));
+  return documentOf({
+    agent: `metal-rivet ${version}`,
+    kernel,
+    machine: smbios && {
+      uuid: smbios.system.uuid,
+      smbiosVersion: `${smbios.version.major}.${smbios.version.minor}`,
+      bios: smbios.bios,
+      system: smbios.system,
+      baseboard: smbios.baseboard,
+      chassis: smbios.chassis,
+      ipmiDevices: smbios.ipmiDevices,
+      hostInterfaces: smbios.hostInterfaces,
+    },
+    ...bmc,
+    inventory,
+    problems,
+  });
+}
+
+type Part = <T>(what: string, work: () => Promise<T>) => Promise<T | undefined>;
+
+async function findOutBmc(world: InspectWorld, problems: string[], part: Part): Promise<object> {
+  const signal = AbortSignal.timeout(inspectLimitMs);
+  let transport: Transport;
+  try {
+    transport = await world.openBmc(signal);
+  } catch (error) {
+    if (error instanceof NoBmcError) return { bmc: undefined, tried: error.tried };
+    problems.push(`BMC: ${error instanceof Error ? error.message : String(error)}`);
+    return {};
+  }
+  await using _ = transport;
+  const conversation: Conversation = { transport, clock: systemClock, signal };
+  const device = await part("BMC", () => waitUntilReady(conversation, readyLimitMs));
+  if (!device) return { bmc: { transport: transport.name } };
+  const seen = await part("BMC", () => inspectBmc(conversation, device));
+  const found = seen ?? { transport: transport.name, ...device };
+  const manufacturer = manufacturerName(device.manufacturerId);
+  const users = seen && (await part("users", () => readUsers(conversation, seen.channel)));
+  return { bmc: { ...found, manufacturer, users } };
+}
+
+/** Who is on the BMC: names and rights on the LAN channel. A BMC tells no password, to nobody. */
+async function readUsers(conversation: Conversation, channel: number): Promise<object> {
+  const { maxUserIds, fixedNameCount, slots } = await scanAccounts(conversation, channel);
+  const named = [];
+  for (const slot of slots) {
+    if (slot.state === "empty") continue;
+    const access = await sendPatiently(conversation, getUserAccess, { channelNumber: channel, userId: slot.id }).then(
+      ({ enabled, access }) => ({ status: enabled.status, ...access }),
+      (error: Error) => ({ problem: error.message }),
+    );
+    named.push({ ...slot, ...access });
+  }
+  return { maxUserIds, fixedNameCount, emptySlots: slots.filter(({ state }) => state === "empty").length, named };
+}
