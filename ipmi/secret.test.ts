@@ -68,3 +68,10 @@ test("the field takes exactly the sizes it names", () => {
   expect(() => decode(field, new Uint8Array(18), "test", "refused")).toThrow("2 bytes too many");
   expect(() => encode(field, Secret.fromBytes(new Uint8Array(18)), "test")).toThrow(EncodeError);
 });
+
+test("it keeps a copy, also of a Buffer, whose slice() would share the memory", () => {
+  const owned = Buffer.from(text, "latin1");
+  const value = Secret.fromBytes(owned);
+  owned.fill(0);
+  expect(Buffer.from(value.reveal()).toString("latin1")).toBe(text);
+});

@@ -16,7 +16,8 @@ export class Secret {
 
   /** Keeps a copy. */
   static fromBytes(data: Uint8Array): Secret {
-    return new Secret(data.slice());
+    // Not slice(): a Buffer has one that shares its memory.
+    return new Secret(Uint8Array.from(data));
   }
 
   /**
