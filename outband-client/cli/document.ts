@@ -33,7 +33,7 @@ export function bmcDocument(row: Bmc, { showSecrets = false } = {}): Document {
     ipmi: {
       interface: ipmi ? "lanplus" : undefined,
       port: ipmi ? portOf(row) : undefined,
-      password: account ? (showSecrets && account.password) || hidden : undefined,
+      password: account && (showSecrets ? account.password : hidden),
       user: account?.userName,
       slot: account?.slot || undefined,
     },

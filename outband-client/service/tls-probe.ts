@@ -164,7 +164,7 @@ function verificationText(code: string, shown: X509Certificate, credentials: Cre
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
     case "CERT_SIGNATURE_FAILURE":
-      return `${who} was issued by "${oneLine(shown.issuer)}", which is not the CA given here (${authorityNames(credentials)}): use the ca.pem of that service`;
+      return `${who} was issued by ${otherIssuer(shown, credentials)}: use the ca.pem of that service`;
     default:
       return `${who} does not hold: ${code}`;
   }
@@ -178,9 +178,7 @@ function clientRefused(credentials: Credentials, how: string): string {
   if (own.validToDate < now) reasons.push(`it expired at ${iso(own.validToDate)}`);
   if (own.validFromDate > now) reasons.push(`it is valid only from ${iso(own.validFromDate)}`);
   if (!authorities.some((authority) => own.checkIssued(authority) && own.verify(authority.publicKey))) {
-    reasons.push(
-      `it was issued by "${oneLine(own.issuer)}", not by the CA given here (${authorityNames(credentials)})`,
-    );
+    reasons.push(`it was issued by ${otherIssuer(own, credentials)}`);
   }
   const why = reasons.length > 0 ? `: ${reasons.join("; ")}` : "";
   return `the service refused the client certificate "${oneLine(own.subject)}" (it ${how})${why}. Use one that the service's own CA issued (bmc-service init-pki makes them)`;
@@ -199,8 +197,14 @@ function certificateNames(certificate: X509Certificate): string {
   return names ?? "no name at all";
 }
 
-function authorityNames(credentials: Credentials): string {
-  return credentials.authorities.map((authority) => `"${oneLine(authority.subject)}"`).join(", ");
+// Two sites' CAs often have the same name, as one program made both.
+function otherIssuer(certificate: X509Certificate, { authorities }: Credentials): string {
+  const issuer = `"${oneLine(certificate.issuer)}"`;
+  if (authorities.some(({ subject }) => subject === certificate.issuer)) {
+    return `another CA ${issuer} than the one of that name given here (the keys differ)`;
+  }
+  const given = authorities.map(({ subject }) => `"${oneLine(subject)}"`).join(", ");
+  return `${issuer}, which is not the CA given here (${given})`;
 }
 
 function iso(date: Date): string {
