@@ -19,12 +19,14 @@ const small = "--max-semi-space-size=1";
 
 /**
  * `workers`: bundles that become assets of the executable, by the name that `sea.getAsset` asks for.
- * @type {{ name: string, entry: string, workers: Record<string, string>, options: string[] }[]}
+ * `format`: a module ("esm") may use top-level await, but evaluates every module of Node that is imported anywhere before
+ * its first line; "cjs" loads them when they are needed, which brings the agent's first line 10 ms forward.
+ * @type {{ name: string, entry: string, format: "esm" | "cjs", workers: Record<string, string>, options: string[] }[]}
  */
 const programs = [
-  { name: "metal-rivet", entry: "agent/main.ts", workers: {}, options: [quiet, small] },
-  { name: "bmcctl", entry: "outband-client/cli/main.ts", workers: {}, options: [quiet, small] },
-  { name: "bmc-service", entry: "bmc-service/main.ts", workers: {}, options: [quiet] },
+  { name: "metal-rivet", entry: "agent/main.ts", format: "cjs", workers: {}, options: [quiet, small] },
+  { name: "bmcctl", entry: "outband-client/cli/main.ts", format: "esm", workers: {}, options: [quiet, small] },
+  { name: "bmc-service", entry: "bmc-service/main.ts", format: "esm", workers: {}, options: [quiet] },
 ];
 
 const help = `Usage: npm run build -- [--only NAME]... [--entry FILE]
@@ -77,7 +79,7 @@ async function version() {
   return commit.failed ? released : `${released}+${commit.stdout.trim()}`;
 }
 
-async function bundle(entry, outfile, metalRivetVersion) {
+async function bundle(entry, outfile, format, metalRivetVersion) {
   await build({
     entryPoints: [entry],
     outfile,
@@ -85,9 +87,12 @@ async function bundle(entry, outfile, metalRivetVersion) {
     bundle: true,
     platform: "node",
     target: `node${process.versions.node}`,
-    format: "esm",
+    format,
     // What is bundled from CommonJS packages asks for Node's own modules by require, which a module does not have.
-    banner: { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire("/");' },
+    banner:
+      format === "esm"
+        ? { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire("/");' }
+        : {},
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
@@ -95,6 +100,8 @@ async function bundle(entry, outfile, metalRivetVersion) {
     // grpc-js loads .proto files at run time through this package, and only for its own channelz and reflection.
     alias: { "@grpc/proto-loader": join(root, "image/no-proto-loader.cjs") },
     logLevel: "warning",
+    // There is no import.meta in CommonJS: a use of it would be undefined at run time.
+    logOverride: format === "cjs" ? { "empty-import-meta": "error" } : {},
   });
 }
 
@@ -115,10 +122,10 @@ async function main() {
     const assets = {};
     for (const [name, worker] of Object.entries(program.workers)) {
       assets[name] = join(bundles, name);
-      await bundle(worker, assets[name], metalRivetVersion);
+      await bundle(worker, assets[name], "esm", metalRivetVersion);
     }
-    const main = join(bundles, `${program.name}.mjs`);
-    await bundle(program.entry, main, metalRivetVersion);
+    const main = join(bundles, `${program.name}.${program.format === "esm" ? "mjs" : "cjs"}`);
+    await bundle(program.entry, main, program.format, metalRivetVersion);
     const output = join(dist, program.name);
     const note = await buildSingleExecutable({
       node: process.execPath,

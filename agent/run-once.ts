@@ -3,7 +3,6 @@ import { ConfigError, fileProblem } from "./config/config-error.ts";
 import type { KeyName } from "./config/keys.ts";
 import { peekLogFormat, readLocalSources, readSettings } from "./configure.ts";
 import { openConsole } from "./console.ts";
-import { failedEnd, performRun } from "./perform-run.ts";
 import { version } from "./version.ts";
 
 /** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
@@ -19,6 +18,8 @@ export async function runOnce(flags: ReadonlyMap<KeyName, string>, cmdlineFile: 
   const format = flags.get("log") ?? peekLogFormat(cmdline);
   const console = await openConsole(format === "json" ? "json" : "text");
   console.first(version, kernelRelease());
+  // after the first line: this brings gRPC with it
+  const { failedEnd, performRun } = await import("./perform-run.ts");
   try {
     if (unreadable) throw unreadable;
     const from = readLocalSources(flags, cmdline);

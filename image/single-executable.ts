@@ -13,7 +13,7 @@ export interface SingleExecutable {
   /** The Node that builds; V8 takes the code cache only from the version that made it. */
   readonly node: string;
   readonly base: SlimNode;
-  /** A bundle of one ECMAScript module. */
+  /** A bundle: one ECMAScript module (.mjs) or one CommonJS script (.cjs). */
   readonly main: string;
   /** Files to be read with `sea.getAsset(name)`, for example the bundle of a worker thread. */
   readonly assets: Readonly<Record<string, string>>;
@@ -45,7 +45,7 @@ export async function buildSingleExecutable(wanted: SingleExecutable): Promise<s
   const config = {
     executable: relative(wanted.workDir, wanted.base.path),
     main,
-    mainFormat: "module",
+    mainFormat: main.endsWith(".mjs") ? "module" : "commonjs",
     output: "executable",
     assets: Object.fromEntries(
       Object.entries(wanted.assets).map(([name, path]) => [name, relative(wanted.workDir, path)]),

@@ -3,8 +3,6 @@ import { systemClock } from "../../inband/clock.ts";
 import type { Afterwards } from "../config/settings.ts";
 import { type LocalSources, peekLogFormat, readLocalSources, readSettings } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
-import { explainFailure } from "../failure.ts";
-import { failedEnd, performRun } from "../perform-run.ts";
 import { version } from "../version.ts";
 import { afterRun } from "./after-run.ts";
 import { reap, setHostName } from "./libc.ts";
@@ -53,10 +51,14 @@ export async function runAsInit(): Promise<never> {
     await prepare(from, release, console);
     const settings = await readSettings(from, console);
     afterwards = settings.afterwards;
-    const { realWorld } = await import("../real-world.ts");
+    const [{ realWorld }, { performRun }] = await Promise.all([
+      import("../real-world.ts"),
+      import("../perform-run.ts"),
+    ]);
     const wanted = settings.log === format ? console : await openConsole(settings.log);
     ended = await performRun(settings, wanted, realWorld(settings, wanted));
   } catch (error) {
+    const { failedEnd } = await import("../perform-run.ts");
     ended = failedEnd(error, startedAt);
     console.end(ended);
   }
@@ -102,7 +104,7 @@ async function bringUpNetwork(from: LocalSources, console: Console): Promise<voi
   applyLease(bound);
   console.task("network", performance.now() - startedAt, describeLease(bound));
   keepNetwork(bound, options, new AbortController().signal).catch((error: unknown) => {
-    console.problem(`network: the lease is not renewed any more: ${explainFailure(error).text}`);
+    console.problem(`network: the lease is not renewed any more: ${error instanceof Error ? error.message : error}`);
   });
 }
 
@@ -158,7 +160,9 @@ function startReaping(): void {
 }
 
 function surviveEverything(console: Console): void {
-  const show = (error: unknown): void => console.problem(explainFailure(error).text);
+  const show = (error: unknown): void => {
+    console.problem(`a bug of metal-rivet: ${error instanceof Error ? error.stack : String(error)}`);
+  };
   process.on("uncaughtException", show);
   process.on("unhandledRejection", show);
   // without these, Node would end the process, and the kernel with it
