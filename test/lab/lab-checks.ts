@@ -22,7 +22,8 @@ const label = (lab: Lab, machine: SimulatedMachine, what: string) =>
 /** Boots the machine, shows the run, and compares the service's row with what the machine was told. */
 export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
   const url = lab.documents.urlOf(`${machine.name}.yaml`);
-  await machine.powerOn(`rivet.config=${url}`);
+  lab.screen.pending(label(lab, machine, "power on"), `${machine.truth.uuid}: firmware, kernel, ramdisk`);
+  await machine.powerOn(`rivet.log=json rivet.config=${url}`);
   const boot = await followMachine(lab, machine);
   const summary = summarise(boot, machine.bmc?.proxy.seen ?? []);
   result.first_boot = summary;
@@ -149,8 +150,11 @@ async function rowOf(lab: Lab, machine: SimulatedMachine, showSecrets = false): 
 
 async function followMachine(lab: Lab, machine: SimulatedMachine): Promise<BootResult> {
   const { screen, signal } = lab;
+  const start = performance.now();
   const show = (told: Told) => {
     switch (told.kind) {
+      case "first":
+        return screen.done(label(lab, machine, "agent starts"), told.text, performance.now() - start);
       case "init":
         return screen.done(label(lab, machine, told.task), told.detail, told.durationMs);
       case "step": {
@@ -160,9 +164,8 @@ async function followMachine(lab: Lab, machine: SimulatedMachine): Promise<BootR
       }
       case "problem":
         return screen.failed(label(lab, machine, "agent"), told.text);
-      case "first":
       case "note":
-        return screen.pending(label(lab, machine, "agent"), told.text);
+        return screen.note(label(lab, machine, ""), told.text);
       case "end":
         return;
       default:

@@ -134,7 +134,7 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
   const documents = stack.use(await startDocumentServer());
   const certificates = readCertificates(pki, "agent");
   for (const { name } of machines) {
-    documents.put(`${name}.yaml`, { service: service.addressSeenByVm, log: "json", ...certificates });
+    documents.put(`${name}.yaml`, { service: service.addressSeenByVm, ...certificates });
   }
   return { directory, machines, service, documents, screen, signal };
 }

@@ -79,7 +79,6 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
 
   const switchOn = async (by: PowerEvent["by"]) => {
     if (vm?.child.running || disposed) return;
-    happened("on", by);
     const started = await startVm({
       directory,
       kernel: options.kernel ?? artifacts.kernel,
@@ -94,6 +93,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       onReboot: options.onReboot ?? "restart",
     });
     vm = started;
+    happened("on", by);
     power.setPower(true);
     void started.exited.then(() => {
       if (vm !== started) return;

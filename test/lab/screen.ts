@@ -12,6 +12,8 @@ export interface Screen {
   failed(what: string, detail: string, ms?: number): void;
   /** Something that goes on and may take long. */
   pending(what: string, detail: string): void;
+  /** A remark to what is going on. */
+  note(what: string, text: string): void;
   /** What somebody else wrote: a table, a log line. */
   quote(text: string): void;
 }
@@ -37,6 +39,7 @@ export function makeScreen(write: (text: string) => void, colours: boolean): Scr
     done: (what, detail, ms) => row(paint("green", "+"), what, detail, ms),
     failed: (what, detail, ms) => row(paint("red", "!"), what, detail, ms),
     pending: (what, detail) => row(paint("yellow", "."), what, detail, undefined),
+    note: (what, text) => row(" ", what, paint("dim", text), undefined),
     quote(text) {
       for (const each of text.trimEnd().split("\n")) write(`    ${each}\n`);
     },
