@@ -1,3 +1,4 @@
+import type { ServiceError, ServiceStatus } from "../outband-client/service/service-error.ts";
 import { ExitCode } from "../proto/exit-code.ts";
 import { FailureKind } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { StepError } from "./step.ts";
@@ -130,7 +131,7 @@ function exitCodeOfError(error: Error): ExitCode {
     case "HandOffCutError":
       return ExitCode.serviceUnavailable;
     case "ServiceError":
-      return exitCodeOfServiceStatus("status" in cause ? cause.status : undefined);
+      return exitCodeOfServiceStatus((cause as ServiceError).status);
     case "StepTimeoutError":
       return inStep !== undefined && serviceSteps.has(inStep) ? ExitCode.serviceUnavailable : ExitCode.temporary;
     case "NotReadyError":
@@ -153,7 +154,7 @@ function exitCodeOfError(error: Error): ExitCode {
 
 const serviceSteps: ReadonlySet<string> = new Set(["begin", "report BMC", "escrow account", "hand-off"]);
 
-function exitCodeOfServiceStatus(status: unknown): ExitCode {
+function exitCodeOfServiceStatus(status: ServiceStatus): ExitCode {
   switch (status) {
     case "unavailable":
     case "deadline":
@@ -161,16 +162,20 @@ function exitCodeOfServiceStatus(status: unknown): ExitCode {
     case "refused":
     // What the service knows stands against what was reported: an operator has to decide.
     case "precondition":
+    case "conflict":
       return ExitCode.refused;
     case "protocol":
+    case "unimplemented":
       return ExitCode.protocol;
     case "unauthenticated":
     case "exhausted":
     case "not found":
+    case "internal":
       return ExitCode.temporary;
     case "invalid":
+    case "configuration":
       return ExitCode.configuration;
     default:
-      return ExitCode.bug;
+      return status satisfies never;
   }
 }

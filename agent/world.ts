@@ -66,7 +66,7 @@ export interface RunLimits {
   readonly accountMs: number;
   /** For the service to log in from remote. */
   readonly handOffMs: number;
-  /** For the inventory, counted from when everything else is done. */
+  /** For gathering and reporting the inventory, counted from the beginning of the hand-off. */
   readonly inventoryMs: number;
   /** For telling the service that the run ended early. */
   readonly abortMs: number;
@@ -80,7 +80,7 @@ export const defaultLimits: RunLimits = {
   inspectMs: 120_000,
   accountMs: 180_000,
   handOffMs: 300_000,
-  inventoryMs: 10_000,
+  inventoryMs: 20_000,
   abortMs: 5_000,
 };
 

@@ -155,33 +155,39 @@ async function enable(conversation: Conversation, wanted: WantedAccount): Promis
   }
 }
 
-/** Always available, and no privilege limit below ours; only a difference is written, and only what differs is changed. */
+/**
+ * Always available, and no privilege limit below ours; only a difference is written, and only what differs is changed.
+ * The copy in use is loaded from the stored one when the BMC starts, so if it is right no command is spent on the other.
+ */
 async function openChannel(conversation: Conversation, wanted: WantedAccount): Promise<string[]> {
-  const findings: string[] = [];
-  for (const setting of ["nonVolatile", "volatile"] as const) {
-    try {
-      const now = await sendPatiently(
-        conversation,
-        getChannelAccess,
-        { channelNumber: wanted.channel, setting },
-        impatient,
-      );
-      const open = now.access.accessMode === "alwaysAvailable";
-      const limited = levelNumber(now.privilegeLevelLimit) < wanted.privilege;
-      if (open && !limited) continue;
-      await sendPatiently(conversation, setChannelAccess, {
-        channelNumber: wanted.channel,
-        access: { ...now.access, setting: open ? "doNotSet" : setting, accessMode: "alwaysAvailable" },
-        privilegeLevelLimit: { setting: limited ? setting : "doNotSet", limit: wanted.privilege },
-      });
-      const copy = setting === "volatile" ? "in use" : "stored";
-      findings.push(`Channel ${wanted.channel} (${copy}) was opened to privilege ${wanted.privilege} at all times.`);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      findings.push(`The ${setting} access of channel ${wanted.channel} was left as it is: ${refusalText(error)}`);
-    }
+  const inUse = await openCopy(conversation, wanted, "volatile");
+  if (inUse === undefined) return [];
+  const stored = await openCopy(conversation, wanted, "nonVolatile");
+  return stored === undefined ? [inUse] : [inUse, stored];
+}
+
+/** What was done or could not be done, one sentence; undefined if the copy is as it should be. */
+async function openCopy(
+  conversation: Conversation,
+  { channel, privilege }: WantedAccount,
+  setting: "volatile" | "nonVolatile",
+): Promise<string | undefined> {
+  const copy = `Channel ${channel} (${setting === "volatile" ? "in use" : "stored"})`;
+  try {
+    const now = await sendPatiently(conversation, getChannelAccess, { channelNumber: channel, setting }, impatient);
+    const open = now.access.accessMode === "alwaysAvailable";
+    const limited = levelNumber(now.privilegeLevelLimit) < privilege;
+    if (open && !limited) return undefined;
+    await sendPatiently(conversation, setChannelAccess, {
+      channelNumber: channel,
+      access: { ...now.access, setting: open ? "doNotSet" : setting, accessMode: "alwaysAvailable" },
+      privilegeLevelLimit: { setting: limited ? setting : "doNotSet", limit: privilege },
+    });
+    return `${copy} was opened to privilege ${privilege} at all times.`;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return `${copy} was left as it is: ${refusalText(error)}`;
   }
-  return findings;
 }
 
 /** Many BMCs do not know the command and allow SOL to every administrator. */

@@ -82,7 +82,11 @@ export class SimulatedBmc {
   readonly fru: Uint8Array | undefined;
   /** Names of the commands, in order. */
   readonly log: string[] = [];
-  channelAccess = { accessMode: 2, privilegeLevelLimit: 4 };
+  /** Of all LAN channels: the copy in use and the stored one. */
+  channelAccess = {
+    volatile: { accessMode: 2, privilegeLevelLimit: 4 },
+    nonVolatile: { accessMode: 2, privilegeLevelLimit: 4 },
+  };
 
   constructor(options: SimulatedBmcOptions = {}) {
     const given = new Map((options.users ?? []).map((user) => [user.id, givenUser(user)]));
@@ -106,9 +110,8 @@ export class SimulatedBmc {
       (each) => name !== "" && nameText(each) === name && each.enabled && each.ipmiMessaging,
     );
     if (user?.password === undefined || !sameBytes(user.password, wanted)) return undefined;
-    return this.channelAccess.accessMode === 2
-      ? Math.min(user.privilege, this.channelAccess.privilegeLevelLimit)
-      : undefined;
+    const { accessMode, privilegeLevelLimit } = this.channelAccess.volatile;
+    return accessMode === 2 ? Math.min(user.privilege, privilegeLevelLimit) : undefined;
   }
 
   /** Executes one message. */
@@ -175,9 +178,10 @@ on(getChannelInfo, (bmc, { channelNumber }) => {
   if (!isLan && channelNumber !== 0 && channelNumber !== 15) refuse(CompletionCode.invalidDataField);
   return {
     channelNumber,
-    mediumType: isLan ? "lan8023" : channelNumber === 0 ? "ipmb" : "systemInterface",
-    protocolType: isLan ? "ipmb10" : "kcs",
-    session: { support: isLan ? "multiSession" : "sessionLess", activeCount: 0 },
+    // Tables 6-3 and 6-2 by number: 802.3 LAN, IPMB, system interface; IPMB-1.0, KCS; multi-session or session-less.
+    mediumType: isLan ? 0x04 : channelNumber === 0 ? 0x01 : 0x0c,
+    protocolType: isLan ? 0x01 : 0x05,
+    session: { support: isLan ? 2 : 0, activeCount: 0 },
     vendorId: 7154,
     auxiliaryInfo: new Uint8Array(2),
   };
@@ -221,9 +225,9 @@ function lanParameter(lan: SimulatedLan, selector: number, set: number): Uint8Ar
   return (six ?? (() => refuse(0x80)))();
 }
 
-on(getChannelAccess, (bmc, { channelNumber }) => {
+on(getChannelAccess, (bmc, { channelNumber, setting }) => {
   bmc.lan(channelNumber);
-  const { accessMode, privilegeLevelLimit } = bmc.channelAccess;
+  const { accessMode, privilegeLevelLimit } = bmc.channelAccess[setting];
   return {
     access: { pefAlerting: true, perMessageAuthentication: false, userLevelAuthentication: true, accessMode },
     privilegeLevelLimit,
@@ -234,9 +238,9 @@ on(setChannelAccess, (bmc, { channelNumber, access, privilegeLevelLimit }) => {
   bmc.lan(channelNumber);
   const number = (mode: string | number) => (mode === "alwaysAvailable" ? 2 : typeof mode === "number" ? mode : 0);
   if (access.perMessageAuthentication || !access.pefAlerting) refuse(CompletionCode.invalidDataField);
-  if (access.setting !== "doNotSet") bmc.channelAccess.accessMode = number(access.accessMode);
+  if (access.setting !== "doNotSet") bmc.channelAccess[access.setting].accessMode = number(access.accessMode);
   if (privilegeLevelLimit.setting !== "doNotSet") {
-    bmc.channelAccess.privilegeLevelLimit = levelNumber(privilegeLevelLimit.limit);
+    bmc.channelAccess[privilegeLevelLimit.setting].privilegeLevelLimit = levelNumber(privilegeLevelLimit.limit);
   }
   return {};
 });
@@ -247,7 +251,7 @@ on(getUserAccess, (bmc, { channelNumber, userId }) => {
   return {
     maxUserIds: bmc.users.length,
     enabled: {
-      status: user.enabled ? "enabled" : "disabled",
+      status: user.enabled ? 1 : 2,
       count: bmc.users.filter(({ enabled }) => enabled).length,
     },
     fixedNameCount: bmc.fixedNameCount,
