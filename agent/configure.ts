@@ -1,7 +1,8 @@
 import { access } from "node:fs/promises";
-import { kernelSource, readKernelKeys } from "./config/kernel-command-line.ts";
+import { kernelSource, parseKernelCommandLine, readKernelKeys } from "./config/kernel-command-line.ts";
 import type { KeyName } from "./config/keys.ts";
 import {
+  type Afterwards,
   completeSettings,
   findDocument,
   type LocalSettings,
@@ -38,6 +39,19 @@ export function readLocalSources(flags: ReadonlyMap<KeyName, string>, cmdline: U
 export function peekLogFormat(cmdline: Uint8Array): LogFormat {
   const text = Buffer.from(cmdline).toString("latin1");
   return /(^|\s)rivet\.log="?json"?(\s|$)/.test(text) ? "json" : "text";
+}
+
+/** What `then` asks for, if that can be told although another key is wrong: a machine shall not stay on for a typing error. */
+export function peekAfterwards(cmdline: Uint8Array): Afterwards {
+  const given = parseKernelCommandLine(Buffer.from(cmdline).toString("latin1").trimEnd());
+  const values = given.flatMap(({ name, value }) => (name === "rivet.then" && value !== undefined ? [value] : []));
+  const [only, ...others] = values;
+  if (only === undefined || others.length > 0) return { action: "wait" };
+  try {
+    return localSettings([{ name: kernelSource, kind: "kernel", values: new Map([["then", only]]) }]).afterwards;
+  } catch {
+    return { action: "wait" };
+  }
 }
 
 /**

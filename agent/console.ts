@@ -69,21 +69,21 @@ export function durationText(ms: number): string {
   return ms < 9_950 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
 }
 
-/** Lines of at most 80 columns, broken at spaces, continued with an indentation; longer words stay whole. */
-export function wrap(text: string, indentation = "  "): string[] {
+/** Lines of at most 80 columns, broken at spaces; longer words stay whole. `first` and `rest` begin the lines. */
+export function wrap(text: string, first = "", rest = "  "): string[] {
   const lines: string[] = [];
+  let start = first;
   for (const paragraph of text.split("\n")) {
     let line = "";
-    let isFirst = true;
     for (const word of paragraph.split(" ")) {
-      const start = isFirst ? "" : indentation;
       if (line !== "" && start.length + line.length + 1 + word.length > columns) {
         lines.push(start + line);
-        isFirst = false;
+        start = rest;
         line = word;
       } else line = line === "" ? word : `${line} ${word}`;
     }
-    lines.push((isFirst ? "" : indentation) + line);
+    lines.push(start + line);
+    start = rest;
   }
   return lines;
 }
@@ -94,16 +94,16 @@ const printable = (text: string): string =>
   text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, "?");
 
 function textConsole(write: (line: string) => void, colours: boolean, announceAfterMs: number): Console {
-  const say = (text: string, colour?: "green" | "red" | "bold"): void => {
+  const say = (text: string, colour?: "green" | "red" | "bold", first = "", rest = "      "): void => {
     const code = { green: 32, red: 31, bold: 1 };
-    for (const line of wrap(printable(text))) {
+    for (const line of wrap(printable(text), first, rest)) {
       write(colours && colour ? `\u001b[${code[colour]}m${line}\u001b[0m` : line);
     }
   };
   const announcements = new Map<string, NodeJS.Timeout>();
   return {
     first: (version, kernel) => say(`metal-rivet ${version} on ${kernel}`, "bold"),
-    note: (text) => say(`      ${text}`),
+    note: (text) => say(text, undefined, "      ", "        "),
     task: (name, durationMs, detail) =>
       say(`init  ${name}: done, ${durationText(durationMs)}${detail ? `: ${detail}` : ""}`),
     step(event) {
@@ -122,7 +122,7 @@ function textConsole(write: (line: string) => void, colours: boolean, announceAf
     },
     problem: (text) => say(`ERROR ${text}`, "red"),
     end({ outcome, exitCode, text, durationMs, ipmiCommands }) {
-      say(text, exitCode === 0 ? "green" : "red");
+      say(text, exitCode === 0 ? "green" : "red", "", "");
       const count = ipmiCommands === undefined ? "" : `, ${ipmiCommands} IPMI commands`;
       say(`run ended: ${outcome}, exit code ${exitCode}${count}, ${durationText(durationMs)}`);
     },

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { systemClock } from "../../inband/clock.ts";
 import type { Afterwards } from "../config/settings.ts";
-import { type LocalSources, peekLogFormat, readLocalSources, readSettings } from "../configure.ts";
+import { type LocalSources, peekAfterwards, peekLogFormat, readLocalSources, readSettings } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
 import { version } from "../version.ts";
 import { afterRun } from "./after-run.ts";
@@ -41,7 +41,7 @@ export async function runAsInit(): Promise<never> {
   surviveEverything(console);
   startReaping();
 
-  let afterwards: Afterwards = { action: "wait" };
+  let afterwards: Afterwards = peekAfterwards(cmdline);
   let ended: RunEnd;
   try {
     setHostName("metal-rivet");
