@@ -11,7 +11,7 @@ import { CompletionCodeError, DecodeError, EncodeError, TransportError } from ".
 import { privilegeLevels } from "../../ipmi/privilege-level.ts";
 import { type CipherSuite, type CipherSuiteId, cipherSuites, suiteOf } from "./cipher-suite.ts";
 import type { Datagram } from "./datagram.ts";
-import { LanSession, type LoginPrivilege, messageOf, type SessionWaits } from "./lan-session.ts";
+import { LanSession, type LoginPrivilege, type SessionTimeouts } from "./lan-session.ts";
 import { login } from "./login.ts";
 import { MAX_USER_BYTES } from "./rakp.ts";
 import type { Link } from "./retransmission.ts";
@@ -20,7 +20,7 @@ import { SessionError } from "./session-error.ts";
 import { openLink, Sessionless, sessionlessWaitsMs } from "./sessionless.ts";
 
 /** All in ms. */
-export interface LanWaits extends SessionWaits {
+export interface LanTimeouts extends SessionTimeouts {
   /** For the whole login, from the first datagram to the raised privilege. */
   readonly loginMs: number;
   /** For each message of the login: sent again after each but the last. */
@@ -29,7 +29,7 @@ export interface LanWaits extends SessionWaits {
   readonly cipherSuitesMs: number;
 }
 
-export const defaultWaits: LanWaits = {
+export const defaultTimeouts: LanTimeouts = {
   loginMs: 30_000,
   handshakeMs: sessionlessWaitsMs,
   cipherSuitesMs: 1000,
@@ -57,10 +57,10 @@ export interface LanOptions {
   readonly lookup?: "name" | "name and privilege";
   /** Allowed cipher suites; the best that the BMC speaks too is taken. Default 17 and 3. */
   readonly cipherSuites?: readonly CipherSuiteId[];
-  readonly waits?: Partial<LanWaits>;
+  readonly timeouts?: Partial<LanTimeouts>;
   readonly signal: AbortSignal;
   /** Instead of a UDP socket; closed with the session. */
-  readonly datagrams?: Datagram;
+  readonly datagram?: Datagram;
 }
 
 /**
@@ -74,18 +74,21 @@ export async function connectLan(options: LanOptions): Promise<LanSession> {
   const password = secretKey("password", options.password);
   const channelKey = options.kg === undefined || isZero(options.kg) ? undefined : secretKey("K_G", options.kg);
   const allowed = cipherSuites.filter((each) => options.cipherSuites?.includes(each.id) ?? true);
-  const waits: LanWaits = { ...defaultWaits, ...options.waits };
+  const timeouts: LanTimeouts = { ...defaultTimeouts, ...options.timeouts };
   const privilege = options.privilege ?? "administrator";
 
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new Error(`no session within ${waits.loginMs / 1000} s`)), waits.loginMs);
+  const timer = setTimeout(
+    () => limit.abort(new Error(`no session within ${timeouts.loginMs / 1000} s`)),
+    timeouts.loginMs,
+  );
   const signal = AbortSignal.any([options.signal, limit.signal]);
   let link: Link | undefined;
   let session: LanSession | undefined;
   try {
-    link = await openLink(options.host, options.port ?? RMCP_PORT, options.datagrams, signal);
-    await checkAuthenticationCapabilities(link, privilege, waits, signal);
-    const suites = await orderSuites(link, allowed, waits, signal);
+    link = await openLink(options.host, options.port ?? RMCP_PORT, options.datagram, signal);
+    await checkAuthenticationCapabilities(link, privilege, timeouts, signal);
+    const suites = await orderSuites(link, allowed, timeouts, signal);
     const who = {
       user,
       userName: options.user,
@@ -94,9 +97,9 @@ export async function connectLan(options: LanOptions): Promise<LanSession> {
       privilege: privilegeLevels[privilege],
       byNameOnly: options.lookup !== "name and privilege",
       suites,
-      waitsMs: waits.handshakeMs,
+      waitsMs: timeouts.handshakeMs,
     };
-    session = new LanSession(link, await login(link, who, signal), privilege, waits);
+    session = new LanSession(link, await login(link, who, signal), privilege, timeouts);
     await raisePrivilege(session, privilege, options.user, signal);
     return session;
   } catch (error) {
@@ -106,7 +109,7 @@ export async function connectLan(options: LanOptions): Promise<LanSession> {
       const problem = error.message.startsWith(error.transport)
         ? error.message.slice(error.transport.length + 2)
         : error.message;
-      const limited = limit.signal.aborted ? ` (the login's limit of ${waits.loginMs / 1000} s)` : "";
+      const limited = limit.signal.aborted ? ` (the login's limit of ${timeouts.loginMs / 1000} s)` : "";
       const advice = "Check address and network, and whether IPMI over LAN is enabled on the BMC";
       throw new SessionError(error.transport, "no answer", `${problem}${limited}. ${advice}`, { cause: error });
     }
@@ -120,10 +123,10 @@ export async function connectLan(options: LanOptions): Promise<LanSession> {
 async function checkAuthenticationCapabilities(
   link: Link,
   privilege: LoginPrivilege,
-  waits: LanWaits,
+  timeouts: LanTimeouts,
   signal: AbortSignal,
 ): Promise<void> {
-  const transport = new Sessionless(link, waits.handshakeMs);
+  const transport = new Sessionless(link, timeouts.handshakeMs);
   const request = { channel: { ipmi20: true, number: 0x0e }, privilegeLevel: privilege };
   try {
     const capabilities = await send(transport, getChannelAuthenticationCapabilities, request, signal);
@@ -144,11 +147,11 @@ async function checkAuthenticationCapabilities(
 async function orderSuites(
   link: Link,
   allowed: readonly CipherSuite[],
-  waits: LanWaits,
+  timeouts: LanTimeouts,
   signal: AbortSignal,
 ): Promise<readonly CipherSuite[]> {
   if (allowed.length < 2) return allowed;
-  const transport = new Sessionless(link, [waits.cipherSuitesMs]);
+  const transport = new Sessionless(link, [timeouts.cipherSuitesMs]);
   const data: number[] = [];
   try {
     // 64 list indices of 16 bytes are all there can be.
@@ -180,20 +183,17 @@ async function raisePrivilege(
   user: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const command = setSessionPrivilegeLevel;
-  const reply = await session.exchange(messageOf(command, { privilegeLevel: privilege }), signal);
-  if (reply.completionCode === 0x80 || reply.completionCode === 0x81) {
-    const code = `${reply.completionCode.toString(16)}h (${command.codes[reply.completionCode]})`;
-    const problem = `user "${user}" logged in, but may not become ${privilege}: the BMC answered ${code}`;
-    throw new SessionError(
-      session.name,
-      "insufficient privilege",
-      `${problem}. Ask for less, or raise the user's limit`,
-    );
-  }
-  if (reply.completionCode !== 0) {
-    const code = `${reply.completionCode.toString(16).padStart(2, "0")}h`;
-    throw new SessionError(session.name, "protocol", `the BMC answered ${command.name} with completion code ${code}`);
+  try {
+    await send(session, setSessionPrivilegeLevel, { privilegeLevel: privilege }, signal);
+  } catch (cause) {
+    if (cause instanceof DecodeError) throw new SessionError(session.name, "protocol", cause.message, { cause });
+    if (!(cause instanceof CompletionCodeError)) throw cause;
+    if (cause.completionCode !== 0x80 && cause.completionCode !== 0x81) {
+      throw new SessionError(session.name, "protocol", cause.message, { cause });
+    }
+    const problem = `user "${user}" logged in, but may not become ${privilege}: ${cause.message}`;
+    const advice = "Ask for a lower level, or raise the user's or the channel's limit";
+    throw new SessionError(session.name, "insufficient privilege", `${problem}. ${advice}`, { cause });
   }
 }
 

@@ -1,33 +1,20 @@
-import type { Command } from "../../ipmi/command.ts";
+import { send } from "../../ipmi/command.ts";
 import { closeSession, getDeviceId } from "../../ipmi/commands/index.ts";
 import { TransportError } from "../../ipmi/errors.ts";
 import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
 import { decodeResponse, encodeRequest, MAX_REQUEST_BYTES, SEQUENCE_LIMIT } from "./lan-message.ts";
 import type { Established } from "./login.ts";
+import { isRepeatable } from "./repeatable.ts";
 import { ask, type Link } from "./retransmission.ts";
 import { Seal } from "./seal.ts";
 import { OutboundSequence, SequenceWindow } from "./sequence-window.ts";
 
-/**
- * A message that says whether its command may be executed twice.
- *
- * Retransmission is the transport's work, because only it knows whether a datagram may have been lost. But a BMC that
- * executed a command and whose answer was lost executes the retransmission too: the specification makes it drop a
- * repeated *session* sequence number, but not all do (pyghmi's BMC class does not look at them).
- * So only a message with `repeatable: true` is sent again, with a new session sequence number and the same request
- * sequence number (IPMI 2.0 §6.12.8). Any other is sent exactly once, and is then waited for just as long.
- */
-export interface LanMessage extends Message {
-  /** Default false. */
-  readonly repeatable?: boolean;
-}
-
 /** Levels that a session can be raised to. IPMI 2.0 §6.8. */
 export type LoginPrivilege = "user" | "operator" | "administrator" | "oem";
 
-/** The waits of a session, all in ms. */
-export interface SessionWaits {
-  /** For the reply to each request; sent again after each but the last, if it is repeatable. */
+/** How long a session waits, all in ms. */
+export interface SessionTimeouts {
+  /** For the reply to each request; sent again after each but the last, if it may be (repeatable.ts). */
   readonly requestMs: readonly number[];
   /** Idle time after which the session is kept alive by a Get Device ID; 0 never does. */
   readonly keepAliveMs: number;
@@ -52,7 +39,7 @@ export class LanSession implements Transport {
   /** The privilege level that the session was raised to. */
   readonly privilege: LoginPrivilege;
   readonly #link: Link;
-  readonly #waits: SessionWaits;
+  readonly #timeouts: SessionTimeouts;
   readonly #seal: Seal;
   readonly #consoleSessionId: number;
   readonly #bmcSessionId: number;
@@ -65,12 +52,12 @@ export class LanSession implements Transport {
   #keepAliveFailure: Error | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(link: Link, established: Established, privilege: LoginPrivilege, waits: SessionWaits) {
+  constructor(link: Link, established: Established, privilege: LoginPrivilege, timeouts: SessionTimeouts) {
     this.name = link.name;
     this.cipherSuite = established.suite.id;
     this.privilege = privilege;
     this.#link = link;
-    this.#waits = waits;
+    this.#timeouts = timeouts;
     this.#seal = new Seal(established.suite, established.keys);
     this.#consoleSessionId = established.consoleSessionId;
     this.#bmcSessionId = established.bmcSessionId;
@@ -78,14 +65,14 @@ export class LanSession implements Transport {
   }
 
   get keepAlive(): KeepAlive {
-    return { intervalMs: this.#waits.keepAliveMs, failure: this.#keepAliveFailure };
+    return { intervalMs: this.#timeouts.keepAliveMs, failure: this.#keepAliveFailure };
   }
 
   /**
    * One at a time: a second request waits for its turn.
    * @throws TransportError; `sent` is "no" while it waited for its turn or the session is closed
    */
-  async exchange(message: LanMessage, signal: AbortSignal): Promise<Reply> {
+  async exchange(message: Message, signal: AbortSignal): Promise<Reply> {
     if (this.#closing.signal.aborted) throw new TransportError(this.name, "no", "the session is closed");
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     const before = this.#turn;
@@ -93,13 +80,13 @@ export class LanSession implements Transport {
     this.#turn = before.then(() => promise);
     try {
       await endedOr(before, ended, this.name);
-      return await this.#exchangeNow(message, this.#waits.requestMs, ended);
+      return await this.#exchangeNow(message, this.#timeouts.requestMs, ended);
     } finally {
       resolve();
     }
   }
 
-  async #exchangeNow(message: LanMessage, waitsMs: readonly number[], signal: AbortSignal): Promise<Reply> {
+  async #exchangeNow(message: Message, waitsMs: readonly number[], signal: AbortSignal): Promise<Reply> {
     clearTimeout(this.#idle);
     const sequence = this.#requestSequence;
     this.#requestSequence = (this.#requestSequence + 1) % SEQUENCE_LIMIT;
@@ -115,7 +102,7 @@ export class LanSession implements Transport {
             return this.#seal.close({ payloadType: "ipmi", ...packet });
           },
           accept: (datagram) => this.#accept(datagram, message, sequence),
-          waitsMs: message.repeatable === true ? waitsMs : [waitsMs.reduce((sum, each) => sum + each, 0)],
+          waitsMs: isRepeatable(message) ? waitsMs : [waitsMs.reduce((sum, each) => sum + each, 0)],
         },
         signal,
       );
@@ -136,15 +123,15 @@ export class LanSession implements Transport {
 
   #restartIdle(): void {
     clearTimeout(this.#idle);
-    if (this.#waits.keepAliveMs === 0 || this.#closing.signal.aborted) return;
-    this.#idle = setTimeout(() => void this.#sendKeepAlive(), this.#waits.keepAliveMs);
+    if (this.#timeouts.keepAliveMs === 0 || this.#closing.signal.aborted) return;
+    this.#idle = setTimeout(() => void this.#sendKeepAlive(), this.#timeouts.keepAliveMs);
     // A session that nobody uses must not keep the process alive.
     this.#idle.unref();
   }
 
   async #sendKeepAlive(): Promise<void> {
     try {
-      await this.exchange(messageOf(getDeviceId, {}), this.#closing.signal);
+      await send(this, getDeviceId, {}, this.#closing.signal);
       this.#keepAliveFailure = undefined;
     } catch (error) {
       if (this.#closing.signal.aborted) return;
@@ -162,21 +149,16 @@ export class LanSession implements Transport {
     this.#closing.abort(new Error("the session was closed"));
     clearTimeout(this.#idle);
     await this.#turn;
-    const request = messageOf(closeSession, { sessionId: this.#bmcSessionId });
+    const { netFn, cmd } = closeSession;
+    const data = closeSession.encodeRequest({ sessionId: this.#bmcSessionId });
     try {
-      await this.#exchangeNow(request, [this.#waits.closeMs], new AbortController().signal);
+      await this.#exchangeNow({ netFn, lun: 0, cmd, data }, [this.#timeouts.closeMs], new AbortController().signal);
     } catch {
       // The BMC ends an idle session by itself; there is nothing else to do about it.
     } finally {
       await this.#link.datagrams.close();
     }
   }
-}
-
-/** A command's message that carries the command's `repeatable`. */
-export function messageOf<Q, P>(command: Command<Q, P>, request: NoInfer<Q>): LanMessage {
-  const { netFn, cmd, repeatable } = command;
-  return { netFn, lun: 0, cmd, repeatable, data: command.encodeRequest(request) };
 }
 
 async function endedOr(turn: Promise<unknown>, signal: AbortSignal, name: string): Promise<void> {

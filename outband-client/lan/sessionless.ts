@@ -20,7 +20,7 @@ export interface SessionlessOptions {
   /** Default `sessionlessWaitsMs`. */
   readonly waitsMs?: readonly number[];
   /** Instead of a UDP socket. */
-  readonly datagrams?: Datagram;
+  readonly datagram?: Datagram;
 }
 
 /**
@@ -81,7 +81,7 @@ export async function sessionless(
   signal: AbortSignal,
   options: SessionlessOptions = {},
 ): Promise<Sessionless> {
-  const link = await openLink(host, options.port ?? RMCP_PORT, options.datagrams, signal);
+  const link = await openLink(host, options.port ?? RMCP_PORT, options.datagram, signal);
   return new Sessionless(link, options.waitsMs ?? sessionlessWaitsMs);
 }
 
@@ -91,7 +91,7 @@ export async function sessionless(
  * @throws TransportError if there is no answer
  */
 export async function ping(host: string, signal: AbortSignal, options: SessionlessOptions = {}): Promise<Pong> {
-  const link = await openLink(host, options.port ?? RMCP_PORT, options.datagrams, signal);
+  const link = await openLink(host, options.port ?? RMCP_PORT, options.datagram, signal);
   const tag = 1 + Math.floor(Math.random() * 254);
   try {
     return await ask(

@@ -252,7 +252,7 @@ describeWith(onPath("ipmi_sim", "openipmi"), "OpenIPMI's ipmi_sim lets us in", (
       await using stack = new AsyncDisposableStack();
       let refused: unknown;
       for (let i = 0; i < 70 && refused === undefined; i += 1) {
-        await connect({ waits: { keepAliveMs: 0 } }).then(
+        await connect({ timeouts: { keepAliveMs: 0 } }).then(
           (session) => stack.use(session),
           (error: unknown) => {
             refused = error;

@@ -43,7 +43,7 @@ async function startBmc(suite: 3 | 17, kg: string | null) {
 }
 
 // pyghmi answers nothing to a user it does not know, or to a wrong RAKP 3: short waits keep that short.
-const waits = { handshakeMs: [300, 300], requestMs: [1000, 1000], loginMs: 5000 };
+const timeouts = { handshakeMs: [300, 300], requestMs: [1000, 1000], loginMs: 5000 };
 const kgs = [null, "twenty bytes of K_g."] as const;
 const suites = [3, 17] as const;
 
@@ -65,7 +65,7 @@ describeWith(pyghmi, "pyghmi's BMC class lets us in", () => {
           user: "rivet",
           password: Buffer.from("sixteen-letters!"),
           ...(kg === null ? {} : { kg: Buffer.from(kg) }),
-          waits,
+          timeouts,
           signal: AbortSignal.timeout(20_000),
           ...login,
         });
