@@ -13,12 +13,22 @@ export type OpenedBmc =
 export function openBeside(world: World, step: Step): AsyncDisposable & { readonly bmc: Promise<OpenedBmc> } {
   const { limits } = world.settings;
   const over = new AbortController();
-  const openedText = (bmc: OpenedBmc) => ("tried" in bmc ? "no BMC" : bmc.transport.name);
+  let transport: CountingTransport | undefined;
+
+  const open = async (signal: AbortSignal): Promise<OpenedBmc> => {
+    try {
+      transport = countingTransport(await world.openBmc(signal), world.clock);
+    } catch (error) {
+      if (error instanceof NoBmcError) return { tried: error.tried };
+      throw error;
+    }
+    return { transport, device: await waitUntilReady({ transport, clock: world.clock, signal }, limits.bmcReadyMs) };
+  };
   const bmc = step(
     "open BMC",
     limits.bmcReadyMs + graceMs,
-    (signal) => open(world, AbortSignal.any([signal, over.signal])),
-    openedText,
+    (signal) => open(AbortSignal.any([signal, over.signal])),
+    (opened) => ("tried" in opened ? "no BMC" : opened.transport.name),
   );
   // Looked at after Begin has answered; until then a failure is nobody's.
   bmc.catch(() => undefined);
@@ -26,27 +36,11 @@ export function openBeside(world: World, step: Step): AsyncDisposable & { readon
     bmc,
     async [Symbol.asyncDispose]() {
       over.abort(new Error("the run has ended"));
-      const opened = await bmc.catch(() => undefined);
-      if (opened !== undefined && "transport" in opened) await opened.transport[Symbol.asyncDispose]();
+      await bmc.catch(() => undefined);
+      await transport?.[Symbol.asyncDispose]();
     },
   };
 }
 
 /** So that the BMC's own limit, which says what was seen, comes first. */
 const graceMs = 5_000;
-
-async function open(world: World, signal: AbortSignal): Promise<OpenedBmc> {
-  try {
-    const transport = countingTransport(await world.openBmc(signal), world.clock);
-    try {
-      const conversation = { transport, clock: world.clock, signal };
-      return { transport, device: await waitUntilReady(conversation, world.settings.limits.bmcReadyMs) };
-    } catch (error) {
-      await transport[Symbol.asyncDispose]();
-      throw error;
-    }
-  } catch (error) {
-    if (error instanceof NoBmcError) return { tried: error.tried };
-    throw error;
-  }
-}
