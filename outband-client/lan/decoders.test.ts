@@ -1,11 +1,11 @@
-import { createSecretKey } from "node:crypto";
+import { createHmac, createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DecodeError, EncodeError } from "../../ipmi/errors.ts";
 import { cipherSuites, suite3 } from "./cipher-suite.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse, MAX_REQUEST_BYTES } from "./lan-message.ts";
 import { decodeOpenSessionRequest, decodeOpenSessionResponse, encodeRefused } from "./open-session.ts";
-import { decodePacket, encodePacket15, encodePacket20 } from "./packet.ts";
+import { decodePacket, encodeBody20, encodePacket15, encodePacket20 } from "./packet.ts";
 import { decodeRakp1, decodeRakp2, decodeRakp3, decodeRakp4, encodeRakp1 } from "./rakp.ts";
 import { decodePing, decodePong, decodeRmcp, encodePing, encodePong, encodeRmcp } from "./rmcp.ts";
 import { Seal } from "./seal.ts";
@@ -103,6 +103,25 @@ describe("what is encoded decodes to the same", () => {
         expect((datagram.length - 4 - suite.integrityBytes) % 4).toBe(0);
       }),
     );
+  });
+
+  it.each([
+    { encrypted: false, authenticated: true },
+    { encrypted: true, authenticated: false },
+    { encrypted: false, authenticated: false },
+  ])("a packet of a session with %o is refused, though its authentication code is right", (flags) => {
+    const sealed = decodePacket(
+      seal().close({ payloadType: "ipmi", sessionId: 7, sequence: 1, payload: new Uint8Array(8) }),
+    );
+    const header = { payloadType: "ipmi", sessionId: 7, sequence: 1, payload: sealed.payload } as const;
+    const signedWith = (each: { encrypted: boolean; authenticated: boolean }) => {
+      const body = encodeBody20({ ...header, ...each });
+      const signed = Uint8Array.of(...body, 0xff, 0xff, 2, 7);
+      const code = createHmac("sha1", secret(20)).update(signed).digest().subarray(0, 12);
+      return encodeRmcp({ class: "ipmi", body: Uint8Array.of(...signed, ...code) });
+    };
+    expect(seal().open(signedWith({ encrypted: true, authenticated: true })).payload).toEqual(new Uint8Array(8));
+    expect(() => seal().open(signedWith(flags))).toThrow(DecodeError);
   });
 
   it("presence ping and pong", () => {

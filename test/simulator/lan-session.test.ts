@@ -14,6 +14,8 @@ import {
   type SessionStatus,
   sessionless,
 } from "../../outband-client/lan/index.ts";
+import { encodeRefused } from "../../outband-client/lan/open-session.ts";
+import { encodePacket20 } from "../../outband-client/lan/packet.ts";
 import { damaged, type Fault, FaultyLink, losing } from "./faulty-link.ts";
 import { LanServer, type LanServerOptions, listenOnLoopback } from "./lan-server.ts";
 
@@ -267,7 +269,13 @@ describe("a bad network", () => {
   });
 
   it("a late answer is not taken for the next one's", async () => {
-    const { connect, link } = world();
+    let asked = 0;
+    const { connect, link } = world({
+      handle: () => {
+        asked += 1;
+        return { completionCode: 0, data: Uint8Array.of(asked, ...deviceId.subarray(1)) };
+      },
+    });
     await using session = await connect();
     const late: Uint8Array[] = [];
     link.fromBmc = (datagram) => {
@@ -277,9 +285,36 @@ describe("a bad network", () => {
     await failure(ask(session));
     expect(late).toHaveLength(3);
     link.fromBmc = (datagram) => [...late, datagram];
-    expect(await send(session, getDeviceId, {}, never)).toMatchObject({ deviceId: 0x20 });
-    const other = await session.exchange({ netFn: 6, lun: 0, cmd: 0x77, data: new Uint8Array(0) }, never);
-    expect(other.completionCode).toBe(0xc1);
+    expect(await ask(session)).toMatchObject({ deviceId: 4 });
+  });
+
+  it.each([
+    ["RAKP Message 2", 0x13],
+    ["RAKP Message 4", 0x15],
+  ])("%s lost as often as it is waited for: the login begins once more", async (_name, payloadType) => {
+    const { connect, link } = world();
+    let lost = 0;
+    link.fromBmc = (datagram) => {
+      if (datagram[5] !== payloadType || lost === 3) return [datagram];
+      lost += 1;
+      return [];
+    };
+    await using session = await connect();
+    expect(await ask(session)).toMatchObject({ productId: 0x0f02 });
+    expect(link.sent.filter((each) => each[5] === 0x10)).toHaveLength(2);
+  });
+
+  it("a BMC that has forgotten the half-open session: the login begins once more", async () => {
+    const { connect, link } = world();
+    let forgotten = false;
+    link.fromBmc = (datagram) => {
+      if (datagram[5] !== 0x13 || forgotten) return [datagram];
+      forgotten = true;
+      const refusal = encodeRefused({ tag: datagram[16] ?? 0, refusal: 0x02 }, 0);
+      return [encodePacket20("rakp2", refusal)];
+    };
+    await using session = await connect();
+    expect(await ask(session)).toMatchObject({ productId: 0x0f02 });
   });
 
   it("an answer with an old session sequence number is a replay and dropped", async () => {
