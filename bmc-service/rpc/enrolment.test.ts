@@ -1,0 +1,447 @@
+import { randomBytes } from "node:crypto";
+import { type ServiceError as GrpcError, status } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { FailureKind, GuidComparison } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { type Clients, call, collect, connectClients, refusal } from "../fixture/clients.ts";
+import { EnrollingAgent, factsOf, mac1, mac2, machineOf, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
+import { FakeBmc } from "../fixture/fake-bmc.ts";
+import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
+
+let site: Site;
+let bmc: FakeBmc;
+let service: TestService;
+let agent: EnrollingAgent;
+
+beforeEach(async () => {
+  site = await newSite();
+  bmc = new FakeBmc(mac1);
+  service = await startTestService(site, bmc.connect);
+  agent = new EnrollingAgent(service.agent);
+});
+
+afterEach(async () => {
+  await service[Symbol.asyncDispose]();
+  site[Symbol.dispose]();
+});
+
+async function rowOf(key: string, showSecrets = false) {
+  const { bmc: row } = await call(service.operator.bmc, service.operator.bmc.getBmc, { key, showSecrets });
+  if (row === undefined) throw new Error("no row in the answer");
+  return row;
+}
+
+async function accountsOf(mac: string) {
+  const { accounts } = await call(service.operator.bmc, service.operator.bmc.listAccounts, { mac, showSecrets: true });
+  return accounts;
+}
+
+async function historyOf(key: string) {
+  const { entries } = await call(service.operator.bmc, service.operator.bmc.listHistory, { key, limit: 0 });
+  return entries.map(({ action }) => action);
+}
+
+describe("a first enrolment", () => {
+  test("links the machine when the remote login holds, step by step", async () => {
+    const { linkage, policy } = await agent.begin(uuid1);
+    expect(linkage).toBeUndefined();
+    expect(policy).toEqual({
+      userNamePrefix: "rivet",
+      privilege: 4,
+      verificationRequired: true,
+      consoleUserWanted: false,
+    });
+    await agent.report(factsOf(mac1));
+    expect((await rowOf(mac1)).state).toBe(State.STATE_REPORTED);
+    const id = await agent.escrow(mac1, "rivetab12", "Secret-pass-1234");
+    expect((await rowOf(mac1)).state).toBe(State.STATE_ESCROWED);
+    await agent.confirm(id);
+    expect((await rowOf(mac1)).state).toBe(State.STATE_CONFIRMED);
+    bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234" });
+    bmc.guid = "00112233445566778899aabbccddeeff";
+
+    const events = await agent.handOff();
+
+    expect(namesOf(events)).toEqual([
+      "connecting",
+      "loggedIn",
+      "macMatches",
+      "guidCompared",
+      "privilegeOk",
+      "handedOff",
+    ]);
+    const row = await rowOf(mac1);
+    expect(row).toMatchObject({
+      state: State.STATE_LINKED,
+      stateReason: "",
+      address: "10.0.0.8",
+      vendor: "QEMU",
+      drivers: ["IPMI"],
+      machineUuid: uuid1,
+      remoteGuid: bmc.guid,
+      chassis: { powerOn: true },
+      account: { userName: "rivetab12", slot: 3, state: AccountState.ACCOUNT_STATE_VERIFIED, password: "" },
+    });
+    expect(row.verifiedAt).toBeInstanceOf(Date);
+    expect((await rowOf(uuid1, true)).account?.password).toBe("Secret-pass-1234");
+    expect(await historyOf(mac1)).toEqual(["secrets shown", "linked", "confirmed", "escrowed", "reported"]);
+    expect(bmc.openSessions).toBe(0);
+  });
+
+  test("tells a machine that comes again what is known of it", async () => {
+    await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+    bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234" });
+    await agent.handOff();
+    const { linkage } = await agent.begin(uuid1);
+    expect(linkage).toMatchObject({
+      mac: mac1,
+      channel: 1,
+      userName: "rivetab12",
+      slot: 3,
+      fresh: true,
+      knownUserNames: ["rivetab12"],
+    });
+    // A short look: no channels, and what it leaves out stays.
+    const before = await rowOf(mac1);
+    const short = { manufacturerId: 0, channels: [], ipv4Address: "10.0.0.9" };
+    await agent.report(factsOf(mac1, short));
+    const after = await rowOf(mac1);
+    expect(after.facts).toEqual({ ...before.facts, ipv4Address: "10.0.0.9" });
+    expect(after.state).toBe(State.STATE_LINKED);
+    bmc.logins.length = 0;
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(bmc.logins).toEqual(["rivetab12"]);
+  });
+
+  test("is the same when every call is made twice", async () => {
+    const { enrolment } = service.agent;
+    await agent.begin(uuid1);
+    await agent.report(factsOf(mac1));
+    await agent.report(factsOf(mac1));
+    const id = await agent.escrow(mac1, "rivetab12", "Secret-pass-1234");
+    expect(await agent.escrow(mac1, "rivetab12", "Secret-pass-1234")).toBe(id);
+    await agent.confirm(id);
+    await agent.confirm(id);
+    expect(await accountsOf(mac1)).toHaveLength(1);
+    expect(await historyOf(mac1)).toEqual(["secrets shown", "confirmed", "escrowed", "reported"]);
+    // A second Begin leaves the first token valid: the answer to the first may have been lost.
+    const first = agent.sessionToken;
+    await agent.begin(uuid1);
+    expect(agent.sessionToken).not.toBe(first);
+    await call(enrolment, enrolment.abort, { sessionToken: first, step: "set account", reason: "test" });
+    expect((await rowOf(mac1)).stateReason).toBe('the agent stopped at step "set account": test');
+  });
+
+  test("of a machine without BMC is a row without MAC", async () => {
+    await agent.begin(uuid1);
+    await agent.reportNone();
+    expect(await rowOf(uuid1)).toMatchObject({
+      mac: "",
+      drivers: ["Unmanaged"],
+      state: State.STATE_UNMANAGED,
+      machineUuid: uuid1,
+      stateReason: "no BMC found (/dev/ipmi0: there is no such file)",
+    });
+    const refused = await refusal(agent.handOff());
+    expect(refused).toMatchObject({ code: "FAILED_PRECONDITION" });
+    expect(refused.details).toContain("has no BMC");
+    // A BMC that is found later takes the row's place.
+    await agent.report(factsOf(mac1));
+    expect(await rowOf(uuid1)).toMatchObject({ mac: mac1, state: State.STATE_REPORTED });
+  });
+
+  test("that ends before the BMC was found is visible", async () => {
+    await agent.begin(uuid1);
+    await agent.abort("open BMC", "no answer for 180 s");
+    expect(await rowOf(uuid1)).toMatchObject({
+      mac: "",
+      drivers: [],
+      state: State.STATE_UNSPECIFIED,
+      stateReason: 'the agent stopped at step "open BMC": no answer for 180 s',
+    });
+  });
+});
+
+describe("a hand-off that fails", () => {
+  const userName = "rivetab12";
+  const password = "Secret-pass-1234";
+  beforeEach(async () => {
+    await agent.enrol(uuid1, mac1, userName, password, factsOf(mac1, { guid: "00112233445566778899aabbccddeeff" }));
+    bmc.users.push({ slot: 3, name: userName, password });
+    bmc.guid = "00112233445566778899aabbccddeeff";
+  });
+
+  async function failure() {
+    const last = (await agent.handOff()).at(-1)?.event;
+    if (last?.$case !== "failed") throw new Error(`the last event is ${last?.$case}`);
+    return last.value;
+  }
+
+  test("with a wrong password says so and keeps the account", async () => {
+    bmc.users[0]!.password = "another one";
+    const { kind, reason } = await failure();
+    expect(kind).toBe(FailureKind.FAILURE_KIND_LOGIN_REFUSED);
+    expect(reason).toContain("refused every account");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_FAILED, stateReason: reason });
+    const [account] = await accountsOf(mac1);
+    expect(account).toMatchObject({ state: AccountState.ACCOUNT_STATE_REFUSED, password });
+    expect(bmc.logins).toEqual([userName]);
+  });
+
+  test("at another BMC says which MAC it found", async () => {
+    bmc.mac = mac2;
+    const { kind, reason } = await failure();
+    expect(kind).toBe(FailureKind.FAILURE_KIND_OTHER_BMC);
+    expect(reason).toContain(mac2);
+  });
+
+  test("at a BMC with another GUID", async () => {
+    bmc.guid = "ffeeddccbbaa99887766554433221101";
+    const { kind, reason } = await failure();
+    expect(kind).toBe(FailureKind.FAILURE_KIND_OTHER_BMC);
+    expect(reason).toContain(bmc.guid);
+  });
+
+  test("because nobody answers, after retries", async () => {
+    bmc.deafFor = 100;
+    expect((await failure()).kind).toBe(FailureKind.FAILURE_KIND_UNREACHABLE);
+    expect(bmc.logins).toHaveLength(3);
+    expect((await accountsOf(mac1))[0]).toMatchObject({ state: AccountState.ACCOUNT_STATE_CONFIRMED });
+  });
+
+  test("but not because nobody answers for a moment", async () => {
+    bmc.deafFor = 2;
+    const names = namesOf(await agent.handOff());
+    expect(names.filter((name) => name === "connecting")).toHaveLength(3);
+    expect(names.at(-1)).toBe("handedOff");
+  });
+
+  test("for lack of privilege, also where the session was raised beyond the user's limit", async () => {
+    bmc.users[0]!.limit = "operator";
+    const { kind, reason } = await failure();
+    expect(kind).toBe(FailureKind.FAILURE_KIND_PRIVILEGE);
+    expect(reason).toContain("level 3");
+  });
+
+  test("because the BMC refuses what every BMC answers", async () => {
+    bmc.completionCodes.set("Get LAN Configuration Parameters", 0xd4);
+    const { kind, reason } = await failure();
+    expect(kind).toBe(FailureKind.FAILURE_KIND_PROTOCOL);
+    expect(reason).toContain("D4h");
+  });
+
+  test("but not because it tells no GUID or user access", async () => {
+    bmc.guid = "";
+    bmc.completionCodes.set("Get User Access", 0xd4);
+    const events = await agent.handOff();
+    const compared = events.find(({ event }) => event?.$case === "guidCompared")?.event;
+    expect(compared?.value).toEqual({ result: GuidComparison.GUID_COMPARISON_NONE_FROM_REMOTE, guid: "" });
+    expect(namesOf(events).at(-1)).toBe("handedOff");
+  });
+
+  test("without any account says so", async () => {
+    const other = new EnrollingAgent(service.agent);
+    await other.begin(uuid2);
+    await other.report(factsOf(mac2));
+    const last = (await other.handOff()).at(-1)?.event;
+    expect(last).toMatchObject({ $case: "failed", value: { kind: FailureKind.FAILURE_KIND_NO_ACCOUNT } });
+  });
+});
+
+describe("a rotation", () => {
+  beforeEach(async () => {
+    await agent.enrol(uuid1, mac1, "rivetold", "Old-password-123");
+    bmc.users.push({ slot: 3, name: "rivetold", password: "Old-password-123" });
+    await agent.handOff();
+    await agent.enrol(uuid1, mac1, "rivetnew", "New-password-456");
+  });
+
+  const states = async () => Object.fromEntries((await accountsOf(mac1)).map((each) => [each.userName, each.state]));
+
+  test("retires the old account when the new one is proved", async () => {
+    bmc.users[0] = { slot: 3, name: "rivetnew", password: "New-password-456" };
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await states()).toEqual({
+      rivetnew: AccountState.ACCOUNT_STATE_VERIFIED,
+      rivetold: AccountState.ACCOUNT_STATE_RETIRED,
+    });
+  });
+
+  test("that did not reach the BMC leaves the old account in use", async () => {
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await states()).toEqual({
+      rivetnew: AccountState.ACCOUNT_STATE_REFUSED,
+      rivetold: AccountState.ACCOUNT_STATE_VERIFIED,
+    });
+    expect((await rowOf(mac1)).account?.userName).toBe("rivetold");
+  });
+
+  test("that died between name and password is found by the mixed pair", async () => {
+    bmc.users[0] = { slot: 3, name: "rivetnew", password: "Old-password-123" };
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    const [inUse, ...others] = await accountsOf(mac1);
+    expect(inUse).toMatchObject({
+      userName: "rivetnew",
+      password: "Old-password-123",
+      state: AccountState.ACCOUNT_STATE_VERIFIED,
+      slot: 3,
+    });
+    expect(others.map(({ state }) => state)).toEqual([
+      AccountState.ACCOUNT_STATE_RETIRED,
+      AccountState.ACCOUNT_STATE_RETIRED,
+    ]);
+  });
+
+  test("refused altogether keeps the verified account as it is", async () => {
+    bmc.users.length = 0;
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+    expect(await states()).toEqual({
+      rivetnew: AccountState.ACCOUNT_STATE_REFUSED,
+      rivetold: AccountState.ACCOUNT_STATE_VERIFIED,
+    });
+    expect((await rowOf(mac1)).state).toBe(State.STATE_FAILED);
+  });
+});
+
+describe("what was proved", () => {
+  beforeEach(async () => {
+    await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+    bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234" });
+    await agent.handOff();
+  });
+
+  test("is not taken by another machine", async () => {
+    const other = new EnrollingAgent(service.agent);
+    await other.begin(uuid2);
+    const refused = await refusal(other.report(factsOf(mac1)));
+    expect(refused.code).toBe("FAILED_PRECONDITION");
+    expect(refused.details).toContain(`linked to machine ${uuid1}`);
+    expect(refused.details).toContain("deletes the row");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, machineUuid: uuid1 });
+    expect((await rowOf(mac1)).stateReason).toContain(uuid2);
+    expect((await historyOf(mac1))[0]).toBe("conflict");
+    expect(await historyOf(uuid2)).toEqual(["conflict"]);
+    // The operator's remedy works.
+    await call(service.operator.bmc, service.operator.bmc.deleteBmc, { key: mac1 });
+    await other.report(factsOf(mac1));
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_REPORTED, machineUuid: uuid2 });
+  });
+
+  test("is not left by its machine for another BMC, nor for none", async () => {
+    expect(await refusal(agent.report(factsOf(mac2)))).toMatchObject({ code: "FAILED_PRECONDITION" });
+    expect(await refusal(agent.reportNone())).toMatchObject({ code: "FAILED_PRECONDITION" });
+    expect(await rowOf(uuid1)).toMatchObject({ mac: mac1, state: State.STATE_LINKED });
+    expect((await rowOf(uuid1)).stateReason).toContain("no BMC found");
+  });
+
+  test("holds while a new account is on its way", async () => {
+    await agent.enrol(uuid1, mac1, "rivetnew", "New-password-456");
+    const other = new EnrollingAgent(service.agent);
+    await other.begin(uuid2);
+    expect(await refusal(other.report(factsOf(mac1)))).toMatchObject({ code: "FAILED_PRECONDITION" });
+  });
+
+  test("moves with a new address", async () => {
+    const ipv6 = { ipv4Address: "", ipv6Addresses: ["2001:db8::7/64"], rmcpPort: 1623 };
+    await agent.report(factsOf(mac1, ipv6));
+    expect(await rowOf(mac1)).toMatchObject({ address: "[2001:db8::7]:1623", state: State.STATE_LINKED });
+  });
+});
+
+/** How a console stream ends. */
+async function consoleOf({ bmc: client }: Clients, mac: string): Promise<{ error: string }> {
+  const stream = client.console();
+  const { promise, resolve } = Promise.withResolvers<{ error: string }>();
+  stream.on("error", (error: GrpcError) => resolve({ error: status[error.code] }));
+  stream.on("data", () => undefined);
+  stream.write({ mac, input: Buffer.alloc(0) });
+  return promise;
+}
+
+test("the console is not served by this release", async () => {
+  expect(await consoleOf(service.operator, mac1)).toEqual({ error: "UNIMPLEMENTED" });
+});
+
+test("what was not proved moves to the machine that reports it", async () => {
+  await agent.begin(uuid1);
+  await agent.report(factsOf(mac1));
+  const other = new EnrollingAgent(service.agent);
+  await other.begin(uuid2);
+  await other.report(factsOf(mac1));
+  expect(await rowOf(mac1)).toMatchObject({ machineUuid: uuid2 });
+  expect(await refusal(agent.escrow(mac1, "rivetab12", "Secret-pass-1234"))).toMatchObject({
+    code: "FAILED_PRECONDITION",
+  });
+});
+
+describe("several at once", () => {
+  const metrics = async () => (await fetch(`http://127.0.0.1:${service.running.healthPort}/metrics`)).text();
+
+  test("two who watch one hand-off share one login", async () => {
+    await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+    bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234" });
+    const gate = Promise.withResolvers<void>();
+    bmc.gate = gate.promise;
+    const [one, two] = [agent.handOff(), agent.handOff()];
+    await expect.poll(() => bmc.logins.length).toBe(1);
+    gate.resolve();
+    expect(namesOf(await one)).toEqual(namesOf(await two));
+    expect(bmc.logins).toHaveLength(1);
+  });
+
+  test("no more remote logins than allowed, the others are told how many are ahead", async () => {
+    const gate = Promise.withResolvers<void>();
+    bmc.gate = gate.promise;
+    const waiting = [];
+    for (const last of ["a1", "a2", "a3", "a4"]) {
+      const mac = `52:54:00:b1:00:${last}`;
+      const each = new EnrollingAgent(service.agent);
+      await each.enrol(`5a1c4e3e-6a1b-4b7e-9d5b-0f8a3c2d1e${last}`, mac, "rivetab12", "Secret-pass-1234");
+      const handedOff = each.handOff();
+      handedOff.catch(() => undefined);
+      waiting.push(handedOff);
+      const running = Math.min(waiting.length, 2);
+      await expect.poll(metrics).toContain(`bmc_service_hand_offs_running ${running}\n`);
+      await expect.poll(metrics).toContain(`bmc_service_hand_offs_queued ${waiting.length - running}\n`);
+    }
+    gate.resolve();
+    const all = await Promise.all(waiting);
+    const aheads = all.map((events) =>
+      events.flatMap(({ event }) => (event?.$case === "queued" ? [event.value.ahead] : [])),
+    );
+    expect(aheads.filter((each) => each.length === 0)).toHaveLength(2);
+    expect(aheads.filter((each) => each.length > 0).map((each) => each[0])).toEqual([2, 3]);
+    expect(bmc.mostOpenSessions).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("who may call", () => {
+  test("agents the EnrolmentService only, operators the BmcService only", async () => {
+    const { bmc: operatorService } = service.agent;
+    const { enrolment } = service.operator;
+    const asAgent = await refusal(call(operatorService, operatorService.listBmcs, {}));
+    expect(asAgent).toMatchObject({ code: "PERMISSION_DENIED" });
+    expect(asAgent.details).toContain('role (OU) "agent"');
+    const request = { machine: machineOf(uuid1), bootId: "b", agentVersion: "v" };
+    expect(await refusal(call(enrolment, enrolment.begin, request))).toMatchObject({ code: "PERMISSION_DENIED" });
+    const rows = collect(service.agent.bmc.watchBmcs({}));
+    expect(await refusal(rows)).toMatchObject({ code: "PERMISSION_DENIED" });
+    const events = collect(enrolment.watchHandOff({ sessionToken: "x" }));
+    expect(await refusal(events)).toMatchObject({ code: "PERMISSION_DENIED" });
+    const { error } = await consoleOf(service.agent, mac1);
+    expect(error).toBe("PERMISSION_DENIED");
+  });
+
+  test("nobody without a certificate", async () => {
+    using nobody = connectClients(service.running.port, site.pki, undefined);
+    expect(await refusal(call(nobody.bmc, nobody.bmc.listBmcs, {}))).toMatchObject({ code: "UNAVAILABLE" });
+  });
+
+  test("nobody without a session", async () => {
+    agent.sessionToken = randomBytes(32).toString("base64url");
+    expect(await refusal(agent.report(factsOf(mac1)))).toMatchObject({ code: "UNAUTHENTICATED" });
+    expect(await refusal(agent.handOff())).toMatchObject({ code: "UNAUTHENTICATED" });
+    agent.sessionToken = "";
+    expect(await refusal(agent.abort("s", "r"))).toMatchObject({ code: "UNAUTHENTICATED" });
+  });
+});
