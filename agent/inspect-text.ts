@@ -35,9 +35,8 @@ const shown = (value: string | number | boolean | null): string =>
 function pairs(entries: readonly (readonly [string, DocumentValue])[], indentation: string): string[] {
   const width = Math.max(0, ...entries.map(([key]) => key.length));
   return entries.map(([key, value]) => {
-    const text = isPlain(value)
-      ? shown(value)
-      : (value as readonly (string | number | boolean | null)[]).map(shown).join(", ");
+    const values = isPlain(value) ? [value] : (value as readonly (string | number | boolean | null)[]);
+    const text = values.length === 0 ? "none" : values.map(shown).join(", ");
     return `${indentation}${spaced(key).padEnd(width)}  ${text}`;
   });
 }
