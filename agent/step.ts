@@ -66,8 +66,8 @@ export class StepTimeoutError extends Error {
   override readonly name = "StepTimeoutError";
   readonly code = "step-timeout";
 
-  constructor(step: StepName, limitMs: number, options?: ErrorOptions) {
-    super(`${step}: not done within ${limitMs / 1000} s`, options);
+  constructor(limitMs: number, options?: ErrorOptions) {
+    super(`not done within ${limitMs / 1000} s`, options);
   }
 }
 
@@ -93,7 +93,7 @@ export function makeStep(options: StepOptions): Step {
     try {
       options.signal?.throwIfAborted();
       await hook?.("before", step);
-      const value = await withLimit(clock, step, limitMs, options.signal, work);
+      const value = await withLimit(clock, limitMs, options.signal, work);
       await hook?.("after", step);
       onEvent({ kind: "done", ...position, durationMs: durationMs(), detail: describe?.(value) ?? "" });
       return value;
@@ -108,7 +108,6 @@ export function makeStep(options: StepOptions): Step {
 
 async function withLimit<T>(
   clock: Clock,
-  step: StepName,
   limitMs: number,
   outer: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
@@ -118,7 +117,7 @@ async function withLimit<T>(
   const signal = outer === undefined ? limit.signal : AbortSignal.any([limit.signal, outer]);
   const timedOut = (async () => {
     await clock.sleep(limitMs, over.signal);
-    const error = new StepTimeoutError(step, limitMs);
+    const error = new StepTimeoutError(limitMs);
     limit.abort(error);
     await clock.sleep(graceMs, over.signal);
     throw error;
@@ -129,7 +128,7 @@ async function withLimit<T>(
     return await Promise.race([work(signal), timedOut]);
   } catch (error) {
     if (!limit.signal.aborted || error === limit.signal.reason) throw error;
-    throw isTyped(error) ? error : new StepTimeoutError(step, limitMs, { cause: error });
+    throw isTyped(error) ? error : new StepTimeoutError(limitMs, { cause: error });
   } finally {
     over.abort();
   }

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "vitest";
+import { PolicyError } from "../inband/account/credentials.ts";
+import { NoLanChannelError } from "../inband/lan-channel.ts";
+import { BogusUuidError } from "../inband/smbios/identify-machine.ts";
+import { SmbiosUnavailableError } from "../inband/smbios/read-tables.ts";
+import { NotReadyError } from "../inband/wait-until-ready.ts";
+import { CompletionCodeError, DecodeError, TransportError } from "../ipmi/errors.ts";
+import { ServiceError, type ServiceStatus } from "../outband-client/service/service-error.ts";
+import { HandOffCutError } from "./hand-off-events.ts";
+import { describeOutcome, exitCodeOf, type Outcome } from "./outcome.ts";
+import { StepError, type StepName, StepTimeoutError } from "./step.ts";
+
+const ipmi = { commands: 44, waitedMs: 120 };
+const bmc = { mac: "52:54:00:b1:00:01", channel: 1, address: "10.0.0.7", userName: "rivetabc", slot: 3 };
+
+describe("exitCodeOf", () => {
+  test.each([
+    [new SmbiosUnavailableError("/sys/x", new Error("ENOENT")), "identify machine", 78],
+    [new BogusUuidError(undefined), "identify machine", 78],
+    [new DecodeError("SMBIOS table", 3, "cut short"), "identify machine", 78],
+    [new DecodeError("Get User Name response", 3, "cut short"), "escrow account", 76],
+    [new PolicyError("no"), "begin", 78],
+    [new NotReadyError("x", 1, "y"), "open BMC", 75],
+    [new NoLanChannelError([], []), "inspect BMC", 75],
+    [new TransportError("x", "unknown", "no answer"), "set account", 75],
+    [new CompletionCodeError("x", 0xcc, "y"), "set account", 76],
+    [new HandOffCutError(), "hand-off", 69],
+    [new StepTimeoutError(1), "hand-off", 69],
+    [new StepTimeoutError(1), "inspect BMC", 75],
+    [new TypeError("undefined is not a function"), "inspect BMC", 70],
+  ] as [Error, StepName, number][])("%s at %s: %d", (cause, step, code) => {
+    expect(exitCodeOf(new StepError(step, cause))).toBe(code);
+  });
+
+  test.each([
+    ["unavailable", 69],
+    ["deadline", 69],
+    ["refused", 77],
+    ["precondition", 77],
+    ["protocol", 76],
+    ["unauthenticated", 75],
+    ["internal", 75],
+    ["configuration", 78],
+  ] as [ServiceStatus, number][])("service %s: %d", (status, code) => {
+    expect(exitCodeOf(new StepError("begin", new ServiceError(status, "x")))).toBe(code);
+  });
+
+  test("errors outside of steps count too", () => {
+    expect(exitCodeOf(Object.assign(new Error("x"), { name: "ConfigError" }))).toBe(78);
+    expect(exitCodeOf(Object.assign(new Error("x"), { name: "UsageError" }))).toBe(64);
+    expect(exitCodeOf(new Error("x"))).toBe(70);
+  });
+});
+
+describe("describeOutcome", () => {
+  test.each([
+    [
+      { kind: "linked", machineUuid: "u", ipmi, bmc, driver: "IPMI" },
+      /^Linked to BMC 52:54:00:b1:00:01 at 10.0.0.7 as user "rivetabc" in slot 3; .*by IPMI \(44 IPMI commands\)\.$/,
+    ],
+    [{ kind: "recognised", machineUuid: "u", ipmi, bmc, driver: "IPMI" }, /^Recognised: .*nothing changed/],
+    [{ kind: "unverified", machineUuid: "u", ipmi, bmc, reason: "no answer" }, /not yet from remote: no answer/],
+    [
+      { kind: "unmanaged", machineUuid: "u", ipmi, tried: [{ way: "/dev/ipmi0", reason: "missing" }] },
+      /unmanaged. Tried \/dev\/ipmi0: missing/,
+    ],
+    [{ kind: "locked", machineUuid: "u", ipmi, mac: "m", reason: "D4h" }, /An operator has to give credentials/],
+    [
+      { kind: "failed", machineUuid: "u", ipmi, bmc, failure: 2, reason: "wrong password" },
+      /could not take control.*wrong password/,
+    ],
+  ] as [Outcome, RegExp][])("%j", (outcome, text) => {
+    expect(describeOutcome(outcome)).toMatch(text);
+  });
+});
