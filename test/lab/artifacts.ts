@@ -54,7 +54,10 @@ async function build(
   signal?: AbortSignal,
 ): Promise<void> {
   const [script] = args;
-  const child = await startChild({ command: process.execPath, args, cwd: repository, logFile });
+  // Two labs that begin at the same time build one after the other.
+  mkdirSync(join(repository, "dist"), { recursive: true });
+  const lock = ["--no-fork", join(repository, "dist/.lab-build.lock"), process.execPath];
+  const child = await startChild({ command: "flock", args: [...lock, ...args], cwd: repository, logFile });
   try {
     const { code } = await within(`${script} (log: ${logFile})`, buildLimitMs, child.exited, signal);
     if (code !== 0) throw new Error(`${script} failed with exit code ${code}; its log ends with:\n${tailOf(logFile)}`);

@@ -56,6 +56,7 @@ export async function powerCycle(lab: Lab, machine: SimulatedMachine, result: Ma
   const start = performance.now();
   const before = machine.powerEvents.length;
   machine.bmc?.proxy.forget();
+  machine.console.skip();
   const done = await bmcctl(lab.service, ["power", machine.truth.bmcMac, "cycle"], signal);
   if (done.exitCode !== 0) {
     const words = (done.stderr || done.stdout).trim();
@@ -165,7 +166,8 @@ async function followMachine(lab: Lab, machine: SimulatedMachine): Promise<BootR
       case "problem":
         return screen.failed(label(lab, machine, "agent"), told.text);
       case "note":
-        return screen.note(label(lab, machine, ""), told.text);
+        // With several machines, remarks would hide the steps; the serial logs have them.
+        return lab.machines.length === 1 ? screen.note("", told.text) : undefined;
       case "end":
         return;
       default:

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 
-/** Progress for people, 80 columns wide. */
+/** Progress for people, 80 columns wide: one line each, but for what did not hold. */
 export interface Screen {
   /** One line as it is. */
   line(text?: string): void;
@@ -19,31 +19,40 @@ export interface Screen {
 }
 
 const WIDTH = 80;
-const WHAT = 22;
-const DURATION = 9;
+const WHAT = 24;
+const DURATION = 8;
+const DETAIL = WIDTH - WHAT - DURATION - 5;
+/** A detail without a duration after it. */
+const WIDE = WIDTH - WHAT - 5;
 
 /** @param colours whether the other side is a terminal that wants them */
 export function makeScreen(write: (text: string) => void, colours: boolean): Screen {
   const paint = (format: Parameters<typeof styleText>[0], text: string) =>
     colours ? styleText(format, text, { validateStream: false }) : text;
-  const row = (mark: string, what: string, detail: string, ms: number | undefined) => {
+  const row = (mark: string, what: string, [first = "", ...more]: readonly string[], ms: number | undefined) => {
     const duration = ms === undefined ? "" : durationText(ms).padStart(DURATION);
-    const room = WIDTH - 5 - WHAT - DURATION;
-    const [first = "", ...more] = wrap(detail, room);
-    write(`${`  ${mark} ${what.padEnd(WHAT)} ${first.padEnd(room)}${paint("dim", duration)}`.trimEnd()}\n`);
-    for (const text of more) write(`${" ".repeat(5 + WHAT)}${text}\n`);
+    write(
+      `${`  ${mark} ${cut(what, WHAT).padEnd(WHAT)} ${first.padEnd(DETAIL)}${paint("dim", duration)}`.trimEnd()}\n`,
+    );
+    for (const text of more) write(`${" ".repeat(WHAT + 5)}${text}\n`);
   };
   return {
     line: (text = "") => write(`${text}\n`),
     heading: (text) => write(`\n${paint("bold", text)}\n`),
-    done: (what, detail, ms) => row(paint("green", "+"), what, detail, ms),
-    failed: (what, detail, ms) => row(paint("red", "!"), what, detail, ms),
-    pending: (what, detail) => row(paint("yellow", "."), what, detail, undefined),
-    note: (what, text) => row(" ", what, paint("dim", text), undefined),
+    done: (what, detail, ms) => row(paint("green", "+"), what, [cut(detail, ms === undefined ? WIDE : DETAIL)], ms),
+    failed: (what, detail, ms) => row(paint("red", "!"), what, wrap(detail, DETAIL), ms),
+    pending: (what, detail) => row(paint("yellow", "."), what, [cut(detail, WIDE)], undefined),
+    note: (what, text) => row(" ", what, [cut(text, WIDE)], undefined),
     quote(text) {
-      for (const each of text.trimEnd().split("\n")) write(`    ${each}\n`);
+      for (const each of text.trimEnd().split("\n")) write(`${each}\n`);
     },
   };
+}
+
+/** One line of it, with a mark where something is missing. */
+function cut(text: string, width: number): string {
+  const line = text.replaceAll(/\s+/g, " ").trim();
+  return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
 }
 
 /** "0.12 s", "12.3 s", "2 min 05 s". */
