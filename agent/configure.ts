@@ -6,7 +6,6 @@ import {
   completeSettings,
   findDocument,
   type LocalSettings,
-  type LogFormat,
   loadDocument,
   localSettings,
   type Settings,
@@ -33,12 +32,6 @@ export function readLocalSources(flags: ReadonlyMap<KeyName, string>, cmdline: U
     { name: kernelSource, kind: "kernel", values: kernel.values },
   ];
   return { sources, pixieApiUrl: kernel.pixieApiUrl, remarks: kernel.remarks, local: localSettings(sources) };
-}
-
-/** The log format for the first line, before the kernel command line is known to be in order. */
-export function peekLogFormat(cmdline: Uint8Array): LogFormat {
-  const text = Buffer.from(cmdline).toString("latin1");
-  return /(^|\s)rivet\.log="?json"?(\s|$)/.test(text) ? "json" : "text";
 }
 
 /** What `then` asks for, if that can be told although another key is wrong: a machine shall not stay on for a typing error. */

@@ -3,14 +3,17 @@
  * rack, and a machine under emulation, wait for each millisecond.
  */
 import { writeSync } from "node:fs";
+import { sayFirstLine } from "./first-line.ts";
 
 async function main(): Promise<number> {
   if (process.pid === 1) {
     const { runAsInit } = await import("./init/init.ts");
     return await runAsInit();
   }
+  const args = process.argv.slice(2);
+  const begun = args[0] === "run" && !args.includes("--help") && !args.includes("-h") ? sayFirstLine(args) : undefined;
   const { readInvocation } = await import("./program.ts");
-  const invocation = readInvocation(process.argv.slice(2), {
+  const invocation = readInvocation(args, {
     out: (text) => writeAll(1, text),
     error: (text) => writeAll(2, text),
   });
@@ -24,7 +27,7 @@ async function main(): Promise<number> {
     }
     case "run": {
       const { runOnce } = await import("./run-once.ts");
-      return await runOnce(invocation.flags, invocation.cmdline);
+      return await runOnce(invocation.flags, invocation.cmdline, await (begun ?? sayFirstLine(args)));
     }
     default:
       return invocation satisfies never;

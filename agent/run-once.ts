@@ -1,12 +1,16 @@
 import { readFileSync } from "node:fs";
 import { ConfigError, fileProblem } from "./config/config-error.ts";
 import type { KeyName } from "./config/keys.ts";
-import { peekLogFormat, readLocalSources, readSettings } from "./configure.ts";
+import { readLocalSources, readSettings } from "./configure.ts";
 import { openConsole } from "./console.ts";
-import { version } from "./version.ts";
+import type { Begun } from "./first-line.ts";
 
 /** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
-export async function runOnce(flags: ReadonlyMap<KeyName, string>, cmdlineFile: string): Promise<number> {
+export async function runOnce(
+  flags: ReadonlyMap<KeyName, string>,
+  cmdlineFile: string,
+  { console, format }: Begun,
+): Promise<number> {
   const startedAt = performance.now();
   let cmdline: Uint8Array = Buffer.alloc(0);
   let unreadable: ConfigError | undefined;
@@ -15,10 +19,6 @@ export async function runOnce(flags: ReadonlyMap<KeyName, string>, cmdlineFile: 
   } catch (error) {
     unreadable = new ConfigError(`file ${cmdlineFile}`, "--cmdline", `cannot be read: ${fileProblem(error)}`);
   }
-  const format = flags.get("log") ?? peekLogFormat(cmdline);
-  const console = await openConsole(format === "json" ? "json" : "text");
-  console.first(version, kernelRelease());
-  // after the first line: this brings gRPC with it
   const { failedEnd, performRun } = await import("./perform-run.ts");
   try {
     if (unreadable) throw unreadable;
@@ -35,13 +35,5 @@ export async function runOnce(flags: ReadonlyMap<KeyName, string>, cmdlineFile: 
     const ended = failedEnd(error, startedAt);
     console.end(ended);
     return ended.exitCode;
-  }
-}
-
-function kernelRelease(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/osrelease", "latin1").trim();
-  } catch {
-    return "an unknown kernel";
   }
 }

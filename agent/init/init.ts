@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { systemClock } from "../../inband/clock.ts";
 import type { Afterwards } from "../config/settings.ts";
-import { type LocalSources, peekAfterwards, peekLogFormat, readLocalSources, readSettings } from "../configure.ts";
+import { type LocalSources, peekAfterwards, readLocalSources, readSettings } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
+import { peekLogFormat } from "../first-line.ts";
 import { version } from "../version.ts";
 import { afterRun } from "./after-run.ts";
 import { reap, setHostName } from "./libc.ts";
