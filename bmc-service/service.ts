@@ -55,8 +55,8 @@ export interface ServiceWorld {
 export interface RunningService {
   readonly port: number;
   readonly healthPort: number;
-  /** No new calls; what runs gets `stopLimitMs`. */
-  stop(): Promise<void>;
+  /** No new calls; what runs gets `limitMs` (default `stopLimitMs`). */
+  stop(limitMs?: number): Promise<void>;
 }
 
 /**
@@ -121,11 +121,11 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   return {
     port,
     healthPort,
-    async stop() {
-      log.info({ limitMs: stopLimitMs }, "stopping");
+    async stop(limitMs = stopLimitMs) {
+      log.info({ limitMs }, "stopping");
       // Hand-offs first: who follows one hears its end before the streams are closed.
-      const calls = shutDown(server, stopLimitMs + 1_000);
-      await handOffs.stop(stopLimitMs);
+      const calls = shutDown(server, limitMs + 1_000);
+      await handOffs.stop(limitMs);
       stopping.abort(new StoppingError());
       await calls;
       await opened.disposeAsync();

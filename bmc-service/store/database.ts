@@ -5,7 +5,7 @@ import { StoreError, type StoreProblem } from "./store-error.ts";
 export type SqlRow = Readonly<Record<string, SQLOutputValue>>;
 
 /** How long a statement waits for another process, ms. */
-const lockTimeoutMs = 5_000;
+const defaultLockTimeoutMs = 5_000;
 
 /** An SQLite file: statements are prepared once, errors are StoreErrors naming the file. */
 export class Database implements Disposable {
@@ -17,7 +17,7 @@ export class Database implements Disposable {
    * Opens or makes the file.
    * @throws StoreError
    */
-  constructor(path: string) {
+  constructor(path: string, lockTimeoutMs = defaultLockTimeoutMs) {
     this.path = path;
     this.#connection = this.#guarded(() => new DatabaseSync(path, { timeout: lockTimeoutMs }));
     try {
@@ -90,7 +90,7 @@ function explain(code: number): [StoreProblem, string] {
   switch (code & 0xff) {
     case 5:
     case 6:
-      return ["locked", `another process has kept it locked for ${lockTimeoutMs / 1000} s; find and end it`];
+      return ["locked", `another process keeps it locked; find and end it`];
     case 8:
       return ["unwritable", "it is read-only; check owner and mode of the file and its directory"];
     case 10:

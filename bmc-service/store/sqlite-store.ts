@@ -28,12 +28,16 @@ import {
 import { StoreError } from "./store-error.ts";
 import { accountInUse, Tables } from "./tables.ts";
 
+/** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
+const defaultHistoryKept = 1_000;
+
 const keyCheckPlace = "setting:key check";
 
 /** The store in one SQLite file. */
 export class SqliteStore implements Store {
   readonly #database: Database;
   readonly #box: SecretBox;
+  readonly #historyKept: number;
   readonly #listeners = new Set<(change: Change) => void>();
 
   /**
@@ -41,7 +45,8 @@ export class SqliteStore implements Store {
    * @param key what the secrets in it are sealed with, 32 bytes
    * @throws StoreError if it is locked, damaged, cannot be written, has a newer schema, or another key belongs to it
    */
-  constructor(path: string, key: Uint8Array) {
+  constructor(path: string, key: Uint8Array, historyKept = defaultHistoryKept) {
+    this.#historyKept = historyKept;
     const isNew = path !== ":memory:" && !existsSync(path);
     this.#database = new Database(path);
     try {
@@ -203,7 +208,7 @@ export class SqliteStore implements Store {
   }
 
   async accounts(key: string): Promise<AccountRow[]> {
-    return new Tables(this.#database, this.#box).accounts(key);
+    return new Tables(this.#database, this.#box, this.#historyKept).accounts(key);
   }
 
   async updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void> {
@@ -241,7 +246,7 @@ export class SqliteStore implements Store {
 
   /** One transaction; who listens hears of it when it is on the disk. */
   #write<T>(work: (tables: Tables) => T): T {
-    const tables = new Tables(this.#database, this.#box);
+    const tables = new Tables(this.#database, this.#box, this.#historyKept);
     const result = this.#database.transaction(() => work(tables));
     for (const change of tables.changes) for (const listener of this.#listeners) listener(change);
     return result;
@@ -254,7 +259,7 @@ export class SqliteStore implements Store {
       row.machineUuid === undefined
         ? undefined
         : this.#database.get("SELECT * FROM machines WHERE uuid = ?", row.machineUuid);
-    const accounts = new Tables(this.#database, this.#box).accounts(row.key);
+    const accounts = new Tables(this.#database, this.#box, this.#historyKept).accounts(row.key);
     return { row, machine: machine && machineRow(machine), account: accountInUse(accounts) };
   }
 }

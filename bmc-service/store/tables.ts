@@ -4,19 +4,19 @@ import { accountRow, bmcRow } from "./rows.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { AccountRow, BmcRow, Change, HistoryRow } from "./store.ts";
 
-/** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
-const historyKept = 1_000;
-
 /** The tables of one database, as the operations of the SQLite store use them inside a transaction. */
 export class Tables {
   readonly database: Database;
   readonly box: SecretBox;
+  /** Entries of history for each BMC. */
+  readonly historyKept: number;
   /** What the running transaction has changed so far. */
   readonly changes: Change[] = [];
 
-  constructor(database: Database, box: SecretBox) {
+  constructor(database: Database, box: SecretBox, historyKept: number) {
     this.database = database;
     this.box = box;
+    this.historyKept = historyKept;
   }
 
   bmc(key: string): BmcRow | undefined {
@@ -76,12 +76,13 @@ export class Tables {
       action,
       detail,
     );
-    const column = mac === "" ? "machine_uuid" : "mac";
+    const [column, key] = mac === "" ? ["machine_uuid", machineUuid] : ["mac", mac];
     this.database.run(
       `DELETE FROM history WHERE ${column} = ? AND id <= (
-         SELECT id FROM history WHERE ${column} = ? ORDER BY id DESC LIMIT 1 OFFSET ${historyKept})`,
-      mac === "" ? machineUuid : mac,
-      mac === "" ? machineUuid : mac,
+         SELECT id FROM history WHERE ${column} = ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+      key,
+      key,
+      this.historyKept,
     );
   }
 }

@@ -1,0 +1,147 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Database } from "./database.ts";
+import { migrate, schemaVersion } from "./migrate.ts";
+import { migrations } from "./migrations/index.ts";
+import { SqliteStore } from "./sqlite-store.ts";
+import { storeContract } from "./store-contract.ts";
+import { StoreError } from "./store-error.ts";
+
+storeContract("SqliteStore", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "sqlite-store-"));
+  const key = randomBytes(32);
+  return {
+    historyKept: 30,
+    open: async () => new SqliteStore(join(directory, "bmc-service.db"), key, 30),
+    remove: async () => rmSync(directory, { recursive: true }),
+  };
+});
+
+let directory: string;
+let path: string;
+const key = randomBytes(32);
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "sqlite-store-"));
+  path = join(directory, "bmc-service.db");
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function problemOf(open: () => unknown): { problem: string; message: string } {
+  try {
+    open();
+  } catch (error) {
+    if (error instanceof StoreError) return { problem: error.problem, message: error.message };
+    throw error;
+  }
+  throw new Error("it was opened");
+}
+
+describe("a database", () => {
+  test("is made for its owner alone", async () => {
+    await new SqliteStore(path, key)[Symbol.asyncDispose]();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test("waits for the disk and keeps foreign keys", () => {
+    using database = new Database(path);
+    expect(database.get("PRAGMA journal_mode")).toEqual({ journal_mode: "wal" });
+    expect(database.get("PRAGMA synchronous")).toEqual({ synchronous: 2 });
+    expect(database.get("PRAGMA foreign_keys")).toEqual({ foreign_keys: 1 });
+  });
+
+  test("of a newer schema is refused with both numbers, and not touched", async () => {
+    await new SqliteStore(path, key)[Symbol.asyncDispose]();
+    const newer = new DatabaseSync(path);
+    newer.exec("PRAGMA user_version = 99");
+    newer.close();
+    const { problem, message } = problemOf(() => new SqliteStore(path, key));
+    expect(problem).toBe("newer schema");
+    expect(message).toContain("schema 99");
+    expect(message).toContain(`up to schema ${migrations.length}`);
+    using database = new Database(path);
+    expect(schemaVersion(database)).toBe(99);
+  });
+
+  test("of another key is refused", async () => {
+    await new SqliteStore(path, key)[Symbol.asyncDispose]();
+    const { problem, message } = problemOf(() => new SqliteStore(path, randomBytes(32)));
+    expect(problem).toBe("wrong key");
+    expect(message).toContain("--key");
+    await new SqliteStore(path, key)[Symbol.asyncDispose]();
+  });
+
+  test("that is none is refused, and left as it is", () => {
+    const text = "this is a letter to my aunt, not a database\n".repeat(100);
+    writeFileSync(path, text);
+    expect(problemOf(() => new SqliteStore(path, key)).problem).toBe("corrupt");
+    expect(readFileSync(path, "utf8")).toBe(text);
+  });
+
+  test("whose pages are damaged is refused or says so at the first read", async () => {
+    await new SqliteStore(path, key)[Symbol.asyncDispose]();
+    const bytes = readFileSync(path);
+    bytes.fill(0xa5, 100, bytes.length);
+    writeFileSync(path, bytes);
+    expect(problemOf(() => new SqliteStore(path, key)).problem).toBe("corrupt");
+  });
+
+  test("in a directory that is not there is refused", () => {
+    const { problem, message } = problemOf(() => new SqliteStore(join(directory, "nowhere", "x.db"), key));
+    expect(problem).toBe("unwritable");
+    expect(message).toContain("nowhere");
+  });
+
+  test("that another process keeps locked says so", async () => {
+    await new SqliteStore(path, key)[Symbol.asyncDispose]();
+    const other = new DatabaseSync(path);
+    other.exec("BEGIN IMMEDIATE");
+    using database = new Database(path, 20);
+    expect(problemOf(() => database.transaction(() => undefined)).problem).toBe("locked");
+    other.close();
+    database.transaction(() => undefined);
+  });
+});
+
+describe("migrations", () => {
+  test("are numbered from 1 without gaps", () => {
+    expect(migrations.map(({ version }) => version)).toEqual(migrations.map((_, i) => i + 1));
+  });
+
+  test("are taken once", () => {
+    using database = new Database(path);
+    expect(migrate(database, migrations)).toEqual(migrations.map(({ version }) => version));
+    expect(migrate(database, migrations)).toEqual([]);
+  });
+
+  test("that are interrupted leave the file as before the step, and are taken at the next start", () => {
+    using database = new Database(path);
+    const broken = [
+      { version: 1, sql: "CREATE TABLE a (b TEXT); INSERT INTO a VALUES ('x')" },
+      { version: 2, sql: "CREATE TABLE c (d TEXT); INSERT INTO nowhere VALUES (1)" },
+    ];
+    expect(() => migrate(database, broken)).toThrow(StoreError);
+    expect(schemaVersion(database)).toBe(1);
+    expect(database.all("SELECT name FROM sqlite_schema")).toEqual([{ name: "a" }]);
+    const mended = [...broken.slice(0, 1), { version: 2, sql: "CREATE TABLE c (d TEXT)" }];
+    expect(migrate(database, mended)).toEqual([2]);
+    expect(database.all("SELECT * FROM a")).toEqual([{ b: "x" }]);
+  });
+});
+
+test("a transaction that fails leaves nothing behind", () => {
+  using database = new Database(path);
+  database.execute("CREATE TABLE a (b TEXT)");
+  expect(() =>
+    database.transaction(() => {
+      database.run("INSERT INTO a VALUES ('x')");
+      throw new RangeError("midway");
+    }),
+  ).toThrow("midway");
+  expect(database.all("SELECT * FROM a")).toEqual([]);
+});

@@ -1,0 +1,250 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Secret } from "../../ipmi/secret.ts";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { Inventory } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { factsOf, mac1, mac2, machineOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
+import {
+  type Change,
+  ClaimConflictError,
+  type HandOffSuccess,
+  MissingStepError,
+  NoSuchRowError,
+  type Session,
+  type Store,
+} from "./store.ts";
+
+/** A store under test that can be closed and opened again with what it has stored. */
+export interface StoreUnderTest {
+  /** Entries of history that it keeps for each BMC. */
+  readonly historyKept: number;
+  open(): Promise<Store>;
+  remove(): Promise<void>;
+}
+
+/** What every implementation of Store must do. */
+export function storeContract(name: string, create: () => Promise<StoreUnderTest>): void {
+  describe(`${name} keeps the contract of Store`, () => {
+    let place: StoreUnderTest;
+    let store: Store;
+    let clock = 1_700_000_000_000;
+    const now = () => new Date((clock += 1_000));
+
+    beforeEach(async () => {
+      place = await create();
+      store = await place.open();
+    });
+
+    afterEach(async () => {
+      await store[Symbol.asyncDispose]();
+      await place.remove();
+    });
+
+    async function begin(uuid: string, lifeMs = 60_000): Promise<Session> {
+      const tokenHash = randomBytes(32);
+      const at = now();
+      await store.beginSession({
+        id: randomUUID(),
+        tokenHash,
+        machine: machineOf(uuid),
+        bootId: "boot",
+        agentVersion: "metal-rivet test",
+        now: at,
+        expiresAt: new Date(at.getTime() + lifeMs),
+      });
+      const session = await store.session(tokenHash, at);
+      if (session === undefined) throw new Error("the session was not stored");
+      sessions.set(session.id, tokenHash);
+      return session;
+    }
+    const sessions = new Map<string, Uint8Array>();
+    const again = async (session: Session) => {
+      const found = await store.session(sessions.get(session.id)!, new Date(clock));
+      if (found === undefined) throw new Error("the session has gone");
+      return found;
+    };
+
+    async function reported(uuid: string, mac: string): Promise<Session> {
+      const session = await begin(uuid);
+      await store.reportBmc(session, factsOf(mac), now());
+      return again(session);
+    }
+
+    const account = (userName: string, password: string, slot = 3) => ({
+      userName,
+      password: Secret.fromBytes(Buffer.from(password)),
+      slot,
+    });
+    const proof = InbandProof.INBAND_PROOF_PASSWORD_TESTED;
+    const success = (id: string, considered = [id], refused: string[] = []): HandOffSuccess => ({
+      kind: "handed off",
+      considered,
+      refused,
+      nameOf: id,
+      passwordOf: id,
+      remoteGuid: "00112233445566778899aabbccddeeff",
+      chassis: undefined,
+      detail: "test",
+    });
+
+    async function linked(uuid: string, mac: string): Promise<string> {
+      const session = await reported(uuid, mac);
+      const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
+      await store.confirmAccount(session, id, { slot: 3, channel: 1, proof }, now());
+      await store.settleHandOff(mac, success(id), now());
+      return id;
+    }
+
+    test("a session lives until its end, and its token is not stored", async () => {
+      const session = await begin(uuid1, 5_000);
+      const hash = sessions.get(session.id)!;
+      expect(session).toMatchObject({ machineUuid: uuid1, bootId: "boot", bmcKey: undefined });
+      expect(await store.countSessions(new Date(clock))).toBe(1);
+      expect(await store.session(randomBytes(32), new Date(clock))).toBeUndefined();
+      expect(await store.session(hash, new Date(clock + 4_999))).toBeDefined();
+      expect(await store.session(hash, new Date(clock + 5_000))).toBeUndefined();
+    });
+
+    test("a report makes the row, and the same report changes nothing", async () => {
+      const session = await reported(uuid1, mac1);
+      const first = await store.bmc(mac1);
+      expect(first?.row).toMatchObject({ key: mac1, mac: mac1, machineUuid: uuid1, state: State.STATE_REPORTED });
+      expect(first?.machine?.machine).toEqual(machineOf(uuid1));
+      await store.reportBmc(session, factsOf(mac1), now());
+      expect((await store.bmc(mac1))?.row).toEqual(first?.row);
+      await store.reportBmc(session, factsOf(mac1, { firmwareVersion: "9.09" }), now());
+      const changed = await store.bmc(mac1);
+      expect(changed?.row.changedAt.getTime()).toBeGreaterThan(first?.row.changedAt.getTime());
+      expect(changed?.row.createdAt).toEqual(first?.row.createdAt);
+    });
+
+    test("an account is stored once, with its password, and only after a report", async () => {
+      const early = await begin(uuid1);
+      await expect(store.escrowAccount(early, account("rivetab12", "secret"), now())).rejects.toThrow(MissingStepError);
+      const session = await reported(uuid1, mac1);
+      const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
+      expect(await store.escrowAccount(session, account("rivetab12", "secret"), now())).toBe(id);
+      const others = [
+        account("rivetab12", "secret2"),
+        account("rivetab13", "secret"),
+        account("rivetab12", "secret", 4),
+      ];
+      for (const other of others) expect(await store.escrowAccount(session, other, now())).not.toBe(id);
+      const accounts = await store.accounts(mac1);
+      expect(accounts.map((each) => Buffer.from(each.password.reveal()).toString())).toEqual([
+        "secret",
+        "secret",
+        "secret2",
+        "secret",
+      ]);
+      expect(accounts.at(-1)).toMatchObject({ id, slot: 3, state: AccountState.ACCOUNT_STATE_ESCROWED, bmcKey: mac1 });
+    });
+
+    test("everything is there after closing and opening", async () => {
+      const id = await linked(uuid1, mac1);
+      await store.reportInventory(await begin(uuid1), Inventory.fromPartial({ memoryBytes: 512n }), now());
+      const before = [await store.bmcs(), await store.accounts(mac1), await store.history(mac1, 10)];
+      await store[Symbol.asyncDispose]();
+      store = await place.open();
+      expect([await store.bmcs(), await store.accounts(mac1), await store.history(mac1, 10)]).toEqual(before);
+      const [record] = await store.bmcs();
+      expect(record?.account?.id).toBe(id);
+      expect(Buffer.from(record?.account?.password.reveal()).toString()).toBe("secret");
+      expect(record?.machine?.inventory?.memoryBytes).toBe(512n);
+    });
+
+    test("a confirmation that comes late does not undo what came after it", async () => {
+      const session = await reported(uuid1, mac1);
+      const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
+      await store.settleHandOff(mac1, success(id), now());
+      await store.confirmAccount(session, id, { slot: 3, channel: 1, proof }, now());
+      expect((await store.accounts(mac1))[0]?.state).toBe(AccountState.ACCOUNT_STATE_VERIFIED);
+      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_LINKED);
+    });
+
+    test("a hand-off leaves alone what it did not know", async () => {
+      const old = await linked(uuid1, mac1);
+      const session = await reported(uuid1, mac1);
+      const newer = await store.escrowAccount(session, account("rivetnew", "secret"), now());
+      await store.settleHandOff(mac1, success(old), now());
+      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
+      const failed = { kind: "failed", considered: [old], refused: [old], reason: "test" } as const;
+      await store.settleHandOff(mac1, failed, now());
+      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
+      const states = (await store.accounts(mac1)).map(({ id, state }) => [id, state]);
+      expect(states).toEqual([
+        [newer, AccountState.ACCOUNT_STATE_ESCROWED],
+        [old, AccountState.ACCOUNT_STATE_VERIFIED],
+      ]);
+      await store.settleHandOff(mac2, success(old), now());
+      expect(await store.bmc(mac2)).toBeUndefined();
+    });
+
+    test("what is proved is not taken, what is not proved moves", async () => {
+      await linked(uuid1, mac1);
+      const other = await begin(uuid2);
+      await expect(store.reportBmc(other, factsOf(mac1), now())).rejects.toThrow(ClaimConflictError);
+      expect((await store.bmc(mac1))?.row).toMatchObject({ machineUuid: uuid1, state: State.STATE_LINKED });
+      expect((await store.bmc(mac1))?.row.stateReason).toContain(uuid2);
+      await store.reportBmc(other, factsOf(mac2), now());
+      const owner = await begin(uuid1);
+      await expect(store.reportBmc(owner, factsOf(mac2), now())).rejects.toThrow(ClaimConflictError);
+      await expect(store.reportNoBmc(owner, { tried: [] }, now())).rejects.toThrow(ClaimConflictError);
+      const third = await begin("5a1c4e3e-6a1b-4b7e-9d5b-0f8a3c2d1e03");
+      await store.reportBmc(third, factsOf(mac2), now());
+      expect((await store.bmc(mac2))?.row.machineUuid).toBe(third.machineUuid);
+      expect(await store.bmcOfMachine(uuid2)).toBeUndefined();
+    });
+
+    test("a machine has one row: without BMC, then with one, then with another", async () => {
+      const session = await begin(uuid1);
+      await store.reportNoBmc(session, { tried: [{ way: "/dev/ipmi0", reason: "no such file" }] }, now());
+      expect((await store.bmcOfMachine(uuid1))?.row).toMatchObject({ key: uuid1, mac: "", drivers: ["Unmanaged"] });
+      await store.reportBmc(session, factsOf(mac1), now());
+      expect(await store.bmc(uuid1)).toBeUndefined();
+      await store.reportBmc(session, factsOf(mac2), now());
+      expect((await store.bmcOfMachine(uuid1))?.row.key).toBe(mac2);
+      expect((await store.bmc(mac1))?.row.machineUuid).toBeUndefined();
+      await store.reportNoBmc(session, { tried: [] }, now());
+      expect((await store.bmcOfMachine(uuid1))?.row.key).toBe(uuid1);
+    });
+
+    test("changes are told after they were stored, conflicts too", async () => {
+      const seen: Change[] = [];
+      const unsubscribe = store.subscribe((change) => seen.push(change));
+      await linked(uuid1, mac1);
+      expect(seen.every(({ key, deleted }) => key === mac1 && !deleted)).toBe(true);
+      expect(seen.length).toBeGreaterThanOrEqual(4);
+      seen.length = 0;
+      const other = await begin(uuid2);
+      await store.reportBmc(other, factsOf(mac1), now()).catch(() => undefined);
+      expect(seen).toEqual([{ key: mac1, deleted: false }]);
+      await store.deleteBmc(mac1, "operator", now());
+      expect(seen.at(-1)).toEqual({ key: mac1, deleted: true });
+      unsubscribe();
+      await store.reportNoBmc(other, { tried: [] }, now());
+      expect(seen).toHaveLength(2);
+    });
+
+    test("a deleted row takes its accounts with it and leaves its history", async () => {
+      await linked(uuid1, mac1);
+      await store.deleteBmc(mac1, "operator", now());
+      expect(await store.bmc(mac1)).toBeUndefined();
+      expect(await store.accounts(mac1)).toEqual([]);
+      expect((await store.history(mac1, 10))[0]).toMatchObject({ action: "deleted", actor: "operator" });
+      await expect(store.deleteBmc(mac1, "operator", now())).rejects.toThrow(NoSuchRowError);
+      await expect(store.updateDrivers(mac1, ["IPMI"], "operator", now())).rejects.toThrow(NoSuchRowError);
+    });
+
+    test("history does not grow without end", async () => {
+      for (let i = 0; i < place.historyKept + 10; i += 1) {
+        const entry = { at: now(), mac: mac1, machineUuid: uuid1, actor: "agent", action: `${i}`, detail: "" };
+        await store.addHistory(entry);
+      }
+      const kept = await store.history(mac1, 5_000);
+      expect(kept).toHaveLength(place.historyKept);
+      expect(kept[0]?.action).toBe(`${place.historyKept + 9}`);
+    });
+  });
+}
