@@ -105,7 +105,11 @@ describe("planAccount", () => {
     expect(plan).toMatchObject({ slot: 3, replaces: "rivetb", findings: [expect.stringContaining('"riveta"')] });
   });
 
-  test("unreadable is not free", () => {
+  test("unreadable is not free, and told", () => {
+    expect(planAccount(scan([free(2), unreadable(3), free(4)]), [])).toEqual({
+      slot: 4,
+      findings: ["The name in slot 3 could not be read: completion code FFh"],
+    });
     expect(() => planAccount(scan([named(2, "ADMIN"), unreadable(3)]), [])).toThrow(NoFreeSlotError);
     expect(() => planAccount(scan([named(2, "ADMIN"), unreadable(3)]), [])).toThrow(
       '2 "ADMIN", 3 unreadable (completion code FFh). Accounts of others are never touched',

@@ -45,8 +45,8 @@ export function generateUserName(prefix: string, randomBelow: RandomBelow = cryp
 export const passwordLength = 16;
 
 /**
- * A password that satisfies the rules of all BMCs whose rules are known (bmc-quirks 3.14): 16 characters, a letter
- * first, at least 2 upper-case letters, 2 lower-case letters and 2 digits, 1 or 2 of !@%_-, no two equal neighbours.
+ * A password that satisfies the rules of all BMCs whose rules are known: 16 characters, a letter first, at least
+ * 2 upper-case letters, 2 lower-case letters and 2 digits, 1 or 2 of !@%_-, no two equal neighbours.
  *
  * Drawn evenly from all passwords that satisfy the rules, by drawing until one does: about 95 bits. In a Buffer, because a
  * string cannot be wiped; whoever owns it fills it with zeros when it is done.

@@ -45,16 +45,19 @@ function occupant(slot: Slot, scan: AccountScan): string {
  */
 export function planAccount(scan: AccountScan, ourNames: readonly string[]): AccountPlan {
   const known = new Set(ourNames);
+  const unread = scan.slots.flatMap((slot) =>
+    slot.state === "unreadable" ? [`The name in slot ${slot.id} could not be read: ${slot.reason}`] : [],
+  );
   const ours = scan.slots.flatMap((slot) => (slot.state === "named" && known.has(slot.name) ? [slot] : []));
   const [own, ...others] = ours;
   if (own !== undefined) {
     const findings = others.map(
       ({ id, name }) => `Slot ${id} holds "${name}", an older account of ours; it was left alone.`,
     );
-    return { slot: own.id, replaces: own.name, findings };
+    return { slot: own.id, replaces: own.name, findings: [...unread, ...findings] };
   }
   const free = scan.slots.filter(({ id, state }) => state === "empty" && id > scan.fixedNameCount);
   const chosen = free.find(({ id }) => id >= 3) ?? free[0];
   if (chosen === undefined) throw new NoFreeSlotError(scan);
-  return { slot: chosen.id, findings: [] };
+  return { slot: chosen.id, findings: unread };
 }
