@@ -4,6 +4,6 @@ import { configTable } from "./keys.ts";
 
 test("the README's table is the one that the keys give", () => {
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  const table = /<!-- config table: begin -->\n([^]*?)\n<!-- config table: end -->/.exec(readme)?.[1];
+  const table = /<!-- config table: begin -->\n([\s\S]*?)\n<!-- config table: end -->/.exec(readme)?.[1];
   expect(table).toBe(configTable());
 });
