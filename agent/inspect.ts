@@ -101,7 +101,7 @@ async function findOutBmc(world: InspectWorld, problems: string[], part: Part): 
   const conversation: Conversation = { transport, clock: systemClock, signal };
   const device = await part("BMC", () => waitUntilReady(conversation, readyLimitMs));
   if (!device) return { bmc: { transport: transport.name } };
-  const seen = await part("BMC", () => inspectBmc(conversation, device));
+  const seen = await part("BMC", () => inspectBmc(conversation, device, "always"));
   const found = seen ?? { transport: transport.name, ...device };
   const manufacturer = manufacturerName(device.manufacturerId);
   const users = seen && (await part("users", () => readUsers(conversation, seen.channel)));

@@ -36,7 +36,7 @@ export async function lookAtBmc(
     }
     findings.push(recognition.reason);
   }
-  const bmc = await inspectBmc(conversation, device);
+  const bmc = await inspectBmc(conversation, device, "without IPv4");
   findings.push(...bmc.findings);
   const [ipv6 = ""] = bmc.ipv6Addresses;
   return { facts: factsToProto(bmc), address: bmc.ipv4Address ?? ipv6.replace(/\/.*$/, ""), findings };

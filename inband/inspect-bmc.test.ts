@@ -35,7 +35,7 @@ describe("inspectBmc", () => {
   test("reads all with eleven commands and the FRU", async () => {
     const guid = Array.from({ length: 16 }, (_, i) => i);
     const { conversation, log } = bmc({}, guid);
-    expect(await inspectBmc(conversation, device)).toEqual({
+    expect(await inspectBmc(conversation, device, "always")).toEqual({
       ...device,
       transport: "scripted",
       channel: 1,
@@ -57,7 +57,7 @@ describe("inspectBmc", () => {
 
   test("what is not supported is left out without a word, the port is 623 then", async () => {
     const { conversation } = bmc({ 4: 0x80, 6: 0xcc, 8: 0x80, 12: 0xc9, 20: 0xc1 });
-    const seen = await inspectBmc(conversation, device);
+    const seen = await inspectBmc(conversation, device, "always");
     expect(seen.rmcpPort).toBe(623);
     expect(
       Object.keys(seen).filter((key) => ["ipv4Source", "ipv4Mask", "ipv4Gateway", "vlanId"].includes(key)),
@@ -67,7 +67,7 @@ describe("inspectBmc", () => {
 
   test("what could not be read is a finding with the code, and the rest is read", async () => {
     const { conversation } = bmc({ 6: 0xff, 12: [0x10, 1, 2, 3, 4], 20: [0x11, 1] }, 0xff);
-    const { findings, rmcpPort } = await inspectBmc(conversation, device);
+    const { findings, rmcpPort } = await inspectBmc(conversation, device, "always");
     expect(rmcpPort).toBe(624);
     expect(findings).toEqual([
       "Subnet Mask cannot be read: completion code FFh (unspecified error)",
@@ -81,7 +81,7 @@ describe("inspectBmc", () => {
     ["zeros", new Array<number>(16).fill(0)],
     ["ones", new Array<number>(16).fill(0xff)],
   ])("a GUID of %s is none", async (_what, guid) => {
-    const seen = await inspectBmc(bmc({}, guid).conversation, device);
+    const seen = await inspectBmc(bmc({}, guid).conversation, device, "always");
     expect(seen.guid).toBeUndefined();
     expect(seen.findings).toEqual(["The BMC's system GUID is not set."]);
   });
@@ -114,12 +114,19 @@ describe("inspectBmc", () => {
       if (selector === 56) return 0x80;
       return parameters[selector] ?? 0xcb;
     });
-    expect((await inspectBmc(conversation, device)).ipv6Addresses).toEqual(["2080::9/64"]);
+    expect((await inspectBmc(conversation, device, "always")).ipv6Addresses).toEqual(["2080::9/64"]);
     expect(log.filter((each) => each.includes("013b")).length).toBeLessThanOrEqual(4);
   });
 
+  test("a BMC with an IPv4 address is not asked for IPv6 where commands count", async () => {
+    const { conversation, log } = bmc();
+    const { ipv6Addresses } = await inspectBmc(conversation, device, "without IPv4");
+    expect(ipv6Addresses).toEqual([]);
+    expect(log).toHaveLength(10);
+  });
+
   test("a broken way to the BMC ends it", async () => {
-    await expect(inspectBmc(bmc({ 6: "no answer" }).conversation, device)).rejects.toThrow(TransportError);
+    await expect(inspectBmc(bmc({ 6: "no answer" }).conversation, device, "always")).rejects.toThrow(TransportError);
   });
 });
 

@@ -87,11 +87,13 @@ describe("first enrolment", () => {
     });
   });
 
+  const dualStack = { channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "10.0.0.7", ipv6Address: "2001:db8::7" };
+
   test.each([
     [16, 45],
     [63, 2 * 63 + 30],
-  ])("with %d user IDs it takes at most %d commands", async (userIds, most) => {
-    const machine = new Machine({ bmc: { userIds } });
+  ])("with %d user IDs it takes at most %d commands, with IPv6 too", async (userIds, most) => {
+    const machine = new Machine({ bmc: { userIds, lans: [dualStack] } });
     const outcome = await machine.boot();
     expect(fru.length).toBe(240);
     expect(outcome.ipmi.commands).toBe(machine.bmc.log.length);
