@@ -1,6 +1,6 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Server } from "@grpc/grpc-js";
+import { type Server, setLogger } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { State } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BmcServiceService } from "../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -65,6 +65,7 @@ export interface RunningService {
  */
 export async function startService(settings: ServiceSettings, world: ServiceWorld): Promise<RunningService> {
   const { log, connect } = world;
+  sendGrpcLogTo(log);
   await using cleanUp = new AsyncDisposableStack();
   const pki = await loadServerPki(settings.pki, new Date());
   const store = cleanUp.use(await openStore(settings, world.environment));
@@ -132,6 +133,12 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
       log.info("stopped");
     },
   };
+}
+
+/** grpc-js writes to the console by itself; what matters of it is in our errors already. */
+function sendGrpcLogTo(log: Logger): void {
+  const write = (...texts: unknown[]) => log.debug({ grpc: texts.map(String).join(" ") }, "grpc-js");
+  setLogger({ error: write, info: write, debug: write });
 }
 
 async function openStore(

@@ -15,12 +15,15 @@ import { BootTarget } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts"
 import type { BootOverride } from "../driver.ts";
 
 /**
- * Reads the boot flags. IPMI 2.0 §28.13, parameter 5. Flags that are not valid are no override.
+ * Reads the boot flags. IPMI 2.0 §28.13, parameter 5.
+ * @param written whether they were written a moment ago. Flags that are not valid are no override: the BMC clears that
+ *   bit when they were used and may keep the device. But ipmi_sim never shows the bit, so right after it was
+ *   accepted the device alone counts.
  * @throws CompletionCodeError, DecodeError, TransportError
  */
-export async function readBootOverride(bmc: Transport, signal: AbortSignal): Promise<BootOverride> {
+export async function readBootOverride(bmc: Transport, written: boolean, signal: AbortSignal): Promise<BootOverride> {
   const { boot, device } = await readBootOption(bmc, bootFlags, signal);
-  const target = boot.valid ? targetOf(device.selector) : BootTarget.BOOT_TARGET_NONE;
+  const target = boot.valid || written ? targetOf(device.selector) : BootTarget.BOOT_TARGET_NONE;
   if (target === BootTarget.BOOT_TARGET_NONE) return { target, persistent: false, efi: false };
   return { target, persistent: boot.persistent, efi: boot.biosBootType === "efi" };
 }

@@ -63,12 +63,12 @@ export function ipmiDriver(options: IpmiDriverOptions): Driver {
         accepted();
         return settledPower(bmc, wantedPower(change), signal, powerSettlesMs, powerPollMs);
       }),
-    readBootOverride: (target, signal) => session(target, false, signal, (bmc) => readBootOverride(bmc, signal)),
+    readBootOverride: (target, signal) => session(target, false, signal, (bmc) => readBootOverride(bmc, false, signal)),
     setBootOverride: (target, override, signal) =>
       session(target, false, signal, async (bmc, accepted) => {
         await writeBootOverride(bmc, override, signal);
         accepted();
-        return readBootOverride(bmc, signal);
+        return readBootOverride(bmc, true, signal);
       }),
     setIdentifyLed: (target, change, signal) =>
       session(target, false, signal, async (bmc, accepted) => {
