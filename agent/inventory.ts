@@ -44,7 +44,7 @@ export async function gatherInventory(
   if (disks.length === 0 && !gaps.some((gap) => gap.startsWith("disks:"))) {
     gaps.push("disks: the kernel shows none; are the storage drivers loaded?");
   }
-  return { processors, memoryBytes, disks, networkInterfaces, gaps };
+  return { processors, memoryBytes, disks, networkInterfaces, gaps: gaps.sort() };
 }
 
 async function within<T>(question: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -102,7 +102,7 @@ async function bringUpNetwork(from: LocalSources, console: Console): Promise<voi
     note: (text) => console.note(text),
   };
   const bound = await getLease(options);
-  applyLease(bound);
+  for (const problem of applyLease(bound)) console.note(problem);
   console.task("network", performance.now() - startedAt, describeLease(bound));
   keepNetwork(bound, options, new AbortController().signal).catch((error: unknown) => {
     console.problem(`network: the lease is not renewed any more: ${error instanceof Error ? error.message : error}`);

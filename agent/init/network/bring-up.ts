@@ -3,7 +3,7 @@ import type { Clock } from "../../../inband/clock.ts";
 import { setHostName } from "../libc.ts";
 import { acquireLease, type DhcpLink, keepLease, type Lease } from "./dhcp-client.ts";
 import {
-  addRoutes,
+  addRoute,
   bringUp,
   hasDefaultRoute,
   hasLink,
@@ -118,14 +118,29 @@ const isWanted = (nic: NetworkInterface, wanted: string | undefined): boolean =>
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 
-/** Puts a lease to use: address, MTU, routes, resolv.conf, host name. */
-export function applyLease({ nic, lease }: Bound): void {
+/**
+ * Puts a lease to use: address, MTU, routes, resolv.conf, host name. Throws when the address cannot be set; what else a
+ * server tells may be wrong without making the address useless: returned, a sentence each.
+ */
+export function applyLease({ nic, lease }: Bound): string[] {
   setAddress(nic.name, lease.address, lease.prefixLength);
-  if (lease.mtu !== undefined) setMtu(nic.name, lease.mtu);
-  addRoutes(nic.name, lease.routes);
-  mkdirSync("/etc", { recursive: true });
-  writeFileSync("/etc/resolv.conf", resolvConf(lease));
-  if (lease.hostName !== undefined) setHostName(lease.hostName.split(".")[0]?.slice(0, 63) ?? "");
+  const problems: string[] = [];
+  const attempt = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      problems.push(`DHCP server ${lease.server}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  const { mtu, hostName } = lease;
+  if (mtu !== undefined) attempt(() => setMtu(nic.name, mtu));
+  for (const route of lease.routes) attempt(() => addRoute(nic.name, route));
+  attempt(() => {
+    mkdirSync("/etc", { recursive: true });
+    writeFileSync("/etc/resolv.conf", resolvConf(lease));
+  });
+  if (hostName !== undefined) attempt(() => setHostName(hostName.split(".")[0]?.slice(0, 63) ?? ""));
+  return problems;
 }
 
 /** resolv.conf(5): at most three servers count. */
@@ -169,7 +184,7 @@ export async function keepNetwork(first: Bound, options: NetworkOptions, signal:
         openBroadcast: () => openPacketLink(nic.index),
         onRenewed: (lease) => {
           bound = { nic, lease };
-          applyLease(bound);
+          for (const problem of applyLease(bound)) note(problem);
           note(`lease of ${lease.address} renewed for ${lease.leaseSeconds} s`);
         },
       },
@@ -183,7 +198,7 @@ export async function keepNetwork(first: Bound, options: NetworkOptions, signal:
     } finally {
       link.close();
     }
-    applyLease(bound);
+    for (const problem of applyLease(bound)) note(problem);
     note(`address ${bound.lease.address}/${bound.lease.prefixLength}`);
   }
 }

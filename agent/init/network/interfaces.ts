@@ -131,28 +131,26 @@ function routeEntry(route: Route, device: Buffer): Buffer {
 }
 
 /**
- * Adds routes over an interface; one that is there already is fine. A gateway outside the interface's own network (a /32
+ * Adds a route over an interface; one that is there already is fine. A gateway outside the interface's own network (a /32
  * from a cloud) gets a route of its own first.
  */
-export function addRoutes(name: string, routes: readonly Route[]): void {
+export function addRoute(name: string, route: Route): void {
   const device = Buffer.from(`${name}\0`, "latin1");
   withSocket((fd) => {
-    const add = (route: Route): void => {
-      const call = `route to ${route.destination}/${route.prefixLength} over ${route.gateway}`;
+    const add = (each: Route): void => {
+      const call = `route to ${each.destination}/${each.prefixLength} over ${each.gateway}`;
       try {
-        ioctl(fd, requests.addRoute, routeEntry(route, device), call);
+        ioctl(fd, requests.addRoute, routeEntry(each, device), call);
       } catch (error) {
         if (!(error instanceof LibcError && error.code === "EEXIST")) throw error;
       }
     };
-    for (const route of routes) {
-      try {
-        add(route);
-      } catch (error) {
-        if (!(error instanceof LibcError && error.code === "ENETUNREACH")) throw error;
-        add({ destination: route.gateway, prefixLength: 32, gateway: "0.0.0.0" });
-        add(route);
-      }
+    try {
+      add(route);
+    } catch (error) {
+      if (!(error instanceof LibcError && error.code === "ENETUNREACH")) throw error;
+      add({ destination: route.gateway, prefixLength: 32, gateway: "0.0.0.0" });
+      add(route);
     }
   });
 }

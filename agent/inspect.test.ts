@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
+import { findOut } from "./inspect.ts";
+import { documentOf } from "./inspect-document.ts";
+import { inspectText } from "./inspect-text.ts";
+
+test("no BMC and no SMBIOS: what was tried, what failed, and the rest all the same", async () => {
+  const found = await findOut({
+    readSmbios: () => Promise.reject(new Error("no tables")),
+    openBmc: () => Promise.reject(new NoBmcError([{ way: "/dev/ipmi0", reason: "not there" }])),
+    inventory: async () => ({ memoryBytes: 1024n, disks: [] }),
+    kernel: async () => "6.1.0\n",
+  });
+  expect(found).toEqual({
+    agent: "metal-rivet 0.1.0-dev",
+    kernel: "6.1.0",
+    tried: [{ way: "/dev/ipmi0", reason: "not there" }],
+    inventory: { memory_bytes: 1024, disks: [] },
+    problems: ["SMBIOS: no tables"],
+  });
+  expect(inspectText(found)).toBe(`agent   metal-rivet 0.1.0-dev
+kernel  6.1.0
+
+BMC
+  none found
+
+Tried
+  WAY         REASON
+  /dev/ipmi0  not there
+
+Inventory
+  memory bytes  1024
+  disks         none
+
+Problems
+  - SMBIOS: no tables
+`);
+});
+
+test("an SMBIOS table cut short is a problem that names it", async () => {
+  const found = await findOut({
+    readSmbios: async () => ({ entryPoint: Buffer.from("_SM3_"), table: Buffer.alloc(4) }),
+    openBmc: () => Promise.reject(new Error("open /dev/ipmi0: EACCES")),
+    inventory: () => Promise.reject(new Error("late")),
+    kernel: async () => "6.1.0",
+  });
+  expect(found.problems).toEqual([
+    expect.stringContaining("SMBIOS: "),
+    "BMC: open /dev/ipmi0: EACCES",
+    "inventory: late",
+  ]);
+});
+
+test("values of every kind", () => {
+  const document = documentOf({
+    someBytes: Uint8Array.of(1, 255),
+    bigButExact: 12n,
+    tooBig: 2n ** 64n,
+    at: new Date(0),
+    never: new Date(Number.NaN),
+    nothing: undefined,
+    empty: "",
+    list: [1, undefined, { innerKey: true }],
+  });
+  expect(document).toEqual({
+    some_bytes: "01ff",
+    big_but_exact: 12,
+    too_big: "18446744073709551616",
+    at: "1970-01-01T00:00:00.000Z",
+    list: [1, { inner_key: true }],
+  });
+});
+
+test("what a BMC says does not steer the terminal", () => {
+  const text = inspectText({ bmc: { users: [{ name: "\u001b[31mroot" }], fru: "a\u0007\nb" } });
+  expect(text).toBe("\nBMC\n  fru  a??b\n  users:\n    NAME\n    ?[31mroot\n");
+});

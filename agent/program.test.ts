@@ -1,0 +1,71 @@
+import { describe, expect, test } from "vitest";
+import { ExitCode } from "../proto/exit-code.ts";
+import { UsageError } from "./config/config-error.ts";
+import { flagOf, kernelKeyOf, keys } from "./config/keys.ts";
+import { readInvocation } from "./program.ts";
+
+function invoke(...args: string[]) {
+  const written = { out: "", error: "" };
+  const invocation = readInvocation(args, {
+    out: (text) => {
+      written.out += text;
+    },
+    error: (text) => {
+      written.error += text;
+    },
+  });
+  return { invocation, ...written };
+}
+
+test("flags become keys, as they were typed", () => {
+  const { invocation } = invoke("run", "--service", "h:1", "--service-limit=7", "--rotate", "--then", "exec:/x");
+  expect(invocation).toEqual({
+    command: "run",
+    cmdline: "/proc/cmdline",
+    flags: new Map([
+      ["service", "h:1"],
+      ["rotate", "1"],
+      ["then", "exec:/x"],
+      ["service_limit", "7"],
+    ]),
+  });
+});
+
+test("inspect", () => {
+  expect(invoke("inspect").invocation).toEqual({ command: "inspect", output: "table", device: undefined });
+  expect(invoke("inspect", "--output", "json", "--device", "/dev/x").invocation).toMatchObject({
+    output: "json",
+    device: "/dev/x",
+  });
+  expect(() => invoke("inspect", "--output", "xml")).toThrow(UsageError);
+});
+
+describe("help", () => {
+  test("names every key with all its names, every exit code, and fits a terminal", () => {
+    const { out, invocation } = invoke("run", "--help");
+    expect(invocation).toEqual({ command: "none", exitCode: ExitCode.done });
+    for (const key of keys) {
+      expect(out).toContain(flagOf(key));
+      expect(out).toContain(`${kernelKeyOf(key)}=`);
+    }
+    for (const code of Object.values(ExitCode)) expect(out).toMatch(new RegExp(`^ +${code} +\\w`, "m"));
+    for (const text of [out, invoke("--help").out, invoke("inspect", "--help").out]) {
+      expect(text.split("\n").filter((line) => line.length > 82)).toEqual([]);
+    }
+  });
+
+  test("version", () => {
+    expect(invoke("--version")).toMatchObject({ out: "0.1.0-dev\n", invocation: { exitCode: 0 } });
+  });
+});
+
+test.each([
+  [["run", "--nope"], "unknown option '--nope'"],
+  [["run", "--service"], "argument missing"],
+  [["rum"], "unknown command 'rum'"],
+  [["run", "extra"], "too many arguments"],
+])("%j is a usage error", (args, message) => {
+  const { error, invocation } = invoke(...args);
+  expect(invocation).toEqual({ command: "none", exitCode: ExitCode.usage });
+  expect(error).toContain(message);
+});
