@@ -9,6 +9,11 @@ function toldToStop(): Promise<unknown> {
   return promise;
 }
 
+// Whoever reads our output may stop reading (`| head`): that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 runProgram(process.argv.slice(2), {
   environment: process.env,
   stop: toldToStop,

@@ -8,6 +8,10 @@ import { type Clients, call, connectClients, refusal } from "./fixture/clients.t
 import { canary, EnrollingAgent, factsOf, mac1, namesOf, uuid1 } from "./fixture/enrolling.ts";
 import { FakeBmc } from "./fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService } from "./fixture/service.ts";
+import { HealthServer } from "./health-server.ts";
+import { newLog } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { StoreError } from "./store/store-error.ts";
 
 let site: Site;
 
@@ -180,4 +184,21 @@ test("the health port answers nothing else", async () => {
   expect((await fetch(`${url}/healthz`, { method: "POST" })).status).toBe(405);
   expect((await fetch(`${url}/metrics`)).headers.get("content-type")).toContain("text/plain");
   await service[Symbol.asyncDispose]();
+});
+
+test("the health check fails with the database", async () => {
+  const log: string[] = [];
+  const failing = new HealthServer({
+    metrics: new Metrics(),
+    log: newLog("info", { write: (line) => void log.push(line) }),
+    probe: async () => {
+      throw new StoreError("unwritable", "database x: the disk answers with errors");
+    },
+    stopping: () => false,
+  });
+  const port = await failing.listen({ host: "127.0.0.1", port: 0 });
+  const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
+  expect([answer.status, await answer.text()]).toEqual([503, "database x: the disk answers with errors\n"]);
+  expect(log.join("")).toContain("health check failed");
+  await failing[Symbol.asyncDispose]();
 });

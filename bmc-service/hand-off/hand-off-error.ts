@@ -1,3 +1,4 @@
+import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError, DecodeError, EncodeError, TransportError } from "../../ipmi/errors.ts";
 import { SessionError } from "../../outband-client/lan/index.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
@@ -21,9 +22,23 @@ export function asHandOffError(error: unknown): HandOffError | undefined {
   return kind === undefined ? undefined : new HandOffError(kind, (error as Error).message, { cause: error });
 }
 
+/** The BMC says that it is busy or still starting. IPMI 2.0 table 5-2. */
+const busyCodes: readonly number[] = [
+  CompletionCode.nodeBusy,
+  CompletionCode.timeout,
+  CompletionCode.responseNotProvided,
+  CompletionCode.initializing,
+];
+
+/** Whether a BMC that answered this may answer otherwise in a moment. */
+export function isBusy({ completionCode }: CompletionCodeError): boolean {
+  return busyCodes.includes(completionCode);
+}
+
 function kindOf(error: unknown): FailureKind | undefined {
   if (error instanceof SessionError) return kindOfLogin(error);
   if (error instanceof TransportError) return FailureKind.FAILURE_KIND_UNREACHABLE;
+  if (error instanceof CompletionCodeError && isBusy(error)) return FailureKind.FAILURE_KIND_UNREACHABLE;
   // The BMC refused a command that every BMC has, or answered it with something else.
   if (error instanceof CompletionCodeError || error instanceof DecodeError) return FailureKind.FAILURE_KIND_PROTOCOL;
   if (error instanceof EncodeError) return FailureKind.FAILURE_KIND_LOGIN_REFUSED;

@@ -1,7 +1,6 @@
 import { send } from "../../ipmi/command.ts";
 import { getSystemGuid } from "../../ipmi/commands/get-system-guid.ts";
 import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
-import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { macAddress, readLanParameter } from "../../ipmi/lan-parameters.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
@@ -11,7 +10,7 @@ import { readChassisState } from "../drivers/ipmi/chassis-state.ts";
 import type { BmcSession } from "../reach/connect-bmc.ts";
 import type { AccountRow } from "../store/store.ts";
 import { compareGuid } from "./guid-comparison.ts";
-import { HandOffError } from "./hand-off-error.ts";
+import { HandOffError, isBusy } from "./hand-off-error.ts";
 
 export type HandOffEvent = NonNullable<WatchHandOffResponse["event"]>;
 
@@ -111,22 +110,12 @@ function levelOf(level: PrivilegeLevel): number {
   return typeof level === "number" ? level : (privilegeLevels[level as keyof typeof privilegeLevels] ?? 0);
 }
 
-const busyCodes: readonly number[] = [
-  CompletionCode.nodeBusy,
-  CompletionCode.timeout,
-  CompletionCode.responseNotProvided,
-  CompletionCode.initializing,
-];
-
 /** Undefined, with a remark, if the BMC refuses for good; an answer that it is busy stays an error. */
 async function optionally<T>(what: string, remarks: string[], read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof CompletionCodeError)) throw error;
-    if (busyCodes.includes(error.completionCode)) {
-      throw new HandOffError(FailureKind.FAILURE_KIND_UNREACHABLE, `${what}: ${error.message}`, { cause: error });
-    }
+    if (!(error instanceof CompletionCodeError) || isBusy(error)) throw error;
     remarks.push(`${what} not read: ${error.message}`);
     return undefined;
   }

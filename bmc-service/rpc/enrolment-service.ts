@@ -90,7 +90,8 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
 
     abort: guard.unary("Abort", async (request, context) => {
       const session = await sessionOf(request, context);
-      await store.abort(session, requireText("step", request.step), requireText("reason", request.reason), new Date());
+      // A run that breaks off outside its steps, or without a message, is still told.
+      await store.abort(session, request.step.trim(), request.reason.trim() || "no reason given", new Date());
       metrics.enrolment("aborted");
       return {};
     }),

@@ -1,4 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type ServiceError as GrpcError, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
@@ -7,6 +10,7 @@ import { type Clients, call, collect, connectClients, refusal } from "../fixture
 import { EnrollingAgent, factsOf, mac1, mac2, machineOf, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
+import { initPki } from "../pki/init-pki.ts";
 
 let site: Site;
 let bmc: FakeBmc;
@@ -159,6 +163,8 @@ describe("a first enrolment", () => {
       state: State.STATE_UNSPECIFIED,
       stateReason: 'the agent stopped at step "open BMC": no answer for 180 s',
     });
+    await agent.abort("", "");
+    expect((await rowOf(uuid1)).stateReason).toBe("the agent stopped: no reason given");
   });
 });
 
@@ -229,6 +235,16 @@ describe("a hand-off that fails", () => {
     expect(kind).toBe(FailureKind.FAILURE_KIND_PROTOCOL);
     expect(reason).toContain("D4h");
   });
+
+  test.each(["Get LAN Configuration Parameters", "Get System GUID", "Get User Access", "Get Chassis Status"])(
+    "for now, while it is busy at %s",
+    async (command) => {
+      bmc.completionCodes.set(command, 0xc0);
+      expect((await failure()).kind).toBe(FailureKind.FAILURE_KIND_UNREACHABLE);
+      expect(bmc.logins).toHaveLength(3);
+      expect(bmc.openSessions).toBe(0);
+    },
+  );
 
   test("but not because it tells no GUID or user access", async () => {
     bmc.guid = "";
@@ -435,6 +451,15 @@ describe("who may call", () => {
   test("nobody without a certificate", async () => {
     using nobody = connectClients(service.running.port, site.pki, undefined);
     expect(await refusal(call(nobody.bmc, nobody.bmc.listBmcs, {}))).toMatchObject({ code: "UNAVAILABLE" });
+  });
+
+  test("nobody with a certificate of another CA, whatever its role", async () => {
+    const other = mkdtempSync(join(tmpdir(), "other-pki-"));
+    await initPki({ out: other, names: [], days: 1, force: false, now: new Date() });
+    copyFileSync(join(site.pki, "ca.pem"), join(other, "ca.pem"));
+    using stranger = connectClients(service.running.port, other, "operator");
+    expect(await refusal(call(stranger.bmc, stranger.bmc.listBmcs, {}))).toMatchObject({ code: "UNAVAILABLE" });
+    rmSync(other, { recursive: true });
   });
 
   test("nobody without a session", async () => {

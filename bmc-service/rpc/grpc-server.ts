@@ -10,7 +10,6 @@ const largestMessage = 4 * 1024 * 1024;
 export function newGrpcServer(): Server {
   return new Server({
     "grpc.max_receive_message_length": largestMessage,
-    "grpc.max_metadata_size": 16 * 1024,
     // One client is one machine or one operator.
     "grpc.max_concurrent_streams": 64,
     // A machine that was switched off leaves a dead connection behind.

@@ -90,7 +90,7 @@ export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now:
 export function abort(tables: Tables, session: Session, step: string, why: string, now: Date): void {
   const { machineUuid } = session;
   const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineUuid) : tables.bmc(session.bmcKey);
-  const reason = `the agent stopped at step "${step}": ${why}`;
+  const reason = `the agent stopped${step === "" ? "" : ` at step "${step}"`}: ${why}`;
   // A machine that fails before it has found its BMC must not be invisible.
   if (row === undefined) insertMachineWithoutBmc(tables, machineUuid, [], State.STATE_UNSPECIFIED, reason, now);
   else if (row.machineUuid === machineUuid) tables.setRemark(row, reason, now);

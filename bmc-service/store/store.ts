@@ -185,7 +185,7 @@ export interface Store extends AsyncDisposable {
   escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
   /** @throws MissingStepError if there is no such account of the session's BMC */
   confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void>;
-  /** Stores at which step a run ended and why. */
+  /** Stores at which step (empty: outside of any) a run ended and why. */
   abort(session: Session, step: string, reason: string, now: Date): Promise<void>;
 
   /** Stores how a hand-off ended. A row that was deleted meanwhile stays deleted. */
