@@ -101,6 +101,7 @@ function textConsole(write: (line: string) => void, colours: boolean, announceAf
     }
   };
   const announcements = new Map<string, NodeJS.Timeout>();
+  let lastReason: string | undefined;
   return {
     first: (version, kernel) => say(`metal-rivet ${version} on ${kernel}`, "bold"),
     note: (text) => say(text, undefined, "      ", "        "),
@@ -117,12 +118,16 @@ function textConsole(write: (line: string) => void, colours: boolean, announceAf
       clearTimeout(announcements.get(event.step));
       announcements.delete(event.step);
       const duration = durationText(event.durationMs);
-      if (event.kind === "failed") say(`${name}: FAILED after ${duration}: ${event.reason}`, "red");
-      else say(`${name}: done, ${duration}${event.detail === "" ? "" : `: ${event.detail}`}`);
+      if (event.kind === "failed") {
+        lastReason = event.reason;
+        say(`${name}: FAILED after ${duration}: ${event.reason}`, "red");
+      }
+      if (event.kind === "done") say(`${name}: done, ${duration}${event.detail === "" ? "" : `: ${event.detail}`}`);
     },
     problem: (text) => say(`ERROR ${text}`, "red"),
     end({ outcome, exitCode, text, durationMs, ipmiCommands }) {
-      say(text, exitCode === 0 ? "green" : "red", "", "");
+      // the line of the step that failed told it already
+      if (lastReason === undefined || !text.endsWith(lastReason)) say(text, exitCode === 0 ? "green" : "red", "", "");
       const count = ipmiCommands === undefined ? "" : `, ${ipmiCommands} IPMI commands`;
       say(`run ended: ${outcome}, exit code ${exitCode}${count}, ${durationText(durationMs)}`);
     },

@@ -48,7 +48,7 @@ async function connectService(settings: Settings, console: Console): Promise<Enr
     limitMs: settings.serviceLimitMs,
     signal,
     onRetry: (attempt, waitMs, error) =>
-      console.note(`service: ${error.message}; try ${attempt + 1} in ${durationText(waitMs)}`),
+      console.note(`${error.message}; try ${attempt + 1} in ${durationText(waitMs)}`),
   });
   return {
     begin: (request, signal) => withRetry((inner) => client.begin(request, inner), options(signal)),

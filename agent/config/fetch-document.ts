@@ -60,13 +60,12 @@ export async function fetchDocument(url: string, options: FetchDocumentOptions):
 }
 
 async function fetchOnce(url: string, signal: AbortSignal): Promise<Uint8Array> {
-  const [{ get: getPlain }, { get: getSecure }] = await Promise.all([import("node:http"), import("node:https")]);
   let target = new URL(url);
   for (let redirections = 0; ; redirections++) {
     const shown = withoutCredentials(target.href);
+    const { get } = target.protocol === "https:" ? await import("node:https") : await import("node:http");
     const { status, location, body } = await new Promise<{ status: number; location?: string; body: Uint8Array }>(
       (resolve, reject) => {
-        const get = target.protocol === "https:" ? getSecure : getPlain;
         const request = get(
           target,
           { signal, headers: { accept: "application/yaml, application/json, */*" } },
