@@ -7,7 +7,7 @@ import { BmcServiceService } from "../proto/gen/metalstack/bmc/v1/bmc_service.ts
 import { EnrolmentServiceService, type Policy } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { ConfigError, systemReason } from "./config-error.ts";
 import { DriverList } from "./drivers/driver-list.ts";
-import { ipmiDriver } from "./drivers/ipmi/ipmi-driver.ts";
+import { ipmiDriver, type PowerPatience } from "./drivers/ipmi/ipmi-driver.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { HandOffs } from "./hand-off/hand-offs.ts";
 import type { HandOffLimits } from "./hand-off/take-over.ts";
@@ -43,6 +43,7 @@ export interface ServiceSettings {
   readonly mostLogins: number;
   readonly policy: Policy & { readonly privilege: 3 | 4 };
   readonly handOffLimits: HandOffLimits;
+  readonly powerPatience: PowerPatience;
 }
 
 export interface ServiceWorld {
@@ -76,7 +77,12 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const locks = new BmcLocks();
   const { addresses, policy } = settings;
   const onLogin = metrics.lanLogin;
-  const drivers = new DriverList({ drivers: [ipmiDriver({ connect, onLogin })], addresses, locks, metrics });
+  const drivers = new DriverList({
+    drivers: [ipmiDriver({ connect, onLogin, patience: settings.powerPatience })],
+    addresses,
+    locks,
+    metrics,
+  });
   const { privilege } = policy;
   const { mostLogins, handOffLimits: limits } = settings;
   const handOffs = new HandOffs({ store, connect, addresses, locks, limits, mostLogins, privilege, metrics, log });

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { connectLan } from "../../outband-client/lan/index.ts";
+import { defaultPowerPatience } from "../drivers/ipmi/ipmi-driver.ts";
 import { parseDuration } from "../duration.ts";
 import { type Endpoint, parseEndpoint } from "../endpoint.ts";
 import { defaultHandOffLimits } from "../hand-off/take-over.ts";
@@ -120,6 +121,7 @@ export function serveCommand(
             consoleUserWanted: false,
           },
           handOffLimits: defaultHandOffLimits,
+          powerPatience: defaultPowerPatience,
         },
         { environment, connect: connectLan, log },
       );

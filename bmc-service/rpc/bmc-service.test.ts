@@ -74,6 +74,15 @@ describe("power", () => {
     expect(refused.details).toContain("accepted it");
   });
 
+  test("is read again while the BMC answers with errors, or with the old state, for a moment", async () => {
+    bmc.completionCodes.set("Get Chassis Status", 0xff);
+    const answer = setPower(PowerAction.POWER_ACTION_OFF);
+    await expect.poll(() => bmc.commands.includes("Get Chassis Status")).toBe(true);
+    bmc.completionCodes.clear();
+    expect((await answer).powerOn).toBe(false);
+    expect(bmc.commands.filter((name) => name === "Chassis Control")).toHaveLength(1);
+  });
+
   test("needs an action", async () => {
     expect(await refusal(setPower(PowerAction.POWER_ACTION_UNSPECIFIED))).toMatchObject({
       code: "INVALID_ARGUMENT",

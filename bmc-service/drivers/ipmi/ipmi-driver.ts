@@ -15,14 +15,22 @@ export interface IpmiDriverOptions {
   readonly connect: ConnectBmc;
   /** One login, "ok" or the status of its SessionError. */
   readonly onLogin: (result: string) => void;
-  /** How long the power may take to be as it was told, ms: it is read again until then. */
-  readonly powerSettlesMs?: number;
-  readonly powerPollMs?: number;
+  readonly patience: PowerPatience;
 }
+
+/** How long the power may take to be as it was told, ms. */
+export interface PowerPatience {
+  /** The state is read again until it is as wanted, or until then. */
+  readonly settlesMs: number;
+  /** Between two readings. */
+  readonly pollMs: number;
+}
+
+export const defaultPowerPatience: PowerPatience = { settlesMs: 5_000, pollMs: 500 };
 
 /** IPMI over LAN: a short session for each call. */
 export function ipmiDriver(options: IpmiDriverOptions): Driver {
-  const { connect, onLogin, powerSettlesMs = 5_000, powerPollMs = 500 } = options;
+  const { connect, onLogin, patience } = options;
 
   /** @param acts whether `work` changes something that must not be done twice */
   async function session<T>(
@@ -61,7 +69,7 @@ export function ipmiDriver(options: IpmiDriverOptions): Driver {
       session(target, true, signal, async (bmc, accepted) => {
         await send(bmc, chassisControl, { control: { operation: operations[change] } }, signal);
         accepted();
-        return settledPower(bmc, wantedPower(change), signal, powerSettlesMs, powerPollMs);
+        return settledPower(bmc, wantedPower(change), signal, patience);
       }),
     readBootOverride: (target, signal) => session(target, false, signal, (bmc) => readBootOverride(bmc, false, signal)),
     setBootOverride: (target, override, signal) =>
@@ -100,18 +108,25 @@ function wantedPower(change: PowerChange): boolean | undefined {
   }
 }
 
-/** The state once it is as wanted, or as it is when the time is over: BMCs answer before the power has changed. */
+/**
+ * The state once it is as wanted, or as it is when the time is over: BMCs answer before the power has changed, and some
+ * answer with an error while it changes.
+ */
 async function settledPower(
   bmc: Transport,
   wanted: boolean | undefined,
   signal: AbortSignal,
-  settlesMs: number,
-  pollMs: number,
+  { settlesMs, pollMs }: PowerPatience,
 ): Promise<ChassisState> {
   const end = performance.now() + settlesMs;
   for (;;) {
-    const state = await readChassisState(bmc, signal);
-    if (wanted === undefined || state.powerOn === wanted || performance.now() >= end) return state;
+    const over = performance.now() >= end;
+    try {
+      const state = await readChassisState(bmc, signal);
+      if (wanted === undefined || state.powerOn === wanted || over) return state;
+    } catch (error) {
+      if (!(error instanceof CompletionCodeError) || over) throw error;
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     setTimeout(resolve, pollMs);
     await promise;
