@@ -1,3 +1,6 @@
+// imported up here, because import() of node:http evaluates all that it exports, WebSocket with it: 33 ms
+import { get as getPlain } from "node:http";
+import { get as getSecure } from "node:https";
 import { ConfigError } from "./config-error.ts";
 import { maxDocumentBytes } from "./document.ts";
 
@@ -63,7 +66,7 @@ async function fetchOnce(url: string, signal: AbortSignal): Promise<Uint8Array> 
   let target = new URL(url);
   for (let redirections = 0; ; redirections++) {
     const shown = withoutCredentials(target.href);
-    const { get } = target.protocol === "https:" ? await import("node:https") : await import("node:http");
+    const get = target.protocol === "https:" ? getSecure : getPlain;
     const { status, location, body } = await new Promise<{ status: number; location?: string; body: Uint8Array }>(
       (resolve, reject) => {
         const request = get(

@@ -186,18 +186,3 @@ export async function completeSettings(sources: readonly Source[]): Promise<Sett
   const { loadCredentials } = await import("./certificates.ts");
   return { ...local, service, credentials: await loadCredentials(origins) };
 }
-
-/** One line a key: value and where it came from; secrets as [hidden], PEM texts by their size. */
-export function describeSettings(sources: readonly Source[]): string[] {
-  return keys.flatMap((key: Key): string[] => {
-    const given = find(sources, key.name as KeyName);
-    if (!given) return [];
-    const isInlinePem = key.type.kind === "pem" && given.source.kind === "document";
-    const shown =
-      key.secret && isInlinePem ? "[hidden]" : isInlinePem ? `PEM, ${given.value.length} bytes` : shownValue(given);
-    return [`${key.name}: ${shown} (${given.source.name})`];
-  });
-}
-
-const shownValue = ({ key, value }: Given): string =>
-  key.name === "config" && isUrl(value) ? withoutCredentials(value) : value;
