@@ -2,7 +2,7 @@ import type { WantedAccount } from "../inband/account/apply-account.ts";
 import { generatePassword, generateUserName, PolicyError } from "../inband/account/credentials.ts";
 import { planAccount } from "../inband/account/plan-account.ts";
 import type { InbandProof as Proof } from "../inband/account/prove-account.ts";
-import { scanAccounts } from "../inband/account/scan-accounts.ts";
+import { InbandLockedError, scanAccounts } from "../inband/account/scan-accounts.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import type { TriedWay } from "../inband/openipmi/open-bmc.ts";
 import type { KnownBmc } from "../inband/recognise-bmc.ts";
@@ -151,10 +151,12 @@ export class Enrolment implements AsyncDisposable {
   /** Tells the service that the run ended early, as far as that works. */
   async abort(error: unknown): Promise<void> {
     const step = error instanceof StepError ? error.step : "";
-    const reason = messageOf(error instanceof StepError ? error.cause : error);
+    const cause = error instanceof StepError ? error.cause : error;
+    const reason = messageOf(cause);
+    const inbandLocked = cause instanceof InbandLockedError;
     const failure = "The service could not be told that the run ended";
     await this.#tryFor(this.#world.settings.limits.abortMs, failure, (signal) =>
-      this.#client.abort({ sessionToken: this.#sessionToken, step, reason }, signal),
+      this.#client.abort({ sessionToken: this.#sessionToken, step, reason, inbandLocked }, signal),
     );
   }
 

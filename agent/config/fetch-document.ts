@@ -3,6 +3,7 @@ import { get as getPlain } from "node:http";
 import { get as getSecure } from "node:https";
 import { ConfigError } from "./config-error.ts";
 import { maxDocumentBytes } from "./document.ts";
+import { withoutCredentials } from "./document-location.ts";
 
 /** The document's server could not be reached within the limit, or kept failing. Exit code 69: run again. */
 export class DocumentUnavailableError extends Error {
@@ -109,14 +110,6 @@ async function fetchOnce(url: string, signal: AbortSignal): Promise<Uint8Array> 
     if (status === 408 || status === 429 || status >= 500) throw new Error(reason);
     throw new ConfigError(`document ${shown}`, "document", `${reason}; check the URL`);
   }
-}
-
-/** The URL as it may be shown: user and password in it are hidden, and so is the query, which may carry a token. */
-export function withoutCredentials(url: string): string {
-  const parsed = URL.parse(url);
-  if (!parsed) return "[not a URL]";
-  const user = parsed.username || parsed.password ? "[hidden]@" : "";
-  return `${parsed.protocol}//${user}${parsed.host}${parsed.pathname}${parsed.search ? "?[hidden]" : ""}`;
 }
 
 function reasonOf(error: unknown): string {

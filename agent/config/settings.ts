@@ -1,8 +1,8 @@
 import type { Credentials, PemOrigin } from "./certificates.ts";
 import { ConfigError, fileProblem, quoted, UsageError } from "./config-error.ts";
 import type { DocumentKeys } from "./document.ts";
-import { withoutCredentials } from "./fetch-document.ts";
-import { allowedValues, findKey, flagOf, type Key, type KeyName, kernelKeyOf, keys } from "./keys.ts";
+import { isUrl, withoutCredentials } from "./document-location.ts";
+import { allowedValues, findKey, flagOf, type Key, type KeyName, kernelKeyOf } from "./keys.ts";
 
 export type LogFormat = "text" | "json";
 
@@ -136,8 +136,6 @@ export async function findDocument(
   const location = `${pixieApiUrl.replace(/\/+$/, "")}/certs`;
   return { location, source: documentName(location) };
 }
-
-export const isUrl = (location: string): boolean => /^https?:\/\//.test(location);
 
 const documentName = (location: string): string =>
   `document ${isUrl(location) ? withoutCredentials(location) : location}`;
