@@ -91,7 +91,9 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
     abort: guard.unary("Abort", async (request, context) => {
       const session = await sessionOf(request, context);
       // A run that breaks off outside its steps, or without a message, is still told.
-      await store.abort(session, request.step.trim(), request.reason.trim() || "no reason given", new Date());
+      const { inbandLocked } = request;
+      const how = { step: request.step.trim(), reason: request.reason.trim() || "no reason given", inbandLocked };
+      await store.abort(session, how, new Date());
       metrics.enrolment("aborted");
       return {};
     }),

@@ -132,7 +132,12 @@ describe("a first enrolment", () => {
     const first = agent.sessionToken;
     await agent.begin(uuid1);
     expect(agent.sessionToken).not.toBe(first);
-    await call(enrolment, enrolment.abort, { sessionToken: first, step: "set account", reason: "test" });
+    await call(enrolment, enrolment.abort, {
+      sessionToken: first,
+      step: "set account",
+      reason: "test",
+      inbandLocked: false,
+    });
     expect((await rowOf(mac1)).stateReason).toBe('the agent stopped at step "set account": test');
   });
 
@@ -165,6 +170,24 @@ describe("a first enrolment", () => {
     });
     await agent.abort("", "");
     expect((await rowOf(uuid1)).stateReason).toBe("the agent stopped: no reason given");
+  });
+
+  test("whose BMC is locked in-band waits for an operator", async () => {
+    await agent.begin(uuid1);
+    await agent.report(factsOf(mac1));
+    await agent.abort("escrow account", "D4h", true);
+    const { state, stateReason } = await rowOf(uuid1);
+    expect(state).toBe(State.STATE_LOCKED);
+    expect(stateReason).toMatch(/operator must give credentials.*D4h/);
+  });
+
+  test("that is linked stays linked when its BMC is locked later", async () => {
+    bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234" });
+    await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+    await agent.handOff();
+    expect((await rowOf(uuid1)).state).toBe(State.STATE_LINKED);
+    await agent.abort("set account", "D4h", true);
+    expect(await rowOf(uuid1)).toMatchObject({ state: State.STATE_LINKED, stateReason: expect.stringMatching(/D4h/) });
   });
 });
 

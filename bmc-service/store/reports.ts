@@ -1,7 +1,7 @@
 import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { claimedByOther, isProved, otherFound } from "./claim.ts";
-import type { BmcRow, Session } from "./store.ts";
+import type { Abort, BmcRow, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a report became: a row, or the conflict that was noted instead. */
@@ -87,13 +87,18 @@ export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now:
 }
 
 /** See Store.abort. */
-export function abort(tables: Tables, session: Session, step: string, why: string, now: Date): void {
+export function abort(tables: Tables, session: Session, how: Abort, now: Date): void {
   const { machineUuid } = session;
   const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineUuid) : tables.bmc(session.bmcKey);
-  const reason = `the agent stopped${step === "" ? "" : ` at step "${step}"`}: ${why}`;
+  const { step, inbandLocked } = how;
+  const locked = inbandLocked ? "an operator must give credentials, in-band access is locked: " : "";
+  const reason = `${locked}the agent stopped${step === "" ? "" : ` at step "${step}"`}: ${how.reason}`;
   // A machine that fails before it has found its BMC must not be invisible.
   if (row === undefined) insertMachineWithoutBmc(tables, machineUuid, [], State.STATE_UNSPECIFIED, reason, now);
-  else if (row.machineUuid === machineUuid) tables.setRemark(row, reason, now);
+  // A BMC that is linked stays so: the account that opens it was not touched.
+  else if (row.machineUuid === machineUuid && inbandLocked && !isProved(row, tables.accounts(row.key))) {
+    tables.setState(row.key, State.STATE_LOCKED, reason, now);
+  } else if (row.machineUuid === machineUuid) tables.setRemark(row, reason, now);
   const mac = row?.machineUuid === machineUuid ? row.mac : "";
   tables.addHistory({ at: now, mac, machineUuid, actor: "agent", action: "aborted", detail: reason });
 }

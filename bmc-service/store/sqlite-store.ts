@@ -11,6 +11,7 @@ import { abort, type Reported, reportBmc, reportNoBmc } from "./reports.ts";
 import { accountRow, bmcRow, historyRow, machineRow, sessionRow } from "./rows.ts";
 import { SealBrokenError, SecretBox } from "./secret-box.ts";
 import {
+  type Abort,
   type AccountRow,
   type BmcRecord,
   type BmcRow,
@@ -161,8 +162,8 @@ export class SqliteStore implements Store {
     this.#write((tables) => confirmAccount(tables, session, accountId, confirmation, now));
   }
 
-  async abort(session: Session, step: string, reason: string, now: Date): Promise<void> {
-    this.#write((tables) => abort(tables, session, step, reason, now));
+  async abort(session: Session, how: Abort, now: Date): Promise<void> {
+    this.#write((tables) => abort(tables, session, how, now));
   }
 
   async settleHandOff(key: string, outcome: HandOffOutcome, now: Date): Promise<void> {

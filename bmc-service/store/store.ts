@@ -152,6 +152,15 @@ export class NoSuchRowError extends Error {
   readonly code = "no-such-row";
 }
 
+/** How a run ended early. */
+export interface Abort {
+  /** Empty: outside of any step. */
+  readonly step: string;
+  readonly reason: string;
+  /** Whether the BMC lets its own machine make no accounts. */
+  readonly inbandLocked: boolean;
+}
+
 /**
  * What the service remembers. Every method is atomic, and what it has stored is on the disk when it resolves.
  * All reject with StoreError when the store itself fails.
@@ -185,8 +194,8 @@ export interface Store extends AsyncDisposable {
   escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
   /** @throws MissingStepError if there is no such account of the session's BMC */
   confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void>;
-  /** Stores at which step (empty: outside of any) a run ended and why. */
-  abort(session: Session, step: string, reason: string, now: Date): Promise<void>;
+  /** Stores how a run ended early. */
+  abort(session: Session, abort: Abort, now: Date): Promise<void>;
 
   /** Stores how a hand-off ended. A row that was deleted meanwhile stays deleted. */
   settleHandOff(key: string, outcome: HandOffOutcome, now: Date): Promise<void>;

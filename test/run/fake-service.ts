@@ -2,6 +2,7 @@ import type { EnrolmentClient } from "../../agent/world.ts";
 import { ServiceError } from "../../outband-client/service/service-error.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
+  type AbortRequest,
   FailureKind,
   GuidComparison,
   type Policy,
@@ -28,7 +29,7 @@ export class FakeService {
   readonly accounts: StoredAccount[] = [];
   facts: BmcFacts | undefined;
   noBmc = false;
-  aborted: { step: string; reason: string } | undefined;
+  aborted: Omit<AbortRequest, "sessionToken"> | undefined;
   inventories = 0;
   linked = false;
   policy: Policy = {
@@ -121,9 +122,9 @@ export class FakeService {
           account.confirmed = true;
           return {};
         }),
-      abort: ({ step, reason }) =>
+      abort: ({ step, reason, inbandLocked }) =>
         call("abort", () => {
-          this.aborted = { step, reason };
+          this.aborted = { step, reason, inbandLocked };
           return {};
         }),
       watchHandOff: () => this.#handOff(),

@@ -186,7 +186,11 @@ describe("what is no failure", () => {
     expect(outcome).toMatchObject({ kind: "locked", mac: "52:54:00:b1:00:01" });
     expect(exitCodeOf(outcome)).toBe(0);
     expect(machine.service.facts?.mac).toBe("52:54:00:b1:00:01");
-    expect(machine.service.aborted).toMatchObject({ step: "escrow account", reason: expect.stringContaining("D4h") });
+    expect(machine.service.aborted).toMatchObject({
+      step: "escrow account",
+      inbandLocked: true,
+      reason: expect.stringContaining("D4h"),
+    });
     expect(JSON.stringify(machine.bmc.users)).toBe(before);
   });
 

@@ -253,6 +253,8 @@ export interface AbortRequest {
   step: string;
   /** The error's message; never a secret. */
   reason: string;
+  /** Whether the BMC lets its own machine make no accounts: only an operator can give credentials then. */
+  inbandLocked: boolean;
 }
 
 /** AbortResponse is empty: the reason is stored. */
@@ -1411,7 +1413,7 @@ export const ConfirmAccountResponse: MessageFns<ConfirmAccountResponse> = {
 };
 
 function createBaseAbortRequest(): AbortRequest {
-  return { sessionToken: "", step: "", reason: "" };
+  return { sessionToken: "", step: "", reason: "", inbandLocked: false };
 }
 
 export const AbortRequest: MessageFns<AbortRequest> = {
@@ -1424,6 +1426,9 @@ export const AbortRequest: MessageFns<AbortRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
+    }
+    if (message.inbandLocked !== false) {
+      writer.uint32(32).bool(message.inbandLocked);
     }
     return writer;
   },
@@ -1465,6 +1470,14 @@ export const AbortRequest: MessageFns<AbortRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.inbandLocked = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1485,6 +1498,7 @@ export const AbortRequest: MessageFns<AbortRequest> = {
     message.sessionToken = object.sessionToken ?? "";
     message.step = object.step ?? "";
     message.reason = object.reason ?? "";
+    message.inbandLocked = object.inbandLocked ?? false;
     return message;
   },
 };
