@@ -248,7 +248,7 @@ describe("failures", () => {
     expect(error.step).toBe("escrow account");
     expect(machine.bmc.writes).toEqual([]);
     expect(JSON.stringify(machine.bmc.users)).toBe(before);
-    expect(machine.service.aborted).toEqual({ step: "escrow account", reason: "no" });
+    expect(machine.service.aborted).toEqual({ step: "escrow account", reason: "no", inbandLocked: false });
   });
 
   test("a full user table: nothing is written, and the text says who sits where", async () => {
