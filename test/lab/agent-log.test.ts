@@ -23,7 +23,7 @@ describe("the agent's JSON log", () => {
       },
       { kind: "step", step: { step: "begin", number: 2, of: 9, durationMs: 90, detail: "no answer", ok: false } },
       { kind: "problem", text: "the network is down" },
-      { kind: "end", outcome: "linked", exitCode: 0, text: "Linked.", ipmiCommands: 29 },
+      { kind: "end", outcome: "linked", exitCode: 0, text: "Linked.", durationMs: 2_000, ipmiCommands: 29 },
     ]);
   });
 

@@ -23,6 +23,8 @@ export type Told =
       readonly outcome: string;
       readonly exitCode: number;
       readonly text: string;
+      /** Milliseconds of the run alone, as the agent measured them. */
+      readonly durationMs: number;
       /** As the agent counted them. */
       readonly ipmiCommands: number | undefined;
     };
@@ -55,13 +57,9 @@ export function parseAgentLine(line: string): Told | undefined {
     }
     case "end": {
       const exitCode = number("exit_code") ?? Number.NaN;
-      return {
-        kind: "end",
-        outcome: text("outcome"),
-        exitCode,
-        text: text("msg"),
-        ipmiCommands: number("ipmi_commands"),
-      };
+      const durationMs = number("duration_ms") ?? Number.NaN;
+      const ipmiCommands = number("ipmi_commands");
+      return { kind: "end", outcome: text("outcome"), exitCode, text: text("msg"), durationMs, ipmiCommands };
     }
     default:
       return undefined;
@@ -91,6 +89,8 @@ export interface BootResult {
   readonly told: readonly Told[];
   /** Milliseconds since `followBoot` was called. */
   readonly durationMs: number;
+  /** Milliseconds of the run alone, without firmware, kernel and init. */
+  readonly runMs: number;
 }
 
 export interface FollowOptions {
@@ -126,5 +126,6 @@ export async function followBoot(machine: SimulatedMachine, options: FollowOptio
     steps: told.flatMap((said) => (said.kind === "step" ? [said.step] : [])),
     told,
     durationMs: performance.now() - started,
+    runMs: end.durationMs,
   };
 }

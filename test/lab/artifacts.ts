@@ -18,6 +18,13 @@ export const artifacts = {
   initramfs: join(imageDirectory, "initramfs.img"),
 } as const;
 
+/** What `npm run image` makes: packed as small as it gets. */
+export const releaseImage = {
+  kernel: join(repository, "dist/image/vmlinuz"),
+  initramfs: join(repository, "dist/image/initramfs.img"),
+  manifest: join(repository, "dist/image/manifest.json"),
+} as const;
+
 const stampFile = join(repository, "dist/.lab-stamp.json");
 const sourceRoots = ["agent", "inband", "ipmi", "outband-client", "bmc-service", "proto", "image"];
 const sourceFiles = ["build.mjs", "package.json", "package-lock.json"];
@@ -46,6 +53,14 @@ export async function ensureBuilt(logFile: string, signal?: AbortSignal): Promis
   mkdirSync(join(repository, "dist"), { recursive: true });
   writeFileSync(stampFile, stamp);
   return { upToDate: false };
+}
+
+/**
+ * Packs the ramdisk as it is released, unless that was done from these programs already.
+ * @throws Error with the end of the log if that fails
+ */
+export async function buildReleaseImage(logFile: string, signal?: AbortSignal): Promise<void> {
+  await build(["image/build.ts"], logFile, signal);
 }
 
 async function build(

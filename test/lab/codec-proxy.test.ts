@@ -64,7 +64,13 @@ describe("codec proxy", () => {
 const seen = (...keys: string[]): SeenCommand[] =>
   keys.map((key) => {
     const [netFn = "", cmd = ""] = key.split("/");
-    return { netFn: Number.parseInt(netFn, 16), cmd: Number.parseInt(cmd, 16), atMs: 0, completionCode: 0 };
+    return {
+      netFn: Number.parseInt(netFn, 16),
+      cmd: Number.parseInt(cmd, 16),
+      atMs: 0,
+      completionCode: 0,
+      answeredAtMs: 1,
+    };
   });
 // What Debian's ipmi_si 6.1 sends when it finds ipmi_sim.
 const driver = [

@@ -9,6 +9,8 @@ export interface SeenCommand {
   readonly atMs: number;
   /** Undefined while the BMC has not answered. */
   completionCode: number | undefined;
+  /** As atMs, for the answer. */
+  answeredAtMs: number | undefined;
 }
 
 /** Stands between a machine and its BMC on the VM codec, counts what goes by, and can make the BMC slow. */
@@ -62,8 +64,9 @@ const CHANNEL_SCAN_LENGTH = 12;
 /**
  * The commands of one boot that a program behind /dev/ipmi0 sent: those after the kernel driver's own channel scan, without
  * the driver's chores. If the driver scanned nothing, nothing could be sent through it.
+ * @param from leave out this many commands at the start of the boot, which must lie behind the scan
  */
-export function commandsOfPrograms(boot: readonly SeenCommand[]): SeenCommand[] {
+export function commandsOfPrograms(boot: readonly SeenCommand[], from = 0): SeenCommand[] {
   let run = 0;
   let end: number | undefined;
   for (const [index, command] of boot.entries()) {
@@ -71,7 +74,7 @@ export function commandsOfPrograms(boot: readonly SeenCommand[]): SeenCommand[] 
     if (run >= CHANNEL_SCAN_LENGTH) end = index + 1;
   }
   if (end === undefined) return [];
-  return boot.slice(end).filter((command) => !DRIVER_CHORES.has(commandKey(command)));
+  return boot.slice(Math.max(from, end)).filter((command) => !DRIVER_CHORES.has(commandKey(command)));
 }
 
 /** Those of the commands that change the BMC. */
@@ -116,6 +119,7 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
             cmd: message.cmd,
             atMs: performance.now() - started,
             completionCode: undefined,
+            answeredAtMs: undefined,
           };
           state.seen.push(command);
           waiting.set(message.sequence, command);
@@ -131,7 +135,10 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
         const message = frame.kind === "message" ? parseMessage(frame.bytes) : undefined;
         if (message !== undefined) {
           const command = waiting.get(message.sequence);
-          if (command !== undefined) command.completionCode = message.data[0];
+          if (command !== undefined) {
+            command.completionCode = message.data[0];
+            command.answeredAtMs = performance.now() - started;
+          }
           waiting.delete(message.sequence);
         }
         machine.write(encodeFrame(frame));

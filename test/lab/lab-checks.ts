@@ -22,7 +22,7 @@ const label = (lab: Lab, machine: SimulatedMachine, what: string) =>
 /** Boots the machine, shows the run, and compares the service's row with what the machine was told. */
 export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
   const url = lab.documents.urlOf(`${machine.name}.yaml`);
-  lab.screen.pending(label(lab, machine, "power on"), `${machine.truth.uuid}: firmware, kernel, ramdisk`);
+  lab.screen.pending(label(lab, machine, "power on"), `machine ${machine.truth.uuid}`);
   await machine.powerOn(`rivet.log=json rivet.config=${url}`);
   const boot = await followMachine(lab, machine);
   const summary = summarise(boot, machine.bmc?.proxy.seen ?? []);
@@ -44,7 +44,7 @@ export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: Mac
   result.account = { user_name: row.account.userName, slot: row.account.slot };
   lab.screen.done(
     label(lab, machine, "linked"),
-    `user ${row.account.userName} in slot ${row.account.slot}, ${summary.ipmi_commands} IPMI commands`,
+    `${row.account.userName}, slot ${row.account.slot}, ${summary.ipmi_commands} IPMI commands`,
     summary.duration_ms,
   );
   if (wrong.length === 0) lab.screen.done(label(lab, machine, "row"), "every field is what machine and BMC were told");
@@ -108,7 +108,7 @@ async function secondBoot(lab: Lab, machine: SimulatedMachine, result: MachineRe
     problem(lab, machine, result, "second boot", "the account is another one than before");
   }
   if (result.problems.length > 0) return;
-  const words = `known again, nothing changed, ${summary.ipmi_commands} IPMI commands`;
+  const words = `nothing changed, ${summary.ipmi_commands} IPMI commands`;
   lab.screen.done(label(lab, machine, "recognised"), words, summary.duration_ms);
 }
 
@@ -134,7 +134,7 @@ export async function foreignLogin(lab: Lab, machine: SimulatedMachine, result: 
     problem(lab, machine, result, "ipmitool", `exit code ${exitCode}: ${output}`);
     return;
   }
-  const words = `gets in as ${account.userName} by RMCP+ too: "${output.trim()}"`;
+  const words = `gets in too: "${output.trim()}"`;
   lab.screen.done(label(lab, machine, "ipmitool"), words, performance.now() - start);
 }
 

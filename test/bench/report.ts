@@ -1,0 +1,172 @@
+import Table from "cli-table3";
+import { durationText } from "../lab/screen.ts";
+import type { MemoryFigures, Round } from "./in-vm.ts";
+import type { NativeFigures } from "./natively.ts";
+import { contenders } from "./overlay.ts";
+
+/** Everything that was measured. */
+export interface Figures {
+  /** One for each delay of the BMC. */
+  readonly rounds: readonly Round[];
+  readonly native: NativeFigures;
+  readonly ramdisk: RamdiskFigures;
+  readonly memory: MemoryFigures;
+  /** The least memory of those tried, in MiB, with which the machine boots and is linked; undefined if none did. */
+  readonly smallestMemoryMib: number | undefined;
+  readonly memoriesTriedMib: readonly number[];
+}
+
+/** Sizes in bytes, as packed. */
+export interface RamdiskFigures {
+  readonly bytes: number;
+  /** Agent and its libraries alone. */
+  readonly agentBytes: number;
+  readonly kernelBytes: number;
+}
+
+export interface Target {
+  readonly what: string;
+  readonly measured: string;
+  readonly target: string;
+  readonly reached: boolean;
+}
+
+/** Slots of ipmi_sim. */
+const userIds = 63;
+
+/** The targets, and whether they were reached. */
+export function targets(figures: Figures): Target[] {
+  const { rounds, native, ramdisk, smallestMemoryMib } = figures;
+  const firstCommands = Math.max(...rounds.map(({ first }) => first.commands));
+  const knownCommands = Math.max(...rounds.map(({ known }) => known.commands));
+  const slow = rounds.find(({ delayMs }) => delayMs === 10);
+  const ours = slow?.first.wallMs ?? Number.NaN;
+  const goHal = slow?.others["go-hal"]?.wallMs ?? Number.NaN;
+  const most = 2 * userIds + 30;
+  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  return [
+    {
+      what: `IPMI commands, first enrolment, ${userIds} user IDs`,
+      measured: String(firstCommands),
+      target: `at most ${most}`,
+      reached: firstCommands <= most,
+    },
+    {
+      what: "IPMI commands, known machine",
+      measured: String(knownCommands),
+      target: "at most 4",
+      reached: knownCommands <= 4,
+    },
+    {
+      what: "whole enrolment at 10 ms a command",
+      measured: durationText(ours),
+      target: `less than go-hal's ${durationText(goHal)}`,
+      reached: ours < goHal,
+    },
+    {
+      what: `start to first line (median of ${native.firstLineRuns})`,
+      measured: `${native.firstLineMs.toFixed(1)} ms`,
+      target: "at most 40 ms",
+      reached: native.firstLineMs <= 40,
+    },
+    {
+      what: "ramdisk without kernel, zstd",
+      measured: mb(ramdisk.bytes),
+      target: "at most 45 MB",
+      reached: ramdisk.bytes <= 45e6,
+    },
+    {
+      what: "of that the agent and its libraries",
+      measured: mb(ramdisk.agentBytes),
+      target: "at most 32 MB",
+      reached: ramdisk.agentBytes <= 32e6,
+    },
+    {
+      what: "memory with which it still boots",
+      measured: smallestMemoryMib === undefined ? "none tried" : `${smallestMemoryMib} MiB`,
+      target: "at most 512 MiB",
+      reached: smallestMemoryMib !== undefined && smallestMemoryMib <= 512,
+    },
+  ];
+}
+
+/** For people. */
+export function report(figures: Figures): string {
+  const { rounds, native, ramdisk, memory } = figures;
+  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const heads = rounds.flatMap(({ delayMs }) => [`BMC +${delayMs} ms`, "ratio"]);
+  const ways = plainTable(["way to an account on the BMC", "commands", ...heads]);
+  const row = (title: string, pick: (round: Round) => { commands: number; wallMs: number } | undefined) => {
+    const cells = rounds.flatMap((round) => {
+      const measured = pick(round);
+      if (measured === undefined) return ["-", "-"];
+      return [durationText(measured.wallMs), `${(measured.wallMs / round.first.wallMs).toFixed(2)}`];
+    });
+    ways.push([title, String(pick(rounds[0] as Round)?.commands ?? "-"), ...cells]);
+  };
+  row("metal-rivet: the whole run", ({ first }) => first);
+  row("  of that between first and last command", ({ first }) => ({ ...first, wallMs: first.bmcMs }));
+  row("metal-rivet: a known machine", ({ known }) => known);
+  for (const { name, title } of contenders) row(title, ({ others }) => others[name]);
+
+  const sizes = plainTable(["figure", "measured"]);
+  sizes.push(
+    ["binary metal-rivet", `${mb(native.binaryBytes)}, zstd ${mb(native.binaryZstdBytes)}`],
+    ["ramdisk (zstd), kernel", `${mb(ramdisk.bytes)}, ${mb(ramdisk.kernelBytes)}`],
+    ["peak memory of the agent as init", `${(memory.peakKib / 1024).toFixed(1)} MiB resident`],
+    ["  of that its own, not the executable's", `${(memory.anonymousKib / 1024).toFixed(1)} MiB`],
+    ["memories tried", figures.memoriesTriedMib.map((mib) => `${mib} MiB`).join(", ")],
+  );
+  const reached = plainTable(["target", "measured", "to reach", ""]);
+  for (const each of targets(figures)) {
+    reached.push([each.what, each.measured, each.target, each.reached ? "reached" : "MISSED"]);
+  }
+  const failures = rounds.flatMap((round) =>
+    [
+      ["metal-rivet", round.first] as const,
+      ["metal-rivet, known", round.known] as const,
+      ...Object.entries(round.others),
+    ]
+      .filter(([, measured]) => measured.failures.length > 0)
+      .map(([name, measured]) => `  ${name} at +${round.delayMs} ms: ${measured.failures.join("; ")}`),
+  );
+  return [
+    `All in the same virtual machine (QEMU without KVM) on the same BMC (ipmi_sim,`,
+    `${userIds} user IDs). Our whole run includes the service's remote login; the others`,
+    "stop when the account is made. Ratio: to our whole run.",
+    "",
+    ways.toString(),
+    "",
+    sizes.toString(),
+    "",
+    reached.toString(),
+    ...(failures.length === 0
+      ? []
+      : ["", "What did not work for the one or the other (ipmi_sim knows not all commands):", ...failures]),
+    "",
+  ].join("\n");
+}
+
+function plainTable(head: string[]): InstanceType<typeof Table> {
+  const none = Object.fromEntries(
+    [
+      "top",
+      "top-mid",
+      "top-left",
+      "top-right",
+      "bottom",
+      "bottom-mid",
+      "bottom-left",
+      "bottom-right",
+      "left",
+      "left-mid",
+    ]
+      .concat(["mid", "mid-mid", "right", "right-mid"])
+      .map((side) => [side, ""]),
+  );
+  return new Table({
+    head,
+    chars: { ...none, middle: "  " },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+}
