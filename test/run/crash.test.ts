@@ -134,7 +134,9 @@ describe("death at a step", () => {
       await expect(machine.boot({ step: { hook } })).rejects.toThrow(`${step}: out of memory`);
       expect(died).toBe(step);
       const knows = step !== "identify machine" && step !== "begin";
-      expect(machine.service.aborted).toEqual(knows ? { step, reason: "out of memory" } : undefined);
+      expect(machine.service.aborted).toEqual(
+        knows ? { step, reason: "out of memory", inbandLocked: false } : undefined,
+      );
       expect(machine.transport?.closed ?? true).toBe(true);
       await bootAgain(machine);
     },
