@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { gunzip, zstdDecompress } from "node:zlib";
@@ -26,7 +26,7 @@ The same inputs give the same bytes; when nothing has changed, nothing is built.
 
   --fast        compress less: two seconds instead of a minute, for the lab
   --force       build although nothing has changed
-  --agent FILE  the program that becomes /init (default: dist/metal-rivet, built when it is missing)
+  --agent FILE  the program that becomes /init (default: dist/metal-rivet, built anew)
   --out DIR     default: dist/image
   --help        this text
 
@@ -80,17 +80,12 @@ function readArguments(): { fast: boolean; force: boolean; agent: string | undef
   }
 }
 
-/** The agent's path; builds it when no other file was named and it is not there. */
+/** The agent's path; builds it unless a file was named: a ramdisk with yesterday's agent in it would be a trap. */
 async function agentPath(named: string | undefined): Promise<string> {
   if (named !== undefined) return named;
-  const path = join(root, "dist/metal-rivet");
-  const present = await stat(path).catch(() => undefined);
-  if (!present) {
-    say("dist/metal-rivet is not there: building it");
-    const build = [join(root, "build.mjs"), "--only", "metal-rivet"];
-    await execa(process.execPath, build, { stdio: "inherit", timeout: buildLimitMs });
-  }
-  return path;
+  const build = [join(root, "build.mjs"), "--only", "metal-rivet"];
+  await execa(process.execPath, build, { stdio: "inherit", timeout: buildLimitMs });
+  return join(root, "dist/metal-rivet");
 }
 
 async function kernelModules(kernel: DebianKernel): Promise<{ files: ModuleFile[]; aliases: string }> {

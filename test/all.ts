@@ -50,7 +50,12 @@ const fastStages: readonly Stage[] = [
 
 const slowStages: readonly Stage[] = [
   { name: "build", command: [process.execPath, "build.mjs"], limitMs: 10 * minutes },
-  { name: "image", command: [process.execPath, "image/build.ts", "--fast"], after: ["build"], limitMs: 30 * minutes },
+  {
+    name: "image",
+    command: [process.execPath, "image/build.ts", "--fast", "--agent", "dist/metal-rivet"],
+    after: ["build"],
+    limitMs: 30 * minutes,
+  },
   vitest("peers", 30 * minutes, ["build"]),
   vitest("vm", 90 * minutes, ["build", "image"]),
 ];

@@ -47,7 +47,7 @@ export async function ensureBuilt(logFile: string, signal?: AbortSignal): Promis
   const present = stampFor(sources);
   if (present !== undefined && present === readStamp()) return { upToDate: true };
   await build(["build.mjs"], logFile, signal);
-  await build(["image/build.ts", "--fast", "--out", imageDirectory], logFile, signal);
+  await build(["image/build.ts", "--fast", "--agent", artifacts.metalRivet, "--out", imageDirectory], logFile, signal);
   const stamp = stampFor(sources);
   if (stamp === undefined) throw new Error(`the build left out one of ${Object.values(artifacts).join(", ")}`);
   mkdirSync(join(repository, "dist"), { recursive: true });
@@ -60,7 +60,7 @@ export async function ensureBuilt(logFile: string, signal?: AbortSignal): Promis
  * @throws Error with the end of the log if that fails
  */
 export async function buildReleaseImage(logFile: string, signal?: AbortSignal): Promise<void> {
-  await build(["image/build.ts"], logFile, signal);
+  await build(["image/build.ts", "--agent", artifacts.metalRivet], logFile, signal);
 }
 
 async function build(
