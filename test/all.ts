@@ -52,11 +52,11 @@ const slowStages: readonly Stage[] = [
   { name: "build", command: [process.execPath, "build.mjs"], limitMs: 10 * minutes },
   {
     name: "image",
-    command: [process.execPath, "image/build.ts", "--fast", "--agent", "dist/metal-rivet"],
+    command: [process.execPath, "image/build.ts", "--agent", "dist/metal-rivet"],
     after: ["build"],
     limitMs: 30 * minutes,
   },
-  vitest("peers", 30 * minutes, ["build"]),
+  vitest("peers", 30 * minutes, ["build", "image"]),
   vitest("vm", 90 * minutes, ["build", "image"]),
 ];
 
