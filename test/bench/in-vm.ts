@@ -28,9 +28,12 @@ export interface MeasuredRun extends Measured {
   readonly bmcMs: number;
 }
 
-/** What is measured with a BMC that takes `delayMs` longer for every command. */
+/** What is measured with one kind of BMC. */
 export interface Round {
+  /** How much longer the BMC takes for every command, in milliseconds. */
   readonly delayMs: number;
+  /** How many user IDs it says that it has. */
+  readonly userIds: number;
   readonly first: MeasuredRun;
   readonly others: Readonly<Record<string, Measured>>;
   readonly known: MeasuredRun;
@@ -48,7 +51,9 @@ export interface SiteOptions {
   readonly kernel: string;
   readonly initramfs: string;
   readonly memoryMib?: number;
+  readonly cpus?: number;
   readonly delayMs?: number;
+  readonly userIds?: number;
   readonly signal: AbortSignal;
 }
 
@@ -65,16 +70,17 @@ export async function openSite(options: SiteOptions): Promise<Site> {
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   const pkiDirectory = join(directory, "pki");
   await initPki(pkiDirectory, signal);
-  const { kernel, initramfs, memoryMib = 512 } = options;
+  const { kernel, initramfs, memoryMib = 512, cpus = 2 } = options;
   const machine = stack.use(
     await assembleMachine(
-      { name: "machine", parentDirectory: directory, truth: makeUpTruth(), kernel, initramfs, memoryMib },
+      { name: "machine", parentDirectory: directory, truth: makeUpTruth(), kernel, initramfs, memoryMib, cpus },
       signal,
     ),
   );
   if (machine.bmc === undefined) throw new Error("bench: a machine without BMC");
   const { sim, proxy } = machine.bmc;
   proxy.delayMs = options.delayMs ?? 0;
+  proxy.maxUserIds = options.userIds;
   const bmcAddresses = new Map([[machine.truth.bmcMac, `127.0.0.1:${sim.lanPort}`]]);
   const service = stack.use(await startService({ directory, pkiDirectory, bmcAddresses }, signal));
   const documents = stack.use(await startDocumentServer());
@@ -95,10 +101,10 @@ async function boot(site: Site, args: string, signal: AbortSignal): Promise<Boot
 
 /** First enrolment, the others on the same BMC in the same boot, and a second boot of the machine. */
 export async function measureRound(
-  options: SiteOptions & { readonly delayMs: number },
+  options: SiteOptions & { readonly delayMs: number; readonly userIds: number },
   progress: (text: string) => void,
 ): Promise<Round> {
-  const { signal, delayMs } = options;
+  const { signal, delayMs, userIds } = options;
   await using site = await openSite(options);
   progress("first enrolment");
   const first = measuredRun(await boot(site, `rivet.then=exec:${contendersProgram}`, signal), site.proxy.seen);
@@ -106,7 +112,7 @@ export async function measureRound(
   await site.machine.powerOff();
   progress("second boot");
   const known = measuredRun(await boot(site, "", signal), site.proxy.seen);
-  return { delayMs, first, others, known };
+  return { delayMs, userIds, first, others, known };
 }
 
 function measuredRun(result: BootResult, seen: readonly SeenCommand[]): MeasuredRun {

@@ -38,17 +38,19 @@ const goHal: Contender = {
   ].map((args) => [ipmitool, "-I", "open", ...args]),
 };
 
-/** What MAAS's bmc_config.py does: read the whole configuration, then write five settings, one process each. */
+/** What MAAS's bmc_config.py does: read the whole configuration, then write five settings in this order, one process each. */
 const maas: Contender = {
   name: "maas",
-  title: "MAAS: bmc-config checkout, five commits",
+  title: "MAAS: bmc-config checkout, 5 commits",
   commands: [
-    ["--checkout"],
-    ...["Username=maas", `Password=${password}`, "Enable_User=Yes", "Lan_Enable_IPMI_Msgs=Yes"].map((pair) => [
-      "--commit",
-      `--key-pair=User${slots.maas}:${pair}`,
-    ]),
-    ["--commit", `--key-pair=User${slots.maas}:Lan_Privilege_Limit=Administrator`],
+    ["--checkout", "--verbose"],
+    ...[
+      "Username=maas",
+      `Password=${password}`,
+      "Enable_User=Yes",
+      "Lan_Privilege_Limit=Administrator",
+      "Lan_Enable_IPMI_Msgs=Yes",
+    ].map((pair) => ["--commit", `--key-pair=User${slots.maas}:${pair}`]),
   ].map((args) => [ipmiConfig, "--category=core", "--driver-type=OPENIPMI", "--driver-device=/dev/ipmi0", ...args]),
 };
 
@@ -99,7 +101,7 @@ function contendersScript(): string {
   const runs = contenders.map(({ name, commands }) => {
     const lines = commands.map((words, index) => {
       const command = words.map(quoted).join(" ");
-      return `${command} </dev/null >/dev/null 2>/tmp/error || { read -r why < /tmp/error; say failed ${name} ${index} "$why"; }`;
+      return `${command} </dev/null >/dev/null 2>/tmp/error || failed ${name} ${index + 1} $?`;
     });
     return [
       `say begin ${name}`,
@@ -114,6 +116,7 @@ function contendersScript(): string {
   return `#!/usr/bin/dash
 say() { echo "${marker} $*" > /dev/console; }
 up() { read -r now rest < /proc/uptime; }
+failed() { why=; read -r why < /tmp/error; say failed $1 "command $2, exit code $3: $why"; }
 ${runs.join("\n/usr/bin/sleep 0.5\n")}
 /usr/bin/sleep 0.5
 say over
@@ -130,7 +133,7 @@ say() { echo "${marker} $*" > /dev/console; }
 while :; do
   /usr/bin/sleep 0.2
   for status in /mnt/[0-9]*/status; do
-    name= peak= resident=
+    name= peak= anonymous=
     while read -r key value rest; do
       case $key in
         Name:) name=$value ;;
@@ -138,7 +141,7 @@ while :; do
         RssAnon:) anonymous=$value ;;
       esac
     done < $status
-    case $name in init|metal-rivet|MainThread|node) [ -n "$peak" ] && say memory "$peak" "$anonymous" ;; esac
+    case $name in init|metal-rivet|node*|MainThread) [ -n "$peak" ] && say memory "$peak" "$anonymous" ;; esac
   done
 done 2>/dev/null
 `;

@@ -31,38 +31,45 @@ export interface Target {
   readonly reached: boolean;
 }
 
-/** Slots of ipmi_sim. */
-const userIds = 63;
+/** What a first enrolment may cost: two commands for each user ID and 30 more; less on BMCs of the usual size. */
+const mostCommands = (userIds: number) => (userIds <= 16 ? 45 : 2 * userIds + 30);
 
 /** The targets, and whether they were reached. */
 export function targets(figures: Figures): Target[] {
   const { rounds, native, ramdisk, smallestMemoryMib } = figures;
-  const firstCommands = Math.max(...rounds.map(({ first }) => first.commands));
   const knownCommands = Math.max(...rounds.map(({ known }) => known.commands));
-  const slow = rounds.find(({ delayMs }) => delayMs === 10);
-  const ours = slow?.first.wallMs ?? Number.NaN;
-  const goHal = slow?.others["go-hal"]?.wallMs ?? Number.NaN;
-  const most = 2 * userIds + 30;
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-  return [
-    {
+  const byUserIds = Map.groupBy(rounds, ({ userIds }) => userIds);
+  const commands = [...byUserIds].map(([userIds, those]): Target => {
+    const most = Math.max(...those.map(({ first }) => first.commands));
+    const allowed = mostCommands(userIds);
+    return {
       what: `IPMI commands, first enrolment, ${userIds} user IDs`,
-      measured: String(firstCommands),
-      target: `at most ${most}`,
-      reached: firstCommands <= most,
-    },
+      measured: String(most),
+      target: `at most ${allowed}`,
+      reached: most <= allowed,
+    };
+  });
+  const races = rounds
+    .filter(({ delayMs }) => delayMs === 10)
+    .map(({ userIds, first, others }): Target => {
+      const goHal = others["go-hal"]?.wallMs ?? Number.NaN;
+      return {
+        what: `whole run at 10 ms a command, ${userIds} user IDs`,
+        measured: durationText(first.wallMs),
+        target: `less than go-hal's ${durationText(goHal)}`,
+        reached: first.wallMs < goHal,
+      };
+    });
+  return [
+    ...commands,
     {
       what: "IPMI commands, known machine",
       measured: String(knownCommands),
       target: "at most 4",
       reached: knownCommands <= 4,
     },
-    {
-      what: "whole enrolment at 10 ms a command",
-      measured: durationText(ours),
-      target: `less than go-hal's ${durationText(goHal)}`,
-      reached: ours < goHal,
-    },
+    ...races,
     {
       what: `start to first line (median of ${native.firstLineRuns})`,
       measured: `${native.firstLineMs.toFixed(1)} ms`,
@@ -94,18 +101,21 @@ export function targets(figures: Figures): Target[] {
 export function report(figures: Figures): string {
   const { rounds, native, ramdisk, memory } = figures;
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-  const heads = rounds.flatMap(({ delayMs }) => [`BMC +${delayMs} ms`, "ratio"]);
-  const ways = plainTable(["way to an account on the BMC", "commands", ...heads]);
+  const ways = plainTable([
+    "way to an account on the BMC",
+    ...rounds.map(({ delayMs, userIds }) => `+${delayMs} ms, ${userIds} IDs`),
+  ]);
   const row = (title: string, pick: (round: Round) => { commands: number; wallMs: number } | undefined) => {
-    const cells = rounds.flatMap((round) => {
+    const cells = rounds.map((round) => {
       const measured = pick(round);
-      if (measured === undefined) return ["-", "-"];
-      return [durationText(measured.wallMs), `${(measured.wallMs / round.first.wallMs).toFixed(2)}`];
+      if (measured === undefined) return "-";
+      const ratio = (measured.wallMs / round.first.wallMs).toFixed(2);
+      return `${measured.commands}  ${durationText(measured.wallMs)}  x${ratio}`;
     });
-    ways.push([title, String(pick(rounds[0] as Round)?.commands ?? "-"), ...cells]);
+    ways.push([title, ...cells]);
   };
   row("metal-rivet: the whole run", ({ first }) => first);
-  row("  of that between first and last command", ({ first }) => ({ ...first, wallMs: first.bmcMs }));
+  row("  first to last command", ({ first }) => ({ ...first, wallMs: first.bmcMs }));
   row("metal-rivet: a known machine", ({ known }) => known);
   for (const { name, title } of contenders) row(title, ({ others }) => others[name]);
 
@@ -128,12 +138,15 @@ export function report(figures: Figures): string {
       ...Object.entries(round.others),
     ]
       .filter(([, measured]) => measured.failures.length > 0)
-      .map(([name, measured]) => `  ${name} at +${round.delayMs} ms: ${measured.failures.join("; ")}`),
+      .map(
+        ([name, measured]) =>
+          `  ${name} at +${round.delayMs} ms, ${round.userIds} IDs: ${measured.failures.join("; ")}`,
+      ),
   );
   return [
-    `All in the same virtual machine (QEMU without KVM) on the same BMC (ipmi_sim,`,
-    `${userIds} user IDs). Our whole run includes the service's remote login; the others`,
-    "stop when the account is made. Ratio: to our whole run.",
+    "IPMI commands, wall time, and ratio to our whole run; in the same virtual machine",
+    "(QEMU without KVM) on the same BMC (ipmi_sim). Our whole run includes escrow and",
+    "the service's remote login; the others end when the account is made.",
     "",
     ways.toString(),
     "",

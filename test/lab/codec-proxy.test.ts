@@ -16,8 +16,8 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** A BMC that answers every command with completion code C1 and echoes the data. */
-async function echoingBmc(): Promise<number> {
+/** A BMC that answers every command with one completion code and echoes the data. */
+async function echoingBmc(completionCode = 0xc1): Promise<number> {
   const server = createServer((socket) => {
     const frames = new FrameReader();
     socket.on("error", () => undefined);
@@ -25,7 +25,7 @@ async function echoingBmc(): Promise<number> {
       for (const frame of frames.push(chunk)) {
         const request = frame.kind === "message" ? parseMessage(frame.bytes) : undefined;
         if (request === undefined) continue;
-        const data = Uint8Array.of(0xc1, ...request.data);
+        const data = Uint8Array.of(completionCode, ...request.data);
         socket.write(
           encodeFrame({ kind: "message", bytes: encodeMessage({ ...request, netFn: request.netFn | 1, data }) }),
         );
@@ -61,6 +61,15 @@ describe("codec proxy", () => {
   });
 });
 
+test("a BMC can be made to say that it has fewer user IDs", async () => {
+  await using proxy = await startCodecProxy({ bmcPort: await echoingBmc(0x00) });
+  await using machine = await connectAsMachine(proxy.port);
+  const getUserAccess = { netFn: 0x06, lun: 0, cmd: 0x44, data: Uint8Array.of(0x3f, 0x01, 0x00, 0x14) };
+  proxy.maxUserIds = 16;
+  const reply = await machine.exchange(getUserAccess, AbortSignal.timeout(5_000));
+  expect([...reply.data]).toEqual([16, 0x01, 0x00, 0x14]);
+});
+
 const seen = (...keys: string[]): SeenCommand[] =>
   keys.map((key) => {
     const [netFn = "", cmd = ""] = key.split("/");
@@ -87,6 +96,12 @@ describe("commands of one boot", () => {
   test("a program's own look at some channels is not the driver's scan", () => {
     const boot = seen(...driver, "06/01", "06/42", "06/42", "06/46");
     expect(commandsOfPrograms(boot).map(commandKey)).toEqual(["06/01", "06/42", "06/42", "06/46"]);
+  });
+
+  test("a second scan is a program's", () => {
+    const scan = Array.from({ length: 16 }, () => "06/42");
+    expect(commandsOfPrograms(seen(...driver, "06/01", ...scan, "06/46"))).toHaveLength(18);
+    expect(commandsOfPrograms(seen(...driver, "06/01", ...scan, "06/46"), driver.length + 3)).toHaveLength(15);
   });
 
   test("without a scan there was no way for a program", () => {

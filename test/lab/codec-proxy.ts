@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { encodeFrame, FrameReader, parseMessage } from "./vm-codec.ts";
+import { type CodecMessage, encodeFrame, encodeMessage, type Frame, FrameReader, parseMessage } from "./vm-codec.ts";
 
 /** One IPMI command that went by. Its data is not kept: some of it is a password. */
 export interface SeenCommand {
@@ -23,6 +23,8 @@ export interface CodecProxy extends AsyncDisposable {
   readonly connections: number;
   /** Milliseconds that every command waits before the BMC hears of it. */
   delayMs: number;
+  /** Makes the BMC say that it has so many user IDs and no more; undefined: what it says itself. */
+  maxUserIds: number | undefined;
   /** Starts counting anew. */
   forget(): void;
 }
@@ -67,13 +69,16 @@ const CHANNEL_SCAN_LENGTH = 12;
  * @param from leave out this many commands at the start of the boot, which must lie behind the scan
  */
 export function commandsOfPrograms(boot: readonly SeenCommand[], from = 0): SeenCommand[] {
+  const isScan = (command: SeenCommand | undefined) => command !== undefined && commandKey(command) === CHANNEL_SCAN;
   let run = 0;
-  let end: number | undefined;
-  for (const [index, command] of boot.entries()) {
-    run = commandKey(command) === CHANNEL_SCAN ? run + 1 : 0;
-    if (run >= CHANNEL_SCAN_LENGTH) end = index + 1;
-  }
-  if (end === undefined) return [];
+  // The first scan is the driver's: FreeIPMI looks at all channels as well.
+  const atLength = boot.findIndex((command) => {
+    run = isScan(command) ? run + 1 : 0;
+    return run >= CHANNEL_SCAN_LENGTH;
+  });
+  if (atLength < 0) return [];
+  let end = atLength + 1;
+  while (isScan(boot[end])) end += 1;
   return boot.slice(Math.max(from, end)).filter((command) => !DRIVER_CHORES.has(commandKey(command)));
 }
 
@@ -88,7 +93,12 @@ export function writesAmong(commands: readonly SeenCommand[]): SeenCommand[] {
  */
 export async function startCodecProxy(options: { bmcPort: number; delayMs?: number }): Promise<CodecProxy> {
   const started = performance.now();
-  const state = { delayMs: options.delayMs ?? 0, seen: [] as SeenCommand[], connections: 0 };
+  const state = {
+    delayMs: options.delayMs ?? 0,
+    maxUserIds: undefined as number | undefined,
+    seen: [] as SeenCommand[],
+    connections: 0,
+  };
   const sockets = new Set<Socket>();
 
   const server: Server = createServer((machine) => {
@@ -141,7 +151,7 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
           }
           waiting.delete(message.sequence);
         }
-        machine.write(encodeFrame(frame));
+        machine.write(encodeFrame(message === undefined ? frame : withMaxUserIds(frame, message, state.maxUserIds)));
       }
     });
   });
@@ -166,6 +176,12 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
     set delayMs(value: number) {
       state.delayMs = value;
     },
+    get maxUserIds() {
+      return state.maxUserIds;
+    },
+    set maxUserIds(value: number | undefined) {
+      state.maxUserIds = value;
+    },
     forget() {
       state.seen = [];
     },
@@ -175,4 +191,12 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
       await closed;
     },
   };
+}
+
+/** Get User Access tells the number of user IDs in the low six bits of its first byte. IPMI 2.0 §22.27. */
+function withMaxUserIds(frame: Frame, message: CodecMessage, maxUserIds: number | undefined): Frame {
+  if (maxUserIds === undefined || message.netFn !== 0x07 || message.cmd !== 0x44 || message.data[0] !== 0) return frame;
+  const data = message.data.slice();
+  data[1] = maxUserIds & 0x3f;
+  return { kind: "message", bytes: encodeMessage({ ...message, data }) };
 }

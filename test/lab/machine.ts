@@ -19,6 +19,8 @@ export interface MachineOptions {
   /** False: there is no BMC, and nothing that looks like one. */
   readonly withBmc?: boolean;
   readonly memoryMib?: number;
+  /** Virtual CPUs; 1 by default. */
+  readonly cpus?: number;
   readonly nic?: VmOptions["nic"];
   readonly onReboot?: VmOptions["onReboot"];
   readonly kernel?: string;
@@ -90,6 +92,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       nic: options.nic ?? "virtio-net-pci",
       nicMac: truth.nicMac,
       memoryMib: options.memoryMib ?? 512,
+      cpus: options.cpus ?? 1,
       onReboot: options.onReboot ?? "restart",
     });
     vm = started;
