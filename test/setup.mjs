@@ -22,11 +22,13 @@ const minute = 60_000;
 const limits = { npm: 10 * minute, aptUpdate: 5 * minute, aptInstall: 15 * minute, query: minute };
 
 /** Debian packages by purpose. What a purpose needs includes what it is built from. */
-const build = ["binutils"];
+// The pinned Node is linked against libatomic, which Debian's minimal system lacks.
+const fast = ["libatomic1"];
+const build = [...fast, "binutils"];
 const image = [...build, "apt", "dpkg", "kmod", "libc-bin", "xz-utils"];
 const lab = [...image, "qemu-system-x86", "seabios", "openipmi", "ipmitool"];
 const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd"];
-const packages = { fast: [], build, image, lab, bench: peers, test: peers };
+const packages = { fast, build, image, lab, bench: peers, test: peers };
 
 function say(text) {
   process.stderr.write(`setup: ${text}\n`);
@@ -88,7 +90,7 @@ function installModules() {
   }
   const why = existsSync(modules) ? "node_modules does not match package-lock.json" : "node_modules is missing";
   say(`${why}: running npm ci`);
-  run("npm ci", "npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], limits.npm);
+  run("npm ci", "npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], limits.npm);
   if (!existsSync(node)) stop(exit.unavailable, "npm ci ended without an error, but node_modules/.bin/node is missing");
   writeFileSync(stamp, `${lock}\n`);
 }
@@ -110,13 +112,14 @@ function matchesNpmRecord() {
 }
 
 function missingPackages(names) {
-  if (names.length === 0) return [];
   const format = ["Package", "db:Status-Abbrev"].map((field) => `\${${field}}`).join(" ");
   const query = spawnSync("dpkg-query", ["-W", "-f", `${format}\\n`, ...names], {
     encoding: "utf8",
     timeout: limits.query,
   });
   if (query.error) {
+    // Not Debian: what the fast part needs beyond Node is on every machine that has a compiler.
+    if (names === packages.fast) return [];
     stop(
       exit.configuration,
       `cannot ask dpkg-query which packages are installed (${query.error.code}); on Debian or Ubuntu it is there, elsewhere install what these packages bring: ${names.join(" ")}`,
@@ -138,10 +141,14 @@ function installPackages(purpose) {
   if (missing.length === 0) return;
   const command = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(" ")}`;
   const asRoot = process.getuid() === 0;
-  if (!asRoot && spawnSync("sudo", ["-n", "true"], { stdio: "ignore", timeout: limits.query }).status !== 0) {
+  const sudo = asRoot ? undefined : spawnSync("sudo", ["-n", "true"], { stdio: "ignore", timeout: limits.query });
+  if (sudo && sudo.status !== 0) {
+    const [why, become] = sudo.error
+      ? ["there is no sudo", "su - -c"] // a login: apt-get needs root's PATH
+      : ["sudo asks for a password", "sudo sh -c"];
     stop(
       exit.configuration,
-      `Debian packages are missing: ${missing.join(" ")}\n  You are not root and sudo asks for a password. Type this, then run the same command again:\n\n    sudo sh -c '${command}'\n`,
+      `Debian packages are missing: ${missing.join(" ")}\n  You are not root and ${why}. Type this, then run the same command again:\n\n    ${become} '${command}'\n`,
     );
   }
   say(`Debian packages missing for "${purpose}": installing ${missing.join(" ")}${asRoot ? "" : " (by sudo)"}`);
@@ -191,7 +198,8 @@ function inForeground() {
 
 const { purpose, command } = readArguments();
 checkMachine();
-installModules();
+// In this order: the install scripts of npm packages already run on the pinned Node.
 installPackages(purpose);
+installModules();
 if (command.length > 0) become(command);
 else if (process.stdin.isTTY) say("everything is there");

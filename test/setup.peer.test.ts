@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -18,9 +18,9 @@ async function program(name: string, text: string): Promise<void> {
   await writeFile(join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 }
 
-async function run(args: readonly string[], asNobody = false) {
-  return await execa(process.execPath, [setup, ...args], {
-    env: { PATH: `${folder}:${process.env.PATH}` },
+async function run(args: readonly string[], asNobody = false, script = setup, others = `:${process.env.PATH}`) {
+  return await execa(process.execPath, [script, ...args], {
+    env: { PATH: `${folder}${others}` },
     reject: false,
     timeout: 20_000,
     ...(asNobody && process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}),
@@ -35,6 +35,33 @@ describe("setup", () => {
     expect(exitCode).toBe(78);
     expect(stderr).toMatch(/sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends [a-z0-9 -]*kmod/);
     expect(stderr).not.toMatch(/recommends [a-z0-9 -]*binutils/);
+  });
+
+  test("where there is no sudo, the command to type does without it", async () => {
+    await program("dpkg-query", "exit 1");
+    await rm(join(folder, "sudo"), { force: true });
+    const { exitCode, stderr } = await run(["--for", "fast", "--", "echo", "ran"], true, setup, "");
+    expect(exitCode).toBe(78);
+    expect(stderr).toMatch(/ su - -c 'apt-get update && apt-get install -y --no-install-recommends libatomic1'$/m);
+  });
+
+  test("in a bare clone, the libraries of the pinned Node are there before npm runs anything on it", async () => {
+    const clone = join(folder, "clone");
+    await mkdir(join(clone, "test"), { recursive: true });
+    await copyFile(setup, join(clone, "test/setup.mjs"));
+    await writeFile(join(clone, "package-lock.json"), '{ "packages": {} }');
+    await chmod(clone, 0o777);
+    await program("dpkg-query", `cat ${clone}/installed 2>/dev/null; exit 1`);
+    await program("sudo", `shift; [ "$1" = true ] || exec "$@"`);
+    await program("apt-get", `case "$*" in *" install "*) echo 'libatomic1 ii ' > ${clone}/installed;; esac`);
+    await program("npm", `cat ${clone}/installed && mkdir -p node_modules/.bin && touch node_modules/.bin/node`);
+    const { exitCode, stdout, stderr } = await run(
+      ["--for", "fast", "--", "echo", "ran"],
+      true,
+      join(clone, "test/setup.mjs"),
+    );
+    expect(stderr).toMatch(/installing libatomic1.*running npm ci/s);
+    expect([exitCode, stdout]).toEqual([0, "ran"]);
   });
 
   test("installs what is missing by sudo, then runs the command", async () => {
@@ -53,11 +80,13 @@ describe("setup", () => {
   });
 
   test("is silent when nothing is missing; the command's exit code and signals pass through", async () => {
+    await program("dpkg-query", "echo 'libatomic1 ii '");
     const done = await run(["--for", "fast", "--", "sh", "-c", "exit 7"]);
     expect([done.exitCode, done.stderr, done.stdout]).toEqual([7, "", ""]);
 
     const cleanUp = "trap 'echo cleaned; exit 3' TERM; echo up; while :; do sleep 0.05; done";
     const child = execa(process.execPath, [setup, "--for", "fast", "--", "sh", "-c", cleanUp], {
+      env: { PATH: `${folder}:${process.env.PATH}` },
       reject: false,
       timeout: 20_000,
     });

@@ -24,7 +24,7 @@ Examples:
   npm run lab
   npm run lab -- --machines 3
   npm run lab -- --keep                stays up; says how to look around and stop
-  npm run lab -- --output json > result.json
+  npm run --silent lab -- --output json > result.json
 
 Exit codes:
   0    all of it held
