@@ -166,7 +166,7 @@ describe("applyAccount", () => {
     ]);
   });
 
-  test.each([0xc7, 0xc8])("%d to 16 bytes: 20 bytes, and tested with 20", async (code) => {
+  test.each([0xc7, 0xc8, 0xcc])("%d to 16 bytes: 20 bytes, and tested with 20", async (code) => {
     const { conversation, log } = obedient((line) =>
       line === `Set User Password 0302${passwordHex}` ? code : undefined,
     );
@@ -230,6 +230,14 @@ describe("applyAccount", () => {
       "left as it is: completion code 83h",
     );
   });
+
+  test.each(["Get Channel Access", "Set User Payload Access"])(
+    "%s: a BMC that is busy after a write is waited for",
+    async (name) => {
+      const { conversation } = obedient((line, nth) => (line.startsWith(name) && nth < 6 ? 0xc0 : undefined));
+      expect((await applyAccount(conversation, wanted)).findings).toEqual([]);
+    },
+  );
 
   test("no SOL: a finding", async () => {
     const { conversation } = obedient((line) => (line.startsWith("Set User Payload") ? 0xc1 : undefined));

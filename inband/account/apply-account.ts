@@ -11,7 +11,7 @@ import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
 import { Secret } from "../../ipmi/secret.ts";
-import { type Conversation, impatient, sendPatiently } from "../conversation.ts";
+import { type Conversation, sendPatiently } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
 import { throwIfLocked } from "./scan-accounts.ts";
 
@@ -93,7 +93,8 @@ async function writePassword(conversation: Conversation, wanted: WantedAccount):
     await sendPassword(conversation, wanted, 16);
     return 16;
   } catch (error) {
-    // Some boards take 20 bytes only, and say so by the length: C7h by the specification, C8h on Supermicro X11.
+    // Some boards take 20 bytes only: C7h by the specification, C8h on Supermicro X11. CCh is also what a password policy
+    // answers, and then answers again.
     if (!(error instanceof CompletionCodeError) || !otherSize.has(error.completionCode)) throw error;
     await sendPassword(conversation, wanted, 20);
     return 20;
@@ -103,6 +104,7 @@ async function writePassword(conversation: Conversation, wanted: WantedAccount):
 const otherSize: ReadonlySet<number> = new Set([
   CompletionCode.requestLengthInvalid,
   CompletionCode.requestLengthLimitExceeded,
+  CompletionCode.invalidDataField,
 ]);
 
 async function sendPassword(conversation: Conversation, wanted: WantedAccount, size: 16 | 20): Promise<void> {
@@ -174,7 +176,7 @@ async function openCopy(
 ): Promise<string | undefined> {
   const copy = `Channel ${channel} (${setting === "volatile" ? "in use" : "stored"})`;
   try {
-    const now = await sendPatiently(conversation, getChannelAccess, { channelNumber: channel, setting }, impatient);
+    const now = await sendPatiently(conversation, getChannelAccess, { channelNumber: channel, setting });
     const open = now.access.accessMode === "alwaysAvailable";
     const limited = levelNumber(now.privilegeLevelLimit) < privilege;
     if (open && !limited) return undefined;
@@ -193,17 +195,12 @@ async function openCopy(
 /** Many BMCs do not know the command and allow SOL to every administrator. */
 async function allowSol(conversation: Conversation, { channel, slot }: WantedAccount): Promise<string[]> {
   try {
-    await sendPatiently(
-      conversation,
-      setUserPayloadAccess,
-      {
-        channelNumber: channel,
-        user: { operation: "enable", id: slot },
-        standardPayloads: { sol: true, payloads2to7: 0 },
-        oemPayloads: 0,
-      },
-      impatient,
-    );
+    await sendPatiently(conversation, setUserPayloadAccess, {
+      channelNumber: channel,
+      user: { operation: "enable", id: slot },
+      standardPayloads: { sol: true, payloads2to7: 0 },
+      oemPayloads: 0,
+    });
     return [];
   } catch (error) {
     if (!isRefusal(error)) throw error;
