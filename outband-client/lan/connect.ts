@@ -8,7 +8,7 @@ import {
   setSessionPrivilegeLevel,
 } from "../../ipmi/commands/index.ts";
 import { CompletionCodeError, DecodeError, EncodeError, TransportError } from "../../ipmi/errors.ts";
-import { privilegeLevels } from "../../ipmi/privilege-level.ts";
+import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
 import { type CipherSuite, type CipherSuiteId, cipherSuites, suiteOf } from "./cipher-suite.ts";
 import type { Datagram } from "./datagram.ts";
 import { LanSession, type LoginPrivilege, type SessionTimeouts } from "./lan-session.ts";
@@ -184,7 +184,13 @@ async function raisePrivilege(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await send(session, setSessionPrivilegeLevel, { privilegeLevel: privilege }, signal);
+    const raised = await send(session, setSessionPrivilegeLevel, { privilegeLevel: privilege }, signal);
+    const level = levelNumber(raised.privilegeLevel);
+    // 0 and OEM numbers say nothing; a lower level is a refusal that was answered with 00h.
+    if (level > 0 && level < privilegeLevels[privilege]) {
+      const problem = `user "${user}" asked to become ${privilege}, the BMC answered with level ${level}`;
+      throw new SessionError(session.name, "insufficient privilege", `${problem}. ${privilegeAdvice}`);
+    }
   } catch (cause) {
     if (cause instanceof DecodeError) throw new SessionError(session.name, "protocol", cause.message, { cause });
     if (!(cause instanceof CompletionCodeError)) throw cause;
@@ -192,9 +198,14 @@ async function raisePrivilege(
       throw new SessionError(session.name, "protocol", cause.message, { cause });
     }
     const problem = `user "${user}" logged in, but may not become ${privilege}: ${cause.message}`;
-    const advice = "Ask for a lower level, or raise the user's or the channel's limit";
-    throw new SessionError(session.name, "insufficient privilege", `${problem}. ${advice}`, { cause });
+    throw new SessionError(session.name, "insufficient privilege", `${problem}. ${privilegeAdvice}`, { cause });
   }
+}
+
+const privilegeAdvice = "Ask for a lower level, or raise the user's or the channel's limit";
+
+function levelNumber(level: PrivilegeLevel): number {
+  return typeof level === "number" ? level : privilegeLevels[level];
 }
 
 function userBytes(user: string): Uint8Array {

@@ -82,6 +82,16 @@ describe("what is encoded decodes to the same", () => {
     }
   });
 
+  it("a request with a wrong checksum is refused, a response with one is taken", () => {
+    const request = encodeRequest({ netFn: 6, lun: 0, cmd: 1, sequence: 5, data: Uint8Array.of(1, 2, 3) });
+    const response = encodeResponse({ netFn: 6, cmd: 1, sequence: 5, completionCode: 0, data: Uint8Array.of(1, 2) });
+    for (const at of [2, -1]) {
+      const wrong = (bytes: Uint8Array) => bytes.with(at, ((bytes.at(at) ?? 0) + 1) & 0xff);
+      expect(() => decodeRequest(wrong(request))).toThrow(DecodeError);
+      expect(decodeResponse(wrong(response))).toEqual(decodeResponse(response));
+    }
+  });
+
   it("packets outside sessions", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 255 }), (payload) => {

@@ -5,7 +5,7 @@ import { decodeOpenSessionResponse, decodeRefused, encodeOpenSessionRequest, enc
 import { decodePacket, encodePacket20, type PayloadType } from "./packet.ts";
 import { decodeRakp2, decodeRakp4, encodeRakp1, encodeRakp3 } from "./rakp.ts";
 import { ask, type Link, Silence } from "./retransmission.ts";
-import { rmcpStatus, SessionError, verdictOn } from "./session-error.ts";
+import { rmcpStatus, SessionError, type SessionStatus, verdictOn } from "./session-error.ts";
 import {
   type Negotiation,
   rakp2Code,
@@ -45,41 +45,58 @@ export interface Established {
 
 /** One attempt ended without a session, and another one may succeed. */
 interface Setback {
-  readonly next: "next suite" | "start again";
+  readonly next: "next suite" | "start again" | "name the privilege";
   readonly error: SessionError;
 }
 
 /**
  * Open Session, RAKP 1 to 4, for each cipher suite in turn until one is agreed. IPMI 2.0 §13.15 to §13.23.
  * When the BMC forgot the half-open session, or RAKP 1 or 3 stayed without an answer, it begins once more: some BMCs do
- * not answer a RAKP message that comes twice.
+ * not answer a RAKP message that comes twice. So it does with a BMC that computes its codes with the privilege of Open
+ * Session instead of RAKP 1's (Supermicro X8DTH, Intel S5500WBV and S2600JF, Dell C5220): then both name the same one.
  * @throws SessionError
  * @throws TransportError when the signal ended the wait, or the network refused
  */
 export async function login(link: Link, who: Login, signal: AbortSignal): Promise<Established> {
   const refusals: SessionError[] = [];
   for (const suite of who.suites) {
-    let outcome = await loginOnce(link, who, suite, signal);
-    if ("error" in outcome && outcome.next === "start again") outcome = await loginOnce(link, who, suite, signal);
+    let outcome = await loginOnce(link, who, suite, highestPrivilege, signal);
+    if ("error" in outcome && outcome.next !== "next suite") {
+      const maximumPrivilege = outcome.next === "name the privilege" ? who.privilege : highestPrivilege;
+      outcome = await loginOnce(link, who, suite, maximumPrivilege, signal);
+    }
     if (!("error" in outcome)) return outcome;
-    if (outcome.next === "start again") throw outcome.error;
+    if (outcome.next !== "next suite") throw outcome.error;
     refusals.push(outcome.error);
   }
-  for (const status of ["insufficient privilege", "no cipher suite in common", "no answer"] as const) {
+  for (const status of tellingFirst) {
     const refusal = refusals.find((each) => each.status === status);
     if (refusal !== undefined) throw refusal;
   }
   throw new SessionError(link.name, "no cipher suite in common", "the caller allows none");
 }
 
+/** "As high as the suite goes", in Open Session. The role is asked for in RAKP 1. IPMI 2.0 §13.17. */
+const highestPrivilege = 0;
+
+/** When each suite was refused for a reason of its own: the reason that says most. */
+const tellingFirst = [
+  "insufficient privilege",
+  "no free session",
+  "no cipher suite in common",
+  "protocol",
+  "no answer",
+] as const satisfies readonly SessionStatus[];
+
 async function loginOnce(
   link: Link,
   who: Login,
   suite: CipherSuite,
+  maximumPrivilege: number,
   signal: AbortSignal,
 ): Promise<Established | Setback> {
   const attempt = new Attempt(link, who, signal);
-  const opened = await attempt.openSession(suite);
+  const opened = await attempt.openSession(suite, maximumPrivilege);
   if ("error" in opened) return opened;
   const exchanged = await attempt.rakp12(opened);
   if ("error" in exchanged) return exchanged;
@@ -101,11 +118,13 @@ class Attempt {
   }
 
   /** IPMI 2.0 §13.17, §13.18. */
-  async openSession(suite: CipherSuite): Promise<Setback | { suite: CipherSuite; bmcSessionId: number }> {
+  async openSession(
+    suite: CipherSuite,
+    maximumPrivilege: number,
+  ): Promise<Setback | { suite: CipherSuite; bmcSessionId: number }> {
     const { authentication, integrity, confidentiality } = suite;
     const request = {
-      // 0: as high as the suite goes. The role is asked for in RAKP 1.
-      maximumPrivilege: 0,
+      maximumPrivilege,
       consoleSessionId: this.#consoleSessionId,
       ...{ authentication, integrity, confidentiality },
     };
@@ -115,7 +134,7 @@ class Attempt {
     // Some BMCs do not answer an algorithm that they do not know.
     if (payload instanceof Silence) return this.#setback("next suite", "no answer", silentAtOpenSession, payload);
     const response = this.#decode(() => decodeOpenSessionResponse(payload));
-    if ("refusal" in response) return this.#refused("Open Session", response.refusal, suite);
+    if ("refusal" in response) return this.#notOpened(response.refusal, suite);
     if (response.bmcSessionId === 0) throw this.#error("protocol", "the BMC opened session 0, which means no session");
     const agreed = suiteOf(response.authentication, response.integrity, response.confidentiality);
     // A BMC that speaks one suite only may answer with that one, whatever was asked.
@@ -143,10 +162,12 @@ class Attempt {
     const negotiation = { suite, consoleSessionId, bmcSessionId, consoleRandom, bmcRandom, bmcGuid, role, user };
     if (!sameCode(rakp2Code(negotiation, this.#who.password), code)) {
       await this.#giveUp(bmcSessionId);
-      throw this.#error(
-        "wrong password",
-        this.#wrongPassword("the authentication code of RAKP Message 2 does not match"),
-      );
+      const problem = this.#wrongPassword("the authentication code of RAKP Message 2 does not match");
+      const asOpened = { ...negotiation, role: (role & 0xf0) | highestPrivilege };
+      if (sameCode(rakp2Code(asOpened, this.#who.password), code)) {
+        return this.#setback("name the privilege", "wrong password", problem);
+      }
+      throw this.#error("wrong password", problem);
     }
     return negotiation;
   }
@@ -207,6 +228,19 @@ class Attempt {
     this.#tag = (this.#tag + 1) % 256;
     const refusal = encodeRefused({ tag: this.#tag, refusal: 0x0f }, bmcSessionId);
     await this.#link.datagrams.send(encodePacket20("rakp3", refusal)).catch(() => undefined);
+  }
+
+  /**
+   * Nobody has been named yet, so that whatever the status says may be about the suite: boards were seen to answer 01h
+   * (Intel M50CYP), 0Ah (Supermicro X8DTG) and 12h (MSI MS-91D2) to a suite that they do not speak or have disabled.
+   */
+  #notOpened(status: number, suite: CipherSuite): Setback {
+    try {
+      return this.#refused("Open Session", status, suite);
+    } catch (error) {
+      if (error instanceof SessionError) return { next: "next suite", error };
+      throw error;
+    }
   }
 
   #refused(message: string, status: number, suite: CipherSuite): Setback {

@@ -49,6 +49,12 @@ export interface LanServerOptions {
   readonly listedSuites?: readonly CipherSuite[] | "silent";
   /** Does not answer Open Session with an algorithm that it does not know, instead of refusing it. */
   readonly silentOnUnknownSuite?: boolean;
+  /** The status with which Open Session refuses a suite that it does not know, instead of 04h or 11h. */
+  readonly unknownSuiteStatus?: number;
+  /** Computes its codes with the privilege of Open Session instead of RAKP 1's, as Supermicro X8DTH does. */
+  readonly codesWithOpenSessionPrivilege?: boolean;
+  /** Answers Set Session Privilege Level with this level and 00h, whatever was asked. */
+  readonly raisesTo?: number;
   readonly kg?: string;
   /** 16 bytes, as on the wire. */
   readonly guid?: Uint8Array;
@@ -64,6 +70,8 @@ interface Session {
   readonly suite: CipherSuite;
   readonly consoleSessionId: number;
   readonly bmcSessionId: number;
+  /** The privilege that Open Session asked for; 0 is the highest. */
+  readonly openedFor: number;
   user?: LanUser;
   negotiation?: Negotiation;
   seal?: Seal;
@@ -175,17 +183,18 @@ export class LanServer {
     const refuse = (refusal: number) =>
       encodePacket20("openSessionResponse", encodeRefused({ tag, refusal }, consoleSessionId));
     if (!this.#suites.some((each) => each.authentication === authentication)) {
-      return this.#options.silentOnUnknownSuite === true ? undefined : refuse(0x04);
+      return this.#options.silentOnUnknownSuite === true ? undefined : refuse(this.#options.unknownSuiteStatus ?? 0x04);
     }
     const suite = this.#suites.find(
       (s) => s.authentication === authentication && s.integrity === integrity && s.confidentiality === confidentiality,
     );
-    if (suite === undefined) return refuse(0x11);
+    if (suite === undefined) return refuse(this.#options.unknownSuiteStatus ?? 0x11);
     if (this.#sessions.size >= (this.#options.maxSessions ?? 4)) return refuse(0x01);
     const bmcSessionId = randomInt(1, 2 ** 32);
     const numbers = { inbound: new SequenceWindow(), outbound: new OutboundSequence() };
-    this.#sessions.set(bmcSessionId, { suite, consoleSessionId, bmcSessionId, role: 0, ...numbers });
-    const maximumPrivilege = request.maximumPrivilege === 0 ? 4 : request.maximumPrivilege;
+    const openedFor = request.maximumPrivilege;
+    this.#sessions.set(bmcSessionId, { suite, consoleSessionId, bmcSessionId, openedFor, role: 0, ...numbers });
+    const maximumPrivilege = openedFor === 0 ? 4 : openedFor;
     const response = { status: 0, tag, maximumPrivilege, consoleSessionId, bmcSessionId } as const;
     return encodePacket20(
       "openSessionResponse",
@@ -208,7 +217,8 @@ export class LanServer {
       return this.#end("rakp2", tag, 0x0a, session);
     const { suite, consoleSessionId } = session;
     const sides = { consoleSessionId, bmcSessionId, consoleRandom, bmcRandom: randomBytes(16), bmcGuid: this.#guid };
-    const negotiation: Negotiation = { suite, ...sides, role, user: name };
+    const hashed = this.#options.codesWithOpenSessionPrivilege === true ? (role & 0xf0) | session.openedFor : role;
+    const negotiation: Negotiation = { suite, ...sides, role: hashed, user: name };
     session.user = user;
     session.role = privilege;
     session.negotiation = negotiation;
@@ -251,7 +261,8 @@ export class LanServer {
     this.executed.push({ netFn, lun, cmd, data });
     if (netFn === 0x06 && cmd === setSessionPrivilegeLevel.cmd) {
       const { privilegeLevel } = setSessionPrivilegeLevel.decodeRequest(data);
-      const level = typeof privilegeLevel === "number" ? privilegeLevel : privilegeLevels[privilegeLevel];
+      const asked = typeof privilegeLevel === "number" ? privilegeLevel : privilegeLevels[privilegeLevel];
+      const level = this.#options.raisesTo ?? asked;
       const limit = session.user?.limit ?? 4;
       return level > limit ? { completionCode: 0x81, data: new Uint8Array(0) } : ok(Uint8Array.of(level));
     }

@@ -94,6 +94,17 @@ describe("cipher suites", () => {
     expect(await ask(session)).toMatchObject({ manufacturerId: 0x1291 });
   });
 
+  it.each([0x01, 0x09, 0x0a, 0x12, 0x55])("3 when the BMC refuses 17 with status %d", async (unknownSuiteStatus) => {
+    const { connect } = world({ suites: [suite3], listedSuites: "silent", unknownSuiteStatus });
+    await using session = await connect();
+    expect(session.cipherSuite).toBe(3);
+  });
+
+  it("a full BMC that refuses 17 with a status of its own: what it says to 3 counts", async () => {
+    const { connect } = world({ suites: [suite3], listedSuites: "silent", unknownSuiteStatus: 0x12, maxSessions: 0 });
+    expect(await status(connect())).toBe("no free session");
+  });
+
   it("none in common", async () => {
     expect(await status(world({ suites: [suite3] }).connect({ cipherSuites: [17] }))).toBe("no cipher suite in common");
   });
@@ -126,6 +137,25 @@ describe.each([3, 17] as const)("who may log in, suite %d", (suite) => {
       "insufficient privilege",
     );
     expect(server.sessionCount).toBe(0);
+  });
+
+  it("a lower level than asked for, answered with 00h", async () => {
+    const { connect, server } = world({ raisesTo: 2 });
+    expect(await status(connect(only))).toBe("insufficient privilege");
+    expect(server.sessionCount).toBe(0);
+    await using session = await world({ raisesTo: 0 }).connect(only);
+    expect(session.privilege).toBe("administrator");
+  });
+
+  it("a BMC that computes its codes with the privilege of Open Session", async () => {
+    const { connect, link } = world({ codesWithOpenSessionPrivilege: true });
+    await using session = await connect(only);
+    expect(await ask(session)).toMatchObject({ deviceId: 0x20 });
+    expect(link.sent.filter((each) => each[5] === 0x10)).toHaveLength(2);
+    const other = world({ codesWithOpenSessionPrivilege: true });
+    expect(await status(other.connect({ ...only, password: Buffer.from("wrong") }))).toBe("wrong password");
+    // A wrong password is not tried a second time: it counts towards a lock-out.
+    expect(other.link.sent.filter((each) => each[5] === 0x12)).toHaveLength(1);
   });
 
   it("with a lower privilege", async () => {
@@ -359,11 +389,13 @@ describe("a bad network", () => {
     expect(await failure(ask(session))).toMatchObject({ name: "TransportError" });
   });
 
-  it("a wrong header checksum outside a session is dropped", async () => {
+  // 16 is the header checksum of a message outside a session, -1 the data checksum.
+  it.each([16, -1])("a wrong checksum at %d outside a session is no reason to ask again", async (at) => {
     const { connect, link } = world();
-    link.fromBmc = (datagram, index) => [index === 0 ? damaged(datagram, 16) : datagram];
+    link.fromBmc = (datagram, index) => [index < 2 ? damaged(datagram, at) : datagram];
     await using session = await connect();
     expect(session.cipherSuite).toBe(17);
+    expect(link.sent).toHaveLength(6);
   });
 
   it("garbage in between does no harm", async () => {
