@@ -35,7 +35,7 @@ export async function runAsInit(): Promise<never> {
   const mountProblems = mountKernelFileSystems();
   const cmdline = existsSync("/proc/cmdline") ? readFileSync("/proc/cmdline") : Buffer.alloc(0);
   const format = peekLogFormat(cmdline);
-  const console = await openConsole(format);
+  let console = await openConsole(format);
   const release = existsSync("/proc") ? kernelRelease() : "an unknown kernel";
   console.first(version, release);
   console.task("mount /proc /sys /dev /run /tmp", performance.now() - startedAt, mountProblems.join("; "));
@@ -56,8 +56,8 @@ export async function runAsInit(): Promise<never> {
       import("../real-world.ts"),
       import("../perform-run.ts"),
     ]);
-    const wanted = settings.log === format ? console : await openConsole(settings.log);
-    ended = await performRun(settings, wanted, realWorld(settings, wanted));
+    if (settings.log !== format) console = await openConsole(settings.log);
+    ended = await performRun(settings, console, realWorld(settings, console));
   } catch (error) {
     const { failedEnd } = await import("../perform-run.ts");
     ended = failedEnd(error, startedAt);

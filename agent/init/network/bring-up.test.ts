@@ -1,5 +1,8 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { getLease, type NetworkWorld, resolvConf } from "./bring-up.ts";
+import { getLease, type NetworkWorld, resolvConf, writeHosts } from "./bring-up.ts";
 import { FakeClock, FakeLink, goodServer } from "./dhcp-server.fixture.ts";
 import { hasDefaultRoute, maskOf, type NetworkInterface } from "./interfaces.ts";
 
@@ -93,4 +96,18 @@ test("masks", () => {
   expect([0, 1, 8, 20, 31, 32].map(maskOf)).toEqual([
     ...["0.0.0.0", "128.0.0.0", "255.0.0.0", "255.255.240.0", "255.255.255.254", "255.255.255.255"],
   ]);
+});
+
+test("the hosts of the site stay; without any there is localhost", () => {
+  const folder = mkdtempSync(join(tmpdir(), "rivet-hosts-"));
+  try {
+    const path = join(folder, "etc/hosts");
+    writeHosts(path);
+    expect(readFileSync(path, "utf8")).toContain("127.0.0.1 localhost");
+    writeFileSync(path, "10.0.0.1 bmc.rack.example\n");
+    writeHosts(path);
+    expect(readFileSync(path, "utf8")).toBe("10.0.0.1 bmc.rack.example\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Clock } from "../../../inband/clock.ts";
 import { setHostName } from "../libc.ts";
 import { acquireLease, type DhcpLink, keepLease, type Lease } from "./dhcp-client.ts";
@@ -156,8 +157,13 @@ export function resolvConf({ dns, domain, search }: Pick<Lease, "dns" | "domain"
 /** The interface 127.0.0.1 lives on, and the names that need no DNS. */
 export function bringUpLoopback(): void {
   bringUp("lo");
-  mkdirSync("/etc", { recursive: true });
-  writeFileSync("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
+  writeHosts("/etc/hosts");
+}
+
+/** hosts(5), unless there is one: a site may have put its names into the ramdisk. */
+export function writeHosts(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  if (!existsSync(path)) writeFileSync(path, "127.0.0.1 localhost\n::1 localhost\n");
 }
 
 /** True when the network was set up before us. */
