@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -125,6 +127,23 @@ describe("serve refuses", () => {
     expect(readdirSync(site.pki)).not.toContain("secret.key");
     writeFileSync(key, `${Buffer.alloc(32, 1).toString("base64")}\n`, { mode: 0o600 });
     expect(await serve()).toMatchObject({ code: 78, err: expect.stringContaining("another key") });
+  });
+
+  test("a database that another service works with", async () => {
+    await serve();
+    const other = spawn(process.execPath, [
+      ...[
+        "-e",
+        "new (require('node:sqlite').DatabaseSync)(process.argv[1]).exec('BEGIN EXCLUSIVE'); console.log('held'); setInterval(() => {}, 1000)",
+      ],
+      join(site.data, "bmc-service.db.lock"),
+    ]);
+    await once(other.stdout, "data");
+    const refused = await serve();
+    expect(refused).toMatchObject({ code: 75, err: expect.stringContaining("another bmc-service works with it") });
+    other.kill("SIGKILL");
+    await once(other, "exit");
+    expect((await serve()).code).toBe(0);
   });
 
   test("what is no database", async () => {

@@ -1,4 +1,4 @@
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Server, setLogger } from "@grpc/grpc-js";
 import type { Logger } from "pino";
@@ -12,6 +12,7 @@ import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { HandOffs } from "./hand-off/hand-offs.ts";
 import type { HandOffLimits } from "./hand-off/take-over.ts";
 import { HealthServer } from "./health-server.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { Metrics } from "./metrics.ts";
 import { loadServerPki } from "./pki/load-pki.ts";
 import type { AddressMap } from "./reach/bmc-address.ts";
@@ -25,6 +26,7 @@ import { StoppingError } from "./stopping-error.ts";
 import { chooseKeySource, loadKey } from "./store/key-file.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
+import { StoreLock } from "./store/store-lock.ts";
 import { version } from "./version.ts";
 
 /** Where a service stops waiting when it goes down, ms. */
@@ -69,7 +71,10 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   sendGrpcLogTo(log);
   await using cleanUp = new AsyncDisposableStack();
   const pki = await loadServerPki(settings.pki, new Date());
-  const store = cleanUp.use(await openStore(settings, world.environment));
+  const path = await databasePath(settings.data);
+  // Before the key: of two services that start at once, one makes it.
+  cleanUp.use(new StoreLock(path));
+  const store = cleanUp.use(await openStore(path, settings, world.environment));
   const metrics = new Metrics();
   metrics.observeSessions(() => store.countSessions(new Date()));
   metrics.observeRows(() => countByState(store));
@@ -147,16 +152,20 @@ function sendGrpcLogTo(log: Logger): void {
   setLogger({ error: write, info: write, debug: write });
 }
 
-async function openStore(
-  { data, key, pki }: ServiceSettings,
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<Store> {
-  const path = join(data, "bmc-service.db");
+async function databasePath(data: string): Promise<string> {
   try {
-    await mkdir(data, { recursive: true, mode: 0o700 });
+    await makeDirectory(data, 0o700);
   } catch (error) {
     throw new ConfigError("--data", `${data}: ${systemReason(error)}`, { cause: error });
   }
+  return join(data, "bmc-service.db");
+}
+
+async function openStore(
+  path: string,
+  { key, pki }: ServiceSettings,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Store> {
   const isNew = await stat(path).then(
     () => false,
     (error: NodeJS.ErrnoException) => {

@@ -30,8 +30,8 @@ Examples:
   A simulated BMC on this machine:
   $ bmc-service serve --data data --pki pki --bmc-address 52:54:00:b1:00:01=127.0.0.1:9001
 
-Exit codes: 0 stopped by a signal, 64 wrong usage, 70 a bug, 75 the database is locked by another process,
-  78 certificates, key, database or an address are not usable (the message names which and why).
+Exit codes: 0 stopped by a signal, 64 wrong usage, 70 a bug, 75 another service works with the data
+  directory, 78 certificates, key, database or an address are not usable (the message names which and why).
 `;
 
 interface ServeOptions {

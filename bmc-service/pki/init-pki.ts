@@ -1,6 +1,7 @@
-import { chmod, lstat, mkdir, open, rename, rm } from "node:fs/promises";
+import { chmod, lstat, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, systemReason } from "../config-error.ts";
+import { makeDirectory } from "../make-directory.ts";
 import { createCertificateAuthority } from "./certificate-authority.ts";
 import { type CertificateName, loopbackNames } from "./certificate-name.ts";
 
@@ -49,7 +50,7 @@ export async function initPki(options: InitPkiOptions): Promise<MadePki> {
     ]),
   ];
   try {
-    await mkdir(out, { recursive: true, mode: 0o755 });
+    await makeDirectory(out, 0o755);
     if (!options.force)
       await refuseExisting(
         out,

@@ -22,11 +22,16 @@ export class Database implements Disposable {
     this.#connection = this.#guarded(() => new DatabaseSync(path, { timeout: lockTimeoutMs }));
     try {
       // FULL: what was acknowledged survives a loss of power (an account in escrow must).
-      this.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+      this.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
     } catch (error) {
       this.#connection.close();
       throw error;
     }
+  }
+
+  /** Readers and the writer do not wait for each other from now on. Writes to the file if it was not so before. */
+  useWriteAheadLog(): void {
+    this.execute("PRAGMA journal_mode = WAL");
   }
 
   get(sql: string, ...values: SQLInputValue[]): SqlRow | undefined {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -21,6 +21,19 @@ test("a new database gets a new key, for its owner alone", async () => {
   expect(key).toHaveLength(32);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(Buffer.from(await loadKey(source(), false))).toEqual(Buffer.from(key));
+});
+
+test("a key that could not be finished leaves nothing behind that would be taken for one", async () => {
+  mkdirSync(join(directory, "pki"));
+  // The name under which it is written is taken by something that cannot be removed like a file.
+  mkdirSync(`${path}.new`);
+  await expect(loadKey(source(), true)).rejects.toThrow(`--key: ${path} cannot be made`);
+  expect(readdirSync(join(directory, "pki"))).toEqual(["secret.key.new"]);
+  rmSync(`${path}.new`, { recursive: true });
+  // What a power cut in the middle has left is no obstacle either.
+  writeFileSync(`${path}.new`, "ha");
+  expect(await loadKey(source(), true)).toHaveLength(32);
+  expect(readdirSync(join(directory, "pki"))).toEqual(["secret.key"]);
 });
 
 test("an existing database does not get a new key", async () => {

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, stat } from "node:fs/promises";
+import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ConfigError, systemReason } from "../config-error.ts";
+import { makeDirectory } from "../make-directory.ts";
 import { secretKeySize } from "./secret-box.ts";
 
 /** Where the key is read from. */
@@ -80,15 +81,19 @@ function decodeKey(path: string, text: string): Uint8Array {
 
 async function createKey(path: string): Promise<Uint8Array> {
   const key = randomBytes(secretKeySize);
+  const unfinished = `${path}.new`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const file = await open(path, "wx", 0o600);
+    await makeDirectory(dirname(path), 0o700);
+    // Under another name until it is whole: half a key would be taken for a wrong one at every later start.
+    await rm(unfinished, { force: true });
+    const file = await open(unfinished, "wx", 0o600);
     try {
       await file.writeFile(`${key.toString("base64")}\n`);
       await file.sync();
     } finally {
       await file.close();
     }
+    await rename(unfinished, path);
     // The name must be on the disk before the first secret is: a key lost with the power is every secret lost.
     const directory = await open(dirname(path), "r");
     try {
@@ -97,6 +102,7 @@ async function createKey(path: string): Promise<Uint8Array> {
       await directory.close();
     }
   } catch (error) {
+    await rm(unfinished, { force: true }).catch(() => undefined);
     throw new ConfigError("--key", `${path} cannot be made: ${systemReason(error)}`, { cause: error });
   }
   return key;

@@ -8,12 +8,10 @@ export function schemaVersion(database: Database): number {
 }
 
 /**
- * Brings the schema up to date. Each step with its number is one transaction: when it is interrupted, the file is
- * as before that step and the next start takes it again.
- * @returns the versions that were taken now
- * @throws StoreError "newer schema" if a newer release has used the file; nothing was changed then
+ * Looks whether the file is one that this release can work with. Changes nothing.
+ * @throws StoreError "newer schema" if a newer release has used the file, "corrupt" if it is another program's
  */
-export function migrate(database: Database, migrations: readonly Migration[]): number[] {
+export function requireKnownSchema(database: Database, migrations: readonly Migration[]): void {
   const known = migrations.at(-1)?.version ?? 0;
   const found = schemaVersion(database);
   if (found > known) {
@@ -23,6 +21,24 @@ export function migrate(database: Database, migrations: readonly Migration[]): n
         "Nothing was changed. Run the newer release, or bring back the backup from before it",
     );
   }
+  const tables = found > 0 ? 0 : Number(database.get("SELECT count(*) AS number FROM sqlite_schema")?.number);
+  if (found < 0 || tables > 0) {
+    throw new StoreError(
+      "corrupt",
+      `database ${database.path}: it belongs to another program. Nothing was changed. Give another directory (--data)`,
+    );
+  }
+}
+
+/**
+ * Brings the schema up to date. Each step with its number is one transaction: when it is interrupted, the file is
+ * as before that step and the next start takes it again.
+ * @returns the versions that were taken now
+ * @throws StoreError as requireKnownSchema; nothing was changed then
+ */
+export function migrate(database: Database, migrations: readonly Migration[]): number[] {
+  requireKnownSchema(database, migrations);
+  const found = schemaVersion(database);
   const taken: number[] = [];
   for (const migration of migrations.filter(({ version }) => version > found)) {
     database.transaction(() => {

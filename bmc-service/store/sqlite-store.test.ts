@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -10,6 +10,7 @@ import { migrations } from "./migrations/index.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 import { storeContract } from "./store-contract.ts";
 import { StoreError } from "./store-error.ts";
+import { StoreLock } from "./store-lock.ts";
 
 storeContract("SqliteStore", async () => {
   const directory = mkdtempSync(join(tmpdir(), "sqlite-store-"));
@@ -44,12 +45,14 @@ function problemOf(open: () => unknown): { problem: string; message: string } {
 
 describe("a database", () => {
   test("is made for its owner alone", async () => {
-    await new SqliteStore(path, key)[Symbol.asyncDispose]();
-    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await using _open = new SqliteStore(path, key);
+    const modes = readdirSync(directory).map((name) => statSync(join(directory, name)).mode & 0o777);
+    expect(modes).toEqual([0o600, 0o600, 0o600]);
   });
 
   test("waits for the disk and keeps foreign keys", () => {
     using database = new Database(path);
+    database.useWriteAheadLog();
     expect(database.get("PRAGMA journal_mode")).toEqual({ journal_mode: "wal" });
     expect(database.get("PRAGMA synchronous")).toEqual({ synchronous: 2 });
     expect(database.get("PRAGMA foreign_keys")).toEqual({ foreign_keys: 1 });
@@ -58,12 +61,14 @@ describe("a database", () => {
   test("of a newer schema is refused with both numbers, and not touched", async () => {
     await new SqliteStore(path, key)[Symbol.asyncDispose]();
     const newer = new DatabaseSync(path);
-    newer.exec("PRAGMA user_version = 99");
+    newer.exec("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE");
     newer.close();
+    const before = readFileSync(path);
     const { problem, message } = problemOf(() => new SqliteStore(path, key));
     expect(problem).toBe("newer schema");
     expect(message).toContain("schema 99");
     expect(message).toContain(`up to schema ${migrations.length}`);
+    expect(readFileSync(path).equals(before)).toBe(true);
     using database = new Database(path);
     expect(schemaVersion(database)).toBe(99);
   });
@@ -81,6 +86,17 @@ describe("a database", () => {
     writeFileSync(path, text);
     expect(problemOf(() => new SqliteStore(path, key)).problem).toBe("corrupt");
     expect(readFileSync(path, "utf8")).toBe(text);
+  });
+
+  test("of another program is refused, and left as it is", () => {
+    const other = new DatabaseSync(path);
+    other.exec("CREATE TABLE bmcs (x TEXT)");
+    other.close();
+    const before = readFileSync(path);
+    const { problem, message } = problemOf(() => new SqliteStore(path, key));
+    expect(problem).toBe("corrupt");
+    expect(message).toContain("another program");
+    expect(readFileSync(path).equals(before)).toBe(true);
   });
 
   test("whose pages are damaged is refused or says so at the first read", async () => {
@@ -106,6 +122,16 @@ describe("a database", () => {
     other.close();
     database.transaction(() => undefined);
   });
+});
+
+test("the lock keeps a second service away until the first one ends", () => {
+  const first = new StoreLock(path, 0);
+  const { problem, message } = problemOf(() => new StoreLock(path, 0));
+  expect(problem).toBe("locked");
+  expect(message).toContain(path);
+  first[Symbol.dispose]();
+  new StoreLock(path, 0)[Symbol.dispose]();
+  expect(problemOf(() => new StoreLock(join(directory, "nowhere", "x.db"), 0)).problem).toBe("unwritable");
 });
 
 describe("migrations", () => {

@@ -1,11 +1,12 @@
-import { chmodSync, existsSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { Secret } from "../../ipmi/secret.ts";
 import { AccountState, type BmcFacts, ChassisState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { systemReason } from "../config-error.ts";
 import { confirmAccount, escrowAccount, settleHandOff } from "./account-life.ts";
 import { Database, type SqlRow } from "./database.ts";
-import { migrate } from "./migrate.ts";
+import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
 import { abort, type Reported, reportBmc, reportNoBmc } from "./reports.ts";
 import { accountRow, bmcRow, historyRow, machineRow, sessionRow } from "./rows.ts";
@@ -48,10 +49,12 @@ export class SqliteStore implements Store {
    */
   constructor(path: string, key: Uint8Array, historyKept = defaultHistoryKept) {
     this.#historyKept = historyKept;
-    const isNew = path !== ":memory:" && !existsSync(path);
+    if (!existsSync(path)) makeForOwner(path);
     this.#database = new Database(path);
     try {
-      if (isNew) chmodSync(path, 0o600);
+      // First of all: a file of a newer release stays as it is, to the byte.
+      requireKnownSchema(this.#database, migrations);
+      this.#database.useWriteAheadLog();
       migrate(this.#database, migrations);
       this.#box = new SecretBox(key);
       this.#checkKey();
@@ -262,6 +265,15 @@ export class SqliteStore implements Store {
         : this.#database.get("SELECT * FROM machines WHERE uuid = ?", row.machineUuid);
     const accounts = new Tables(this.#database, this.#box, this.#historyKept).accounts(row.key);
     return { row, machine: machine && machineRow(machine), account: accountInUse(accounts) };
+  }
+}
+
+/** SQLite would make the file with whatever the umask leaves, and gives its own files beside it the same mode. */
+function makeForOwner(path: string): void {
+  try {
+    closeSync(openSync(path, "ax", 0o600));
+  } catch (error) {
+    throw new StoreError("unwritable", `database ${path} cannot be made: ${systemReason(error)}`, { cause: error });
   }
 }
 
