@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { PolicyError } from "../inband/account/credentials.ts";
+import { InbandLockedError } from "../inband/account/scan-accounts.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
 import { BogusUuidError } from "../inband/smbios/identify-machine.ts";
 import { SmbiosUnavailableError } from "../inband/smbios/read-tables.ts";
@@ -11,6 +12,7 @@ import { describeOutcome, exitCodeOf, type Outcome } from "./outcome.ts";
 import { StepError, type StepName, StepTimeoutError } from "./step.ts";
 
 const ipmi = { commands: 44, waitedMs: 120 };
+const locked = new InbandLockedError(new CompletionCodeError("Set User Name", 0xd4, "insufficient privilege"));
 const bmc = { mac: "52:54:00:b1:00:01", channel: 1, address: "10.0.0.7", userName: "rivetabc", slot: 3 };
 
 describe("exitCodeOf", () => {
@@ -64,7 +66,10 @@ describe("describeOutcome", () => {
       { kind: "unmanaged", machineUuid: "u", ipmi, tried: [{ way: "/dev/ipmi0", reason: "missing" }] },
       /unmanaged. Tried \/dev\/ipmi0: missing/,
     ],
-    [{ kind: "locked", machineUuid: "u", ipmi, mac: "m", reason: "D4h" }, /An operator has to give credentials/],
+    [
+      { kind: "locked", machineUuid: "u", ipmi, mac: "m", reason: locked.message },
+      /^BMC m lets its machine make no accounts: .*D4h.*give the service credentials by hand\.$/,
+    ],
     [
       { kind: "failed", machineUuid: "u", ipmi, bmc, failure: 2, reason: "wrong password" },
       /could not take control.*wrong password/,

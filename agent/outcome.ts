@@ -39,7 +39,7 @@ export type Outcome =
       readonly kind: "unmanaged";
       readonly tried: readonly { readonly way: string; readonly reason: string }[];
     })
-  /** The BMC does not let its own machine make accounts; what it tells was reported. An operator has to give credentials. */
+  /** The BMC does not let its own machine make accounts; what it tells was reported. `reason` says what to do. */
   | (Common & { readonly kind: "locked"; readonly mac: string; readonly reason: string })
   /** The service could not take control. */
   | (Common & {
@@ -64,7 +64,7 @@ export function describeOutcome(outcome: Outcome): string {
       return `No BMC found, the machine is unmanaged. Tried ${tried === "" ? "nothing" : tried}.`;
     }
     case "locked":
-      return `BMC ${outcome.mac} lets its machine make no accounts: ${outcome.reason}. An operator has to give credentials.`;
+      return `BMC ${outcome.mac} lets its machine make no accounts: ${outcome.reason}`;
     case "failed":
       return `The service could not take control of BMC ${bmcText(outcome.bmc)}: ${outcome.reason} (${count}).`;
     default:
