@@ -26,7 +26,7 @@ alias pci:v00008086d0000100Esv*sd*bc*sc*i* e1000
 `;
 /** QEMU's machine "pc" with a virtio network card: modaliases as its kernel shows them. */
 const virtioCard = "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00";
-const smbus = "pci:v00008086d00007113sv00001AF4sd00001100bc0Csc05i00";
+const smbus = "pci:v00008086d00007113sv00001AF4sd00001100bc06sc80i00";
 const vga = "pci:v00001234d00001111sv00001AF4sd00001100bc03sc00i00";
 
 describe("depmod's lists", () => {

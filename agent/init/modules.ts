@@ -32,8 +32,8 @@ export const realModuleWorld: ModuleWorld = {
 
 /** PCI class 02 is network; a virtio network device is 1. linux/mod_devicetable.h, scripts/mod/file2alias.c. */
 const networkDevice = /^(pci:.*bc02sc|virtio:d00000001v)/;
-/** PCI class 0c05 is SMBus. */
-const smbusController = /^pci:.*bc0Csc05/;
+/** By the driver, not by the class: Intel's PIIX4, SMBus and power management in one, calls itself a bridge (06). */
+const smbusDriver = /^i2c_/;
 
 /**
  * Loads kernel modules with what they need, each file once. Problems do not throw: a machine with one broken driver still
@@ -90,19 +90,19 @@ export class ModuleLoader {
     this.load("ipmi_devintf");
     this.load("ipmi_si");
     if (!ssif) return;
-    this.#loadForDevices(smbusController);
+    this.#loadForDevices(/^pci:/, smbusDriver);
     this.load("ipmi_ssif");
   }
 
-  #loadForDevices(wanted: RegExp): void {
+  #loadForDevices(devices: RegExp, drivers = /^/): void {
     this.#aliases ??= this.#readAliases();
     const seen = new Set<string>();
     for (let round = 0; round < 4; round++) {
-      const fresh = this.#modaliases().filter((modalias) => wanted.test(modalias) && !seen.has(modalias));
+      const fresh = this.#modaliases().filter((modalias) => devices.test(modalias) && !seen.has(modalias));
       if (fresh.length === 0) return;
       for (const modalias of fresh) {
         seen.add(modalias);
-        for (const module of modulesFor(this.#aliases, modalias)) this.load(module);
+        for (const module of modulesFor(this.#aliases, modalias)) if (drivers.test(module)) this.load(module);
       }
     }
   }
