@@ -58,6 +58,9 @@ const expected: Fru = {
   problems: [],
 };
 
+/** Language code. Table 15-1. */
+const japanese = 53;
+
 function problemsOf(image: Uint8Array): string[] {
   const fru = parseFru(image);
   return fru.state === "present" ? fru.problems.map(({ area, kind }) => `${area}: ${kind}`) : [fru.reason];
@@ -92,6 +95,16 @@ describe("text", () => {
     expect(decode(3, [0x41, 0x00, 0x42, 0x00], 25)).toBe("A\0B");
   });
 
+  test("ASCII in an area whose language byte says otherwise", () => {
+    const acme = [0x41, 0x43, 0x4d, 0x45];
+    expect(decode(3, acme, 1)).toBe("ACME");
+    expect(decode(3, acme, 0xff)).toBe("ACME");
+    expect(decode(3, [0x41, 0x00, 0x43, 0x00], 1)).toBe("AC");
+    expect(decode(3, [0x16, 0x04, 0x35, 0x04], 1)).toBe("Же");
+    // The name of a maker, which consists of nothing but bytes of printable ASCII.
+    for (const ideographs of [japanese, 61, 135]) expect(decode(3, [0x6a, 0x6d, 0x6e, 0x6f], ideographs)).toBe("浪潮");
+  });
+
   test("English-only fields of an area in another language", () => {
     expect(decode(3, [0x53, 0x4e, 0x30, 0x31], 20, true)).toBe("SN01");
     expect(decode(3, [0x53, 0x00, 0x4e, 0x00], 20, true)).toBe("SN");
@@ -124,7 +137,7 @@ describe("text", () => {
         const [typeLength = 0, ...data] = encodeText(text, encoding, "test");
         expect(typeLength).not.toBe(0xc1);
         expect(data).toHaveLength(typeLength & 0x3f);
-        expect(decode(typeLength >> 6, data, encoding === "utf16le" ? 20 : 0)).toBe(text);
+        expect(decode(typeLength >> 6, data, encoding === "utf16le" ? japanese : 0)).toBe(text);
       }),
       { numRuns: 500 },
     );

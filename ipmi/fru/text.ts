@@ -18,6 +18,17 @@ export function isEnglish(language: number): boolean {
   return language === 0 || language === 25;
 }
 
+/** Japanese, Korean and Chinese, whose UTF-16 may consist of nothing but bytes of printable ASCII. Table 15-1. */
+const ideographic: ReadonlySet<number> = new Set([53, 61, 135]);
+
+/**
+ * Makers put any number into the language byte and write ASCII all the same, and ipmitool never looks at it. UTF-16 of
+ * other scripts has bytes below 20h in every second place, so that a text of printable ASCII alone is none.
+ */
+function isPrintableAscii(byte: number): boolean {
+  return byte >= 0x20 && byte <= 0x7e;
+}
+
 /** Nibbles A-C are the specification's; for D-F, which it reserves, ipmitool's characters, so that both show the same. */
 const bcdPlus = "0123456789 -.:,_";
 
@@ -41,7 +52,10 @@ export function decodeText(type: number, data: Uint8Array, language: number, alw
     case 2:
       return decodeSixBit(data).replace(padding, "");
     default: {
-      const wide = !isEnglish(language) && data.length % 2 === 0 && (!alwaysEnglish || looksWide(data));
+      const wide =
+        !isEnglish(language) &&
+        data.length % 2 === 0 &&
+        (alwaysEnglish ? looksWide(data) : ideographic.has(language) || !data.every(isPrintableAscii));
       return (wide ? new TextDecoder("utf-16le").decode(data) : latin1(data)).replace(padding, "");
     }
   }
