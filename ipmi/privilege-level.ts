@@ -1,7 +1,7 @@
 import { type Bits, nameOrNumber } from "./codec.ts";
 
 /**
- * Privilege levels. IPMI 2.0 §6.8 and table 22-28.
+ * Privilege levels. IPMI 2.0 §6.8; "no access" is a user's limit only (§22.26, §22.27).
  * 0 is "reserved" or "no change" where it is written; BMCs also answer it for users who were never set up.
  */
 export const privilegeLevels = {

@@ -83,9 +83,10 @@ const highestPrivilege = 0;
 const tellingFirst = [
   "insufficient privilege",
   "no free session",
+  // Before the refusals: the suite whose question or answer was lost may be the one that the BMC speaks.
+  "no answer",
   "no cipher suite in common",
   "protocol",
-  "no answer",
 ] as const satisfies readonly SessionStatus[];
 
 async function loginOnce(
@@ -132,7 +133,10 @@ class Attempt {
       encodeOpenSessionRequest({ tag, ...request }),
     );
     // Some BMCs do not answer an algorithm that they do not know.
-    if (payload instanceof Silence) return this.#setback("next suite", "no answer", silentAtOpenSession, payload);
+    if (payload instanceof Silence) {
+      const problem = `${silentAtOpenSession} for cipher suite ${suite.id}: some stay silent on one that they lack. Or packets are lost`;
+      return this.#setback("next suite", "no answer", problem, payload);
+    }
     const response = this.#decode(() => decodeOpenSessionResponse(payload));
     if ("refusal" in response) return this.#notOpened(response.refusal, suite);
     if (response.bmcSessionId === 0) throw this.#error("protocol", "the BMC opened session 0, which means no session");

@@ -66,7 +66,7 @@ function encodeAsf(type: number, tag: number, data: Uint8Array): Uint8Array {
 }
 
 /**
- * Presence Ping: asks whether somebody speaks RMCP here. ASF 2.0 §3.2.4.2, IPMI 2.0 §13.2.1.
+ * Presence Ping: asks whether somebody speaks RMCP here. ASF 2.0 §3.2.4.2, IPMI 2.0 §13.2.3.
  * @param tag 0-254, comes back in the pong
  */
 export function encodePing(tag: number): Uint8Array {

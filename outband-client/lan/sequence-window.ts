@@ -32,7 +32,7 @@ export class SequenceWindow {
   }
 }
 
-/** Session sequence numbers of sent packets: 1, 2, ... and after FFFFFFFFh again 1. IPMI 2.0 §6.12.12. */
+/** Session sequence numbers of sent packets: 1, 2, ... and after FFFFFFFFh again 1. IPMI 2.0 §6.12.9. */
 export class OutboundSequence {
   #last: number;
 

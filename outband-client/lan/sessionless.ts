@@ -7,7 +7,7 @@ import { ask, type Link } from "./retransmission.ts";
 import { decodePong, encodePing, type Pong, RMCP_PORT } from "./rmcp.ts";
 
 /** How long each request outside a session is waited for, ms, in turn: sent again after each but the last. */
-export const sessionlessWaitsMs = [1000, 2000, 3000] as const;
+export const sessionlessWaitsMs = [1000, 1500, 2000, 2500] as const;
 
 /** "lan:10.0.0.7:623", "lan:[fd00::7]:623". */
 export function lanName(host: string, port: number): string {
@@ -25,7 +25,7 @@ export interface SessionlessOptions {
 
 /**
  * Requests outside a session, in the IPMI v1.5 header without authentication, which every BMC understands: IPMI 2.0
- * §13.14 demands it for Get Channel Authentication Capabilities, and ipmi_sim drops the RMCP+ header here.
+ * §13.15 demands it for Get Channel Authentication Capabilities, and ipmi_sim drops the RMCP+ header here.
  * Only Get Channel Authentication Capabilities, Get Channel Cipher Suites and Get System GUID make sense.
  * None of them changes anything, so all are retransmitted.
  */
@@ -86,7 +86,7 @@ export async function sessionless(
 }
 
 /**
- * ASF Presence Ping: finds out whether a BMC answers on this address, before anything else. IPMI 2.0 §13.2.1.
+ * ASF Presence Ping: finds out whether a BMC answers on this address, before anything else. IPMI 2.0 §13.2.3.
  * Not every BMC answers it.
  * @throws TransportError if there is no answer
  */

@@ -229,6 +229,15 @@ describe("a login that cannot begin", () => {
     expect(link.closed).toBe(true);
   });
 
+  it("one suite is refused and the other one's question lost: no answer, not a refusal", async () => {
+    const { connect, link } = world({ suites: [suite3], listedSuites: "silent" });
+    // Byte 28 is the authentication algorithm: 1 is suite 3's.
+    link.toBmc = (datagram) => (datagram[5] === 0x10 && datagram[28] === 1 ? [] : [datagram]);
+    const error = await failure(connect());
+    expect(error).toMatchObject({ status: "no answer" });
+    expect(error.message).toContain("cipher suite 3");
+  });
+
   it("silence after Open Session says which message was not answered", async () => {
     const { connect, link } = world();
     link.fromBmc = (datagram) => (datagram[5] === 0x13 ? [] : [datagram]);
