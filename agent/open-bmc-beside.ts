@@ -1,4 +1,5 @@
 import { NoBmcError, type TriedWay } from "../inband/openipmi/open-bmc.ts";
+import type { IpmiDeviceInformation } from "../inband/smbios/type-38-ipmi-device.ts";
 import { type DeviceIdentity, waitUntilReady } from "../inband/wait-until-ready.ts";
 import { type CountingTransport, countingTransport } from "./counting-transport.ts";
 import type { Step } from "./step.ts";
@@ -9,8 +10,29 @@ export type OpenedBmc =
   | { readonly transport: CountingTransport; readonly device: DeviceIdentity }
   | { readonly tried: readonly TriedWay[] };
 
-/** Opens the BMC while the service is asked; closes it at the end of the run, however that comes. */
-export function openBeside(world: World, step: Step): AsyncDisposable & { readonly bmc: Promise<OpenedBmc> } {
+/** The firmware says that there is a BMC, but the kernel's driver shows none: that is not a machine without one. */
+export class HiddenBmcError extends Error {
+  override readonly name = "HiddenBmcError";
+  readonly code = "hidden-bmc";
+
+  constructor({ interfaceType, base }: IpmiDeviceInformation, cause: NoBmcError) {
+    super(
+      `SMBIOS names a BMC (${interfaceType} at ${base.space} 0x${base.address.toString(16)}), but the kernel's driver has found none: ` +
+        `${cause.message}. It may be booting or hang: run again in a few minutes; if that does not help, reset the BMC.`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Opens the BMC while the service is asked; closes it at the end of the run, however that comes.
+ * @param named the IPMI interfaces that SMBIOS names (type 38)
+ */
+export function openBeside(
+  world: World,
+  step: Step,
+  named: readonly IpmiDeviceInformation[],
+): AsyncDisposable & { readonly bmc: Promise<OpenedBmc> } {
   const { limits } = world.settings;
   const over = new AbortController();
   let transport: CountingTransport | undefined;
@@ -19,8 +41,10 @@ export function openBeside(world: World, step: Step): AsyncDisposable & { readon
     try {
       transport = countingTransport(await world.openBmc(signal), world.clock);
     } catch (error) {
-      if (error instanceof NoBmcError) return { tried: error.tried };
-      throw error;
+      if (!(error instanceof NoBmcError)) throw error;
+      const [device] = named;
+      if (device !== undefined) throw new HiddenBmcError(device, error);
+      return { tried: error.tried };
     }
     return { transport, device: await waitUntilReady({ transport, clock: world.clock, signal }, limits.bmcReadyMs) };
   };

@@ -135,6 +135,7 @@ function exitCodeOfError(error: Error): ExitCode {
     case "StepTimeoutError":
       return inStep !== undefined && serviceSteps.has(inStep) ? ExitCode.serviceUnavailable : ExitCode.temporary;
     case "NotReadyError":
+    case "HiddenBmcError":
     case "NoLanChannelError":
     case "TransportError":
       return ExitCode.temporary;

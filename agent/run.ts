@@ -22,7 +22,7 @@ import type { World } from "./world.ts";
 export async function run(world: World, step: Step): Promise<Outcome> {
   const { limits } = world.settings;
   const machine = await step("identify machine", limits.localMs, (signal) => identify(world, signal), machineText);
-  await using opening = openBeside(world, step);
+  await using opening = openBeside(world, step, machine.smbios.ipmiDevices);
   await using enrolment = await step("begin", limits.beginMs, (signal) =>
     begin(world, machineToProto(machine), signal),
   );

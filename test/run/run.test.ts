@@ -5,6 +5,7 @@ import { ServiceError } from "../../outband-client/service/service-error.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { nameText } from "../simulator/users.ts";
 import { fru, Machine, machineUuid, tried } from "./machine.ts";
+import { smbiosTables } from "./smbios-tables.ts";
 
 async function failure(promise: Promise<unknown>): Promise<StepError> {
   const error = await promise.then(
@@ -174,6 +175,15 @@ describe("what is no failure", () => {
     expect(exitCodeOf(outcome)).toBe(0);
     expect(machine.service.noBmc).toBe(true);
     expect(machine.service.aborted).toBeUndefined();
+  });
+
+  test("SMBIOS names a BMC that is not to be found: not unmanaged, but to be tried again", async () => {
+    const machine = new Machine({ noBmc: true });
+    const error = await failure(machine.boot({ world: { readSmbios: async () => smbiosTables(machineUuid, true) } }));
+    expect(error.message).toMatch(/^open BMC: SMBIOS names a BMC \(KCS at io 0xca2\).*\/dev\/ipmi0.*run again/);
+    expect(exitCodeOf(error)).toBe(75);
+    expect(machine.service.noBmc).toBe(false);
+    expect(machine.service.aborted?.step).toBe("open BMC");
   });
 
   test("in-band locked: facts are reported, the reason too, and nothing was changed", async () => {
