@@ -58,6 +58,8 @@ export interface SiteOptions {
 }
 
 const bootLimitMs = 240_000;
+/** A machine with too little memory can hang instead of saying so. */
+const smallBootLimitMs = 120_000;
 /** FreeIPMI's checkout alone is thousands of commands. */
 const contendersLimitMs = 15 * 60_000;
 
@@ -73,7 +75,11 @@ export async function openSite(options: SiteOptions): Promise<Site> {
   const { kernel, initramfs, memoryMib = 512, cpus = 2 } = options;
   const machine = stack.use(
     await assembleMachine(
-      { name: "machine", parentDirectory: directory, truth: makeUpTruth(), kernel, initramfs, memoryMib, cpus },
+      {
+        ...{ name: "machine", parentDirectory: directory, truth: makeUpTruth(), kernel, initramfs, memoryMib, cpus },
+        // A kernel without memory panics and restarts: that is an end, too.
+        onReboot: "exit",
+      },
       signal,
     ),
   );
@@ -92,11 +98,11 @@ export async function openSite(options: SiteOptions): Promise<Site> {
   };
 }
 
-async function boot(site: Site, args: string, signal: AbortSignal): Promise<BootResult> {
+async function boot(site: Site, args: string, signal: AbortSignal, limitMs = bootLimitMs): Promise<BootResult> {
   site.proxy.forget();
   site.machine.console.skip();
   await site.machine.powerOn(`rivet.log=json rivet.config=${site.documents.urlOf("machine.yaml")} ${args}`.trim());
-  return await followBoot(site.machine, { limitMs: bootLimitMs, signal });
+  return await followBoot(site.machine, { limitMs, signal });
 }
 
 /** First enrolment, the others on the same BMC in the same boot, and a second boot of the machine. */
@@ -197,7 +203,7 @@ export async function measureMemory(options: SiteOptions): Promise<MemoryFigures
 export async function bootsWith(options: SiteOptions & { readonly memoryMib: number }): Promise<boolean> {
   await using site = await openSite(options);
   try {
-    return (await boot(site, "panic=-1", options.signal)).outcome === "linked";
+    return (await boot(site, "panic=-1", options.signal, smallBootLimitMs)).outcome === "linked";
   } catch (error) {
     options.signal.throwIfAborted();
     if (error instanceof Error) return false;
