@@ -17,7 +17,7 @@ import { Metrics } from "./metrics.ts";
 import { loadServerPki } from "./pki/load-pki.ts";
 import type { AddressMap } from "./reach/bmc-address.ts";
 import { BmcLocks } from "./reach/bmc-locks.ts";
-import type { ConnectBmc } from "./reach/connect-bmc.ts";
+import { type ConnectBmc, loginLevels } from "./reach/connect-bmc.ts";
 import { bmcService } from "./rpc/bmc-service.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
 import { listen, newGrpcServer } from "./rpc/grpc-server.ts";
@@ -83,7 +83,9 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const { addresses, policy } = settings;
   const onLogin = metrics.lanLogin;
   const drivers = new DriverList({
-    drivers: [ipmiDriver({ connect, onLogin, patience: settings.powerPatience })],
+    drivers: [
+      ipmiDriver({ connect, onLogin, privilege: loginLevels[policy.privilege], patience: settings.powerPatience }),
+    ],
     addresses,
     locks,
     metrics,

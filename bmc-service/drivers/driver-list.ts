@@ -23,6 +23,21 @@ export class NotReadyError extends Error {
 export class NoDriverServedError extends Error {
   override readonly name = "NoDriverServedError";
   readonly code = "no-driver-served";
+  /** Whether the BMC may have done what it was told: whoever asks again without looking may do it twice. */
+  readonly mayHaveActed: boolean;
+
+  constructor(message: string, mayHaveActed: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.mayHaveActed = mayHaveActed;
+  }
+}
+
+/** What is asked of a BMC. */
+export interface Errand {
+  /** For messages and metrics: "power cycle". */
+  readonly action: string;
+  /** Whether it changes something: once begun it is not ended when the caller goes, for half of it would be worse. */
+  readonly acts: boolean;
 }
 
 export interface DriverListOptions {
@@ -30,6 +45,8 @@ export interface DriverListOptions {
   readonly addresses: AddressMap;
   readonly locks: BmcLocks;
   readonly metrics: Metrics;
+  /** Default `driverLimitMs`. */
+  readonly limitMs?: number;
 }
 
 /** The drivers of this release. Each row names those for its BMC, in the order in which they are tried. */
@@ -47,21 +64,27 @@ export class DriverList {
 
   /**
    * Asks the drivers of a row one after the other, until one serves. None is asked after one that may have acted.
-   * @throws NotReadyError, NoDriverServedError
+   * @param gone aborted when the caller does not wait any more: what has not begun then is not begun
+   * @throws NotReadyError, NoDriverServedError, or the reason of `gone`
    */
   async serve<T>(
     { row, account }: BmcRecord,
-    action: string,
+    { action, acts }: Errand,
     ask: (driver: Driver, target: DriverTarget, signal: AbortSignal) => Promise<T>,
-    outer: AbortSignal,
+    gone: AbortSignal,
   ): Promise<Served<T>> {
-    const { drivers, addresses, locks, metrics } = this.#options;
+    const { drivers, addresses, locks, metrics, limitMs = driverLimitMs } = this.#options;
     if (row.mac === "" || row.facts === undefined) throw new NotReadyError(`machine ${row.key} has no BMC to ask`);
     if (account === undefined) throw new NotReadyError(`BMC ${row.mac} has no account yet: its machine has to enrol`);
     const target = { mac: row.mac, endpoint: reachableAt(row.facts, addresses), account };
-    const signal = AbortSignal.any([outer, AbortSignal.timeout(driverLimitMs)]);
+    const limit = AbortSignal.timeout(limitMs);
+    const signal = acts ? limit : AbortSignal.any([gone, limit]);
     const reasons: string[] = [];
-    return locks.run(row.key, signal, async () => {
+    let mayHaveActed = false;
+    let began = false;
+    const work = async (): Promise<Served<T>> => {
+      gone.throwIfAborted();
+      began = true;
       for (const name of row.drivers) {
         const driver = drivers.find((each) => each.name === name);
         if (driver === undefined) {
@@ -76,12 +99,19 @@ export class DriverList {
           metrics.driver(name, action, "failed");
           if (!(error instanceof DriverError)) throw error;
           reasons.push(`${name}: ${error.message}`);
-          if (error.mayHaveActed) break;
+          mayHaveActed = error.mayHaveActed;
+          if (mayHaveActed) break;
         }
       }
-      throw new NoDriverServedError(
-        `${action} of BMC ${row.mac}: no driver served. ${reasons.join("; ") || "It has none"}`,
-      );
-    });
+      const why = reasons.join("; ") || "It has none";
+      throw new NoDriverServedError(`${action} of BMC ${row.mac}: no driver served. ${why}`, mayHaveActed);
+    };
+    try {
+      return await locks.run(row.key, AbortSignal.any([gone, limit]), work);
+    } catch (error) {
+      if (began || error !== limit.reason) throw error;
+      const text = `not begun: another session with it has not ended within ${limitMs / 1_000} s`;
+      throw new NoDriverServedError(`${action} of BMC ${row.mac}: ${text}`, false, { cause: error });
+    }
   }
 }

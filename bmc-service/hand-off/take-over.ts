@@ -1,9 +1,9 @@
 import pRetry from "p-retry";
-import { type LoginPrivilege, SessionError } from "../../outband-client/lan/index.ts";
+import { SessionError } from "../../outband-client/lan/index.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
-import type { BmcSession, ConnectBmc } from "../reach/connect-bmc.ts";
+import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import type { AccountRow, HandOffOutcome } from "../store/store.ts";
 import { type Candidate, candidates } from "./candidates.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
@@ -44,9 +44,6 @@ export interface TakeOver {
   readonly outcome: HandOffOutcome;
   readonly failure: HandOffError | undefined;
 }
-
-/** Names of the levels that a policy can ask for. */
-const levelNames: Readonly<Record<3 | 4, LoginPrivilege>> = { 3: "operator", 4: "administrator" };
 
 /**
  * Logs in to a BMC with the newest account that it accepts and proves that it is the machine's own.
@@ -138,7 +135,7 @@ async function login(
     const password = withoutFill(candidate.passwordOf.password.reveal());
     try {
       const user = candidate.nameOf.userName;
-      const privilege = levelNames[world.privilege];
+      const privilege = loginLevels[world.privilege];
       const session = await world.connect({ ...endpoint, user, password, privilege, signal });
       world.onLogin("ok");
       return { session, candidate };

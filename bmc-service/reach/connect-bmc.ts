@@ -1,6 +1,9 @@
 import type { Transport } from "../../ipmi/transport.ts";
 import type { LoginPrivilege } from "../../outband-client/lan/index.ts";
 
+/** What to log in with for each level that a policy can ask for. IPMI 2.0 table 6-1. */
+export const loginLevels: Readonly<Record<3 | 4, LoginPrivilege>> = { 3: "operator", 4: "administrator" };
+
 /** Where and as whom to log in. */
 export interface BmcLogin {
   readonly host: string;

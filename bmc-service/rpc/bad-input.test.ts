@@ -56,10 +56,10 @@ describe("Begin refuses", () => {
     const machine = machineOf(uuid1);
     machine.bios!.vendor = "x".repeat(1024 * 1024);
     expect(await begin(machine)).toEqual({
-      code: "RESOURCE_EXHAUSTED",
+      code: "INVALID_ARGUMENT",
       details: "machine.bios.vendor: 1048576 bytes of text, at most 1024 are accepted",
     });
-    expect(await begin(machineOf(uuid1), "€".repeat(350_000))).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+    expect(await begin(machineOf(uuid1), "€".repeat(350_000))).toMatchObject({ code: "INVALID_ARGUMENT" });
   });
 
   test("a message that is larger than any can be", async () => {
@@ -95,7 +95,7 @@ describe("ReportBmc refuses", () => {
   test("a text that is too long deep inside", async () => {
     const channels = [{ channel: 1, mac: mac1, ipv4Address: "", remark: "x".repeat(9_000) }];
     const refused = await refusal(agent.report(factsOf(mac1, { channels })));
-    expect(refused).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+    expect(refused).toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(refused.details).toContain("bmc.channels[0].remark: ");
     const findings = Array.from({ length: 2_000 }, () => "x");
     expect((await refusal(agent.report(factsOf(mac1, { findings })))).details).toContain("bmc.findings: 2000 entries");

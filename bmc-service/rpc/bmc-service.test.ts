@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IdentifyLed, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BootTarget, PowerAction, type WatchBmcsResponse } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -55,10 +57,44 @@ describe("power", () => {
   test("is never told twice, also when the answer is lost", async () => {
     bmc.lostAnswers.add("Chassis Control");
     const refused = await refusal(setPower(PowerAction.POWER_ACTION_CYCLE));
-    expect(refused.code).toBe("UNAVAILABLE");
+    expect(refused.code).toBe("DEADLINE_EXCEEDED");
     expect(refused.details).toContain("IPMI: ");
     expect(refused.details).toContain("may have done it");
     expect(bmc.commands.filter((name) => name === "Chassis Control")).toHaveLength(1);
+  });
+
+  test.each([0xc3, 0xce])("may be changed although the BMC answers %i", async (completionCode) => {
+    bmc.completionCodes.set("Chassis Control", completionCode);
+    const refused = await refusal(setPower(PowerAction.POWER_ACTION_CYCLE));
+    expect(refused.code).toBe("DEADLINE_EXCEEDED");
+    expect(refused.details).toContain("may have done it");
+  });
+
+  test("is told as changed also when a broken database keeps it from being written down", async () => {
+    const database = new DatabaseSync(join(site.data, "bmc-service.db"));
+    database.exec("CREATE TRIGGER a BEFORE INSERT ON history BEGIN SELECT RAISE(FAIL, 'broken'); END");
+    database.exec("CREATE TRIGGER b BEFORE UPDATE ON bmcs BEGIN SELECT RAISE(FAIL, 'broken'); END");
+    database.close();
+    expect(await setPower(PowerAction.POWER_ACTION_OFF)).toEqual({ powerOn: false, servedBy: "IPMI" });
+    expect(service.log.join("")).toContain("call not stored");
+    // The reason of a failure is not lost behind that of the database either.
+    expect((await refusal(setPower(PowerAction.POWER_ACTION_CYCLE))).details).toContain("D5h");
+  });
+
+  test("is not changed any more when the caller has gone before its turn", async () => {
+    const { bmc: client } = service.operator;
+    const gate = Promise.withResolvers<void>();
+    bmc.gate = gate.promise;
+    const first = call(client, client.getPower, { mac: mac1 });
+    await expect.poll(() => bmc.logins.length).toBe(2);
+    const second = client.setPower({ mac: mac1, action: PowerAction.POWER_ACTION_OFF }, () => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    second.cancel();
+    await expect.poll(() => service.log.join("")).toContain('"code":"CANCELLED"');
+    gate.resolve();
+    await first;
+    expect(await call(client, client.getPower, { mac: mac1 })).toMatchObject({ powerOn: true });
+    expect(bmc.commands).not.toContain("Chassis Control");
   });
 
   test("refused by the BMC gives its reason", async () => {
@@ -230,4 +266,26 @@ test("a watcher gets every row, then each change, then each end", async () => {
   await expect.poll(() => seen.at(-1)?.change).toEqual({ $case: "deletedKey", value: mac1 });
   stream.cancel();
   expect(await ended).toContain("CANCELLED");
+});
+
+test("operator accounts are not asked to be administrators", async () => {
+  using elsewhere = await newSite();
+  const asked: string[] = [];
+  const connect: typeof bmc.connect = (login) => {
+    asked.push(login.privilege);
+    return bmc.connect(login);
+  };
+  const policy = {
+    userNamePrefix: "rivet",
+    privilege: 3,
+    verificationRequired: true,
+    consoleUserWanted: false,
+  } as const;
+  await using humble = await startTestService(elsewhere, connect, { policy });
+  const agent = new EnrollingAgent(humble.agent);
+  await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+  bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234", limit: "operator" });
+  await agent.handOff();
+  await call(humble.operator.bmc, humble.operator.bmc.getPower, { mac: mac1 });
+  expect(asked).toEqual(["operator", "operator"]);
 });

@@ -1,4 +1,4 @@
-import { IdentifyLed } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type ChassisState, IdentifyLed } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
   type BmcServiceServer,
   BootTarget,
@@ -9,6 +9,7 @@ import type { BootOverride, Driver, DriverTarget, LedChange, PowerChange } from 
 import type { DriverList, Served } from "../drivers/driver-list.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, NoSuchRowError, type Store } from "../store/store.ts";
+import { StoreError } from "../store/store-error.ts";
 import { accountMessage, bmcMessage, historyMessage } from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
@@ -55,7 +56,7 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
     action: string,
     ask: (driver: Driver, target: DriverTarget, signal: AbortSignal) => Promise<T>,
   ): Promise<Served<T>> {
-    return drivers.serve(await byMac(mac, context), action, ask, context.signal);
+    return drivers.serve(await byMac(mac, context), { action, acts: false }, ask, context.signal);
   }
 
   /** Like `serve`, for what changes the machine: the history says who did it, also when it failed. */
@@ -68,16 +69,22 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
     const record = await byMac(mac, context);
     const { row } = record;
     const entry = { mac: row.mac, machineUuid: row.machineUuid ?? "", actor: context.caller.name, action };
+    const remember = (detail: string) =>
+      unlessStoreFails(context, () => store.addHistory({ ...entry, at: new Date(), detail }));
+    let served: Served<T>;
     try {
-      // Not ended when the caller goes: half an action would be worse than one whose answer nobody hears.
-      const served = await drivers.serve(record, action, ask, new AbortController().signal);
-      await store.addHistory({ ...entry, at: new Date(), detail: `by ${served.servedBy}` });
-      return served;
+      served = await drivers.serve(record, { action, acts: true }, ask, context.signal);
     } catch (error) {
-      const detail = `failed: ${error instanceof Error ? error.message : String(error)}`;
-      await store.addHistory({ ...entry, at: new Date(), detail });
+      await remember(`failed: ${error instanceof Error ? error.message : String(error)}`);
       throw error;
     }
+    await remember(`by ${served.servedBy}`);
+    return served;
+  }
+
+  /** The state that was read on the way; no reason to fail a call that has an answer. */
+  function recordChassis(mac: string, state: ChassisState, context: CallContext): Promise<void> {
+    return unlessStoreFails(context, () => store.recordChassis(requireMac("mac", mac), state));
   }
 
   const bootResponse = ({ value, servedBy }: Served<BootOverride>) => ({ ...value, servedBy });
@@ -123,7 +130,7 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
       const { value, servedBy } = await serve(mac, context, "power status", (driver, target, signal) =>
         driver.readChassis(target, signal),
       );
-      await store.recordChassis(requireMac("mac", mac), value);
+      await recordChassis(mac, value, context);
       return { powerOn: value.powerOn, servedBy };
     }),
 
@@ -132,7 +139,7 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
       const { value, servedBy } = await act(mac, context, `power ${powerNames[change]}`, (driver, target, signal) =>
         driver.setPower(target, change, signal),
       );
-      await store.recordChassis(requireMac("mac", mac), value);
+      await recordChassis(mac, value, context);
       return { powerOn: value.powerOn, servedBy };
     }),
 
@@ -157,7 +164,7 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
       const { value, servedBy } = await serve(mac, context, "identify LED status", (driver, target, signal) =>
         driver.readChassis(target, signal),
       );
-      await store.recordChassis(requireMac("mac", mac), value);
+      await recordChassis(mac, value, context);
       return { state: value.identifyLed, servedBy };
     }),
 
@@ -166,7 +173,7 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
       const { value, servedBy } = await act(request.mac, context, "identify LED", (driver, target, signal) =>
         driver.setIdentifyLed(target, change, signal),
       );
-      await store.recordChassis(requireMac("mac", request.mac), value);
+      await recordChassis(request.mac, value, context);
       return { state: value.identifyLed, servedBy };
     }),
 
@@ -186,6 +193,19 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
       return { entries: entries.map(historyMessage) };
     }),
   };
+}
+
+/**
+ * What the BMC has done is done: the caller hears of it also when a full disk keeps it from being written down.
+ * Told "try again" instead, it would do it twice.
+ */
+async function unlessStoreFails(context: CallContext, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    context.note({ notStored: error.message });
+  }
 }
 
 async function noteSecretsShown(store: Store, { row }: BmcRecord, context: CallContext): Promise<void> {

@@ -1,9 +1,8 @@
 import { isIPv4, isIPv6 } from "node:net";
-import { status } from "@grpc/grpc-js";
 import { isBogusUuid, parseUuid } from "../../ipmi/guid.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { invalid, RpcError } from "./rpc-error.ts";
+import { invalid, type RpcError } from "./rpc-error.ts";
 
 /** The most bytes (UTF-8) of a text. SMBIOS and FRU strings are below 256; reasons are sentences. */
 const textLimit = 1_024;
@@ -14,7 +13,7 @@ const listLimit = 1_024;
 
 /**
  * Holds every text and list of a request against its limit.
- * @throws RpcError RESOURCE_EXHAUSTED naming the field
+ * @throws RpcError INVALID_ARGUMENT naming the field: it would be as long the next time
  */
 export function checkSizes(value: unknown, path = ""): void {
   if (typeof value === "string") {
@@ -43,7 +42,7 @@ export function checkSizes(value: unknown, path = ""): void {
 }
 
 function tooLong(path: string, problem: string): RpcError {
-  return new RpcError(status.RESOURCE_EXHAUSTED, `${path}: ${problem}`);
+  return invalid(path, problem);
 }
 
 function snakeCase(name: string): string {

@@ -13,13 +13,21 @@ import { checkSizes } from "./fields.ts";
 import { type Caller, type Role, requireRole } from "./role.ts";
 import { asRpcError, RpcError } from "./rpc-error.ts";
 
+/** What a call's log line can say besides. */
+export interface Notes {
+  readonly machine?: string;
+  readonly mac?: string;
+  /** Why something that belongs to the call is not in the store. */
+  readonly notStored?: string;
+}
+
 /** What a handler gets beside the request. */
 export interface CallContext {
   readonly caller: Caller;
   /** Aborted when the caller has gone, or the service stops. */
   readonly signal: AbortSignal;
   /** Adds to the log line of this call. */
-  readonly note: (fields: { readonly machine?: string; readonly mac?: string }) => void;
+  readonly note: (fields: Notes) => void;
 }
 
 export interface GuardOptions {
@@ -94,7 +102,7 @@ export class Guard {
     const started = performance.now();
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort(new RpcError(status.CANCELLED, "the caller has gone")));
-    const noted: { machine?: string; mac?: string } = {};
+    const noted: Notes = {};
     let caller: Caller | undefined;
     const finish = (code: status, details: string, bug?: unknown) => {
       const durationMs = performance.now() - started;
@@ -103,6 +111,7 @@ export class Guard {
       const line = { rpc: `${service}/${method}`, role: who, actor, ...noted, code: status[code] };
       const entry = { ...line, durationMs: Math.round(durationMs * 10) / 10 };
       if (bug !== undefined) log.error({ ...entry, err: bug }, "call failed: a bug");
+      else if (noted.notStored !== undefined) log.error({ ...entry, details }, "call not stored");
       else if (code === status.OK) log.info(entry, "call");
       else log.warn({ ...entry, details }, "call refused");
     };

@@ -32,6 +32,8 @@ function codeOf(error: unknown): status | undefined {
     return status.FAILED_PRECONDITION;
   }
   if (error instanceof NoSuchRowError) return status.NOT_FOUND;
+  // "Deadline exceeded" is the one code that says: it may have been done all the same.
+  if (error instanceof NoDriverServedError && error.mayHaveActed) return status.DEADLINE_EXCEEDED;
   if (error instanceof NoDriverServedError || error instanceof StoreError || error instanceof StoppingError) {
     return status.UNAVAILABLE;
   }

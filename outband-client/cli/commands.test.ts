@@ -227,6 +227,17 @@ describe("power", () => {
     expect(stderr).toContain("SetPower: IPMI: no answer from 10.0.0.1:623\n");
     expect(service.powerActions).toHaveLength(1);
   });
+
+  test("that may have been done is not to be repeated blindly, in the service's own words", async () => {
+    service.powerActions.length = 0;
+    service.fault = { code: status.DEADLINE_EXCEEDED, details: "IPMI: no answer; the BMC may have done it" };
+    const { code, stderr } = await bmcctl(["power", linked.mac, "cycle"]);
+    expect(code).toBe(75);
+    expect(stderr).toContain("SetPower: IPMI: no answer; the BMC may have done it\n");
+    expect(stderr).toContain("look before trying again");
+    expect(stderr).not.toContain("no answer within");
+    expect(service.powerActions).toHaveLength(1);
+  });
 });
 
 describe("help", () => {

@@ -53,6 +53,7 @@ function serviceFailure({ status, answered }: ServiceError): Omit<Failure, "mess
     case "exhausted":
       return { exitCode: ExitCode.temporary };
     case "deadline":
+      if (answered) return { exitCode: ExitCode.temporary, advice: "It may have been done: look before trying again." };
       return {
         exitCode: ExitCode.temporary,
         advice: "The service may still do it: look before trying again. --timeout SECONDS waits longer.",

@@ -180,7 +180,8 @@ export class ServiceChannel implements AsyncDisposable {
     const lost = !answered && isLost(error.code, client);
     if (answered || !lost) {
       const meaning = statusOf(error.code);
-      const hint = meaning === "deadline" ? `no answer within ${this.#callLimitMs / 1000} s` : details;
+      // The service has its own limits, towards a BMC, and says so in its own words.
+      const hint = meaning === "deadline" && !answered ? `no answer within ${this.#callLimitMs / 1000} s` : details;
       return new ServiceError(meaning, `${who}: ${hint}`, { cause: error, answered });
     }
 

@@ -1,9 +1,10 @@
 import { send } from "../../../ipmi/command.ts";
 import { chassisControl } from "../../../ipmi/commands/chassis-control.ts";
 import { chassisIdentify } from "../../../ipmi/commands/chassis-identify.ts";
+import { CompletionCode } from "../../../ipmi/completion-code.ts";
 import { CompletionCodeError, DecodeError, EncodeError, TransportError } from "../../../ipmi/errors.ts";
 import type { Transport } from "../../../ipmi/transport.ts";
-import { SessionError } from "../../../outband-client/lan/index.ts";
+import { type LoginPrivilege, SessionError } from "../../../outband-client/lan/index.ts";
 import { type ChassisState, IdentifyLed } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PowerAction } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { ConnectBmc } from "../../reach/connect-bmc.ts";
@@ -15,6 +16,8 @@ export interface IpmiDriverOptions {
   readonly connect: ConnectBmc;
   /** One login, "ok" or the status of its SessionError. */
   readonly onLogin: (result: string) => void;
+  /** What the accounts have: a user who asks for more is refused. */
+  readonly privilege: LoginPrivilege;
   readonly patience: PowerPatience;
 }
 
@@ -30,7 +33,7 @@ export const defaultPowerPatience: PowerPatience = { settlesMs: 5_000, pollMs: 5
 
 /** IPMI over LAN: a short session for each call. */
 export function ipmiDriver(options: IpmiDriverOptions): Driver {
-  const { connect, onLogin, patience } = options;
+  const { connect, onLogin, privilege, patience } = options;
 
   /** @param acts whether `work` changes something that must not be done twice */
   async function session<T>(
@@ -47,7 +50,7 @@ export function ipmiDriver(options: IpmiDriverOptions): Driver {
         ...target.endpoint,
         user: target.account.userName,
         password,
-        privilege: "administrator",
+        privilege,
       } as const;
       await using transport = await connect({ ...login, signal });
       onLogin("ok");
@@ -146,6 +149,15 @@ function identifyRequest(change: LedChange) {
   }
 }
 
+/** Whether the BMC may have done what it gave no good answer to. */
+function isLost(error: unknown): boolean {
+  if (error instanceof TransportError) return error.sent === "unknown";
+  // "Timeout while processing" and "response could not be provided" say nothing about the command. IPMI 2.0 table 5-2.
+  return error instanceof CompletionCodeError && unclearCodes.includes(error.completionCode);
+}
+
+const unclearCodes: readonly number[] = [CompletionCode.timeout, CompletionCode.responseNotProvided];
+
 /** What can go wrong between us and a BMC becomes a DriverError; a bug stays what it is. */
 function asDriverError(error: unknown, accepted: boolean, acts: boolean): unknown {
   const expected =
@@ -159,7 +171,7 @@ function asDriverError(error: unknown, accepted: boolean, acts: boolean): unknow
     const text = `the BMC accepted it, but its state could not be read afterwards: ${error.message}`;
     return new DriverError(text, true, { cause: error });
   }
-  const lost = acts && error instanceof TransportError && error.sent === "unknown";
+  const lost = acts && isLost(error);
   const text = lost ? `${error.message}; the BMC may have done it: look before you repeat it` : error.message;
   return new DriverError(text, lost, { cause: error });
 }

@@ -2275,9 +2275,9 @@ export const HandOffFailed: MessageFns<HandOffFailed> = {
 /**
  * EnrolmentService is what the agent in the ramdisk calls. All but the stream are idempotent by session token.
  *
- * Errors: INVALID_ARGUMENT names the malformed field; UNAUTHENTICATED means the session token is unknown or expired
+ * Errors: INVALID_ARGUMENT names the malformed or overlong field; UNAUTHENTICATED means the session token is unknown or expired
  * (begin again); PERMISSION_DENIED means the certificate or the service's policy forbids it; FAILED_PRECONDITION means that
- * a step was left out; RESOURCE_EXHAUSTED means that a text is too long.
+ * a step was left out; RESOURCE_EXHAUSTED means that the whole message is too long to be read.
  */
 export type EnrolmentServiceService = typeof EnrolmentServiceService;
 export const EnrolmentServiceService = {
