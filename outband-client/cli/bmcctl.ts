@@ -6,7 +6,7 @@ import { addLs } from "./commands/ls.ts";
 import { addPower } from "./commands/power.ts";
 import { addWatch } from "./commands/watch.ts";
 import { exitCodeHelp, explain } from "./failure.ts";
-import { outputFormats } from "./settings.ts";
+import { mostSeconds, outputFormats } from "./settings.ts";
 import { type World, wantsColour } from "./world.ts";
 
 /** Set by the bundler. */
@@ -75,6 +75,8 @@ ${exitCodeHelp}`,
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
-  if (!(seconds > 0 && seconds <= 3_600)) throw new InvalidArgumentError("Give seconds, more than 0 and at most 3600.");
+  if (!(seconds > 0 && seconds <= mostSeconds)) {
+    throw new InvalidArgumentError(`Give seconds, more than 0 and at most ${mostSeconds}.`);
+  }
   return seconds;
 }

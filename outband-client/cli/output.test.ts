@@ -49,6 +49,8 @@ test.each([
   ["~", true],
   ["[hidden]", true],
   ["a: b", true],
+  ["=", true],
+  ["<<", true],
   ["92:33:b8:0e:df:8f", false],
   ["12/31/2021", false],
   ["American Megatrends Inc.", false],

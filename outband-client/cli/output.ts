@@ -1,4 +1,4 @@
-import { stringify } from "yaml";
+import { type Tags, visit, Document as YamlDocument } from "yaml";
 import { type Document, flatten } from "./document.ts";
 
 /**
@@ -22,9 +22,20 @@ export function pairs(document: Document): string {
   return table(["KEY", "VALUE"], flatten(document));
 }
 
-/** One YAML document. Texts that YAML 1.1 would take for numbers, times or truth values are quoted, as Go's writers do. */
+/** One YAML document. Texts that YAML 1.1 would take for numbers, times or truth values are quoted, as Go's writers do; so are its two signs with a meaning of their own, which other parsers refuse otherwise. */
 export function yamlDocument(content: Document | readonly Document[]): string {
-  return `---\n${stringify(content, { schema: "yaml-1.1", lineWidth: 0, indentSeq: false })}`;
+  const document = new YamlDocument(content, { schema: "yaml-1.1", customTags: withoutMerge });
+  visit(document, {
+    Scalar(_key, node) {
+      if (node.value === "=" || node.value === "<<") node.type = "QUOTE_DOUBLE";
+    },
+  });
+  return `---\n${document.toString({ lineWidth: 0, indentSeq: false })}`;
+}
+
+/** The merge key would be written bare even where it is a text. */
+function withoutMerge(tags: Tags): Tags {
+  return tags.filter((tag) => typeof tag === "string" || tag.tag !== "tag:yaml.org,2002:merge");
 }
 
 /** Indented JSON. */

@@ -12,6 +12,11 @@ beforeAll(async () => {
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
+/** Nine names, each for eight of the one before. */
+const bomb = [..."bcdefghi"]
+  .map((name, i) => `${name}: &${name} [${Array(8).fill(`*${"abcdefgh"[i]}`).join(",")}]\n`)
+  .join("");
+
 describe("configuration", () => {
   let home: string;
   beforeAll(async () => {
@@ -56,6 +61,9 @@ describe("configuration", () => {
     ["service: nowhere\n", ":1:10: service address"],
     ["output: xml\n", ":1:9: output: give table, yaml, json"],
     ["timeout: -1\n", ":1:10: timeout: give seconds"],
+    ["timeout: 1e30\n", ":1:10: timeout: give seconds"],
+    ["pki: /p\nservice: *nowhere\n", ":2:10: not YAML: the anchor of *nowhere is missing"],
+    [`a: &a [x,x,x,x,x,x,x,x]\n${bomb}`, "not YAML: Excessive alias count"],
     ["- service\n", "the keys are"],
     ["just text\n", "the keys are"],
   ])("%j is exit code 78 with file, line and column", async (text, said) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { LineCounter, parseDocument } from "yaml";
+import { LineCounter, parseDocument, visit, type Document as YamlFile } from "yaml";
 import { parseServiceAddress } from "../service/address.ts";
 import { type BmcClient, connectBmcService } from "../service/bmc.ts";
 import { ServiceError } from "../service/service-error.ts";
@@ -28,6 +28,9 @@ interface FileSettings {
   readonly output?: OutputFormat;
   readonly timeout?: number;
 }
+
+/** The longest --timeout. Timers of Node end after 24 days. */
+export const mostSeconds = 3_600;
 
 const keys = ["service", "pki", "output", "timeout"] as const;
 
@@ -99,7 +102,13 @@ function parseSettings(text: string, file: string, home: string): Omit<FileSetti
   };
   const [fault] = document.errors;
   if (fault) throw new ConfigError(`${at(fault.pos[0])}: not YAML: ${fault.message}`);
-  const content: unknown = document.toJS();
+  visit(document, {
+    Alias(_key, node) {
+      if (node.resolve(document) !== undefined) return;
+      throw new ConfigError(`${at(node.range?.[0] ?? 0)}: not YAML: the anchor of *${node.source} is missing`);
+    },
+  });
+  const content = contentOf(document, file);
   if (content === null) return {};
   if (typeof content !== "object" || Array.isArray(content)) {
     throw new ConfigError(`${file}: give "key: value" lines; the keys are ${keys.join(", ")}`);
@@ -121,7 +130,9 @@ function parseSettings(text: string, file: string, home: string): Omit<FileSetti
         found.output = parseOutput(value, where);
         break;
       case "timeout":
-        if (typeof value !== "number" || !(value > 0)) throw new ConfigError(`${where}: timeout: give seconds`);
+        if (typeof value !== "number" || !(value > 0 && value <= mostSeconds)) {
+          throw new ConfigError(`${where}: timeout: give seconds, more than 0 and at most ${mostSeconds}`);
+        }
         found.timeout = value;
         break;
       default:
@@ -129,6 +140,15 @@ function parseSettings(text: string, file: string, home: string): Omit<FileSetti
     }
   }
   return found;
+}
+
+/** Aliases are followed only here: a few lines of them may stand for more than fits into memory. */
+function contentOf(document: YamlFile, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw new ConfigError(`${file}: not YAML: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
 }
 
 function expectText(value: unknown, key: string, where: string): string {
