@@ -89,7 +89,10 @@ describe("loader", () => {
         attempts.push(name);
         const code = refused[name];
         if (code) throw Object.assign(new Error(`finit_module: ${code}`), { code });
-        if (name === "virtio_pci.ko") write("sys/bus/virtio/devices/virtio0/modalias", "virtio:d00000001v00001AF4\n");
+        if (name === "virtio_pci.ko") {
+          write("sys/bus/virtio/devices/virtio0/modalias", "virtio:d00000001v00001AF4\n");
+          write("sys/bus/pci/devices/0000:00:03.0/driver/module", "");
+        }
       },
     });
     return { loader, attempts, write };
@@ -107,6 +110,13 @@ describe("loader", () => {
       "virtio_net.ko",
     ]);
     expect(loader.problems).toEqual([]);
+  });
+
+  test("a network adapter without driver is told", () => {
+    const { loader, write } = machine();
+    write("sys/bus/pci/devices/0000:00:04.0/modalias", "pci:v000015ADd000007B0sv000015ADsd000007B0bc02sc00i00\n");
+    loader.loadNetworkDrivers();
+    expect(loader.problems).toEqual(["network adapter 15ad:07b0 (PCI) has no driver in this ramdisk"]);
   });
 
   test("SSIF and its bus only where the firmware names it; each file once", () => {

@@ -83,6 +83,13 @@ export class ModuleLoader {
   loadNetworkDrivers(): void {
     this.load("af_packet");
     this.#loadForDevices(networkDevice);
+    for (const { folder, modalias } of this.#devices("pci")) {
+      if (!networkDevice.test(modalias) || existsSync(join(folder, "driver"))) continue;
+      // some drivers take their devices later, in a thread of the kernel
+      if (modulesFor(this.#aliases ?? [], modalias).length > 0) continue;
+      const [, vendor = "", device = ""] = /^pci:v0000(.{4})d0000(.{4})/.exec(modalias) ?? [];
+      this.problems.push(`network adapter ${`${vendor}:${device}`.toLowerCase()} (PCI) has no driver in this ramdisk`);
+    }
   }
 
   /** Loads KCS and BT by ipmi_si, SSIF where the firmware names it, and the device nodes. */
@@ -113,16 +120,19 @@ export class ModuleLoader {
   }
 
   #modaliases(): string[] {
-    return ["pci", "virtio"].flatMap((bus) => {
-      const folder = join(this.#world.root, "/sys/bus", bus, "devices");
-      if (!existsSync(folder)) return [];
-      return readdirSync(folder).flatMap((device) => {
-        try {
-          return [readFileSync(join(folder, device, "modalias"), "latin1").trim()];
-        } catch {
-          return []; // unplugged since the folder was read
-        }
-      });
+    return ["pci", "virtio"].flatMap((bus) => this.#devices(bus).map(({ modalias }) => modalias));
+  }
+
+  #devices(bus: string): { folder: string; modalias: string }[] {
+    const devices = join(this.#world.root, "/sys/bus", bus, "devices");
+    if (!existsSync(devices)) return [];
+    return readdirSync(devices).flatMap((device) => {
+      const folder = join(devices, device);
+      try {
+        return [{ folder, modalias: readFileSync(join(folder, "modalias"), "latin1").trim() }];
+      } catch {
+        return []; // unplugged since the folder was read
+      }
     });
   }
 }

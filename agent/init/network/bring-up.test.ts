@@ -54,6 +54,14 @@ test("an adapter that appears late", async () => {
   expect((await getLease(options, world)).nic.name).toBe("eth0");
 });
 
+test("a person is told once what is waited for", async () => {
+  const { world, options, notes } = network([{ nic: nic("eth0", 1), linkAt: 7_000, answers: true }]);
+  await getLease(options, world);
+  expect(notes.filter((note) => note.startsWith("network:"))).toEqual([
+    "network: waiting at most 20 s: eth0: no link (cable, switch port)",
+  ]);
+});
+
 test("nobody: every adapter and what it lacked", async () => {
   const { world, options } = network([
     { nic: nic("eth0", 1), linkAt: Number.POSITIVE_INFINITY, answers: true },

@@ -38,6 +38,9 @@ export interface NetworkWorld {
   random(): number;
 }
 
+/** How long a link may take before a person at the console is told what is waited for. */
+const sayAfterMs = 5_000;
+
 export const realNetworkWorld: NetworkWorld = {
   list: listInterfaces,
   bringUp,
@@ -63,7 +66,9 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
   const seen = new Map<string, NetworkInterface>();
   const problems = new Map<string, string>();
   let bound: Bound | undefined;
-  const until = clock.now() + options.limitMs;
+  const startedAt = clock.now();
+  const until = startedAt + options.limitMs;
+  let said = false;
 
   const ask = async (nic: NetworkInterface): Promise<void> => {
     const say = (text: string) => note(`${nic.name}: ${text}`);
@@ -78,6 +83,16 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
     } finally {
       link.close();
     }
+  };
+
+  /** Every adapter and what it lacks. */
+  const lacks = (): string => {
+    const states = [...seen.keys()].map(
+      (name) =>
+        `${name}: ${problems.get(name) ?? (asking.has(name) ? "no DHCP answer" : "no link (cable, switch port)")}`,
+    );
+    const wanted = options.interface === undefined ? "" : ` named ${options.interface}`;
+    return states.join("; ") || `no Ethernet adapter${wanted} found; is its driver in the ramdisk?`;
   };
 
   const running: Promise<void>[] = [];
@@ -98,19 +113,16 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
         running.push(ask(nic));
       }
     }
+    if (!said && asking.size === 0 && clock.now() - startedAt >= sayAfterMs) {
+      said = true;
+      note(`network: waiting at most ${options.limitMs / 1000} s: ${lacks()}`);
+    }
     await Promise.race([clock.sleep(pauseMs), aborted(others.signal)]);
   }
   others.abort();
   await Promise.all(running);
   if (bound) return bound;
-  const states = [...seen.keys()].map(
-    (name) =>
-      `${name}: ${problems.get(name) ?? (asking.has(name) ? "no DHCP answer" : "no link (cable, switch port)")}`,
-  );
-  const wanted = options.interface === undefined ? "" : ` named ${options.interface}`;
-  throw new NetworkError(
-    `network: no address within ${options.limitMs / 1000} s: ${states.join("; ") || `no Ethernet adapter${wanted} found; is its driver in the ramdisk?`}`,
-  );
+  throw new NetworkError(`network: no address within ${options.limitMs / 1000} s: ${lacks()}`);
 }
 
 const isWanted = (nic: NetworkInterface, wanted: string | undefined): boolean =>
