@@ -58,6 +58,16 @@ function entryPoint64(version: [number, number]): Uint8Array {
 const modern = { entryPoint: entryPoint64([3, 2]), table };
 
 describe("SMBIOS", () => {
+  test.each([
+    ["UTF-8", "47 72 c3 b6 c3 9f 65"],
+    ["Latin-1", "47 72 f6 df 65"],
+  ])("texts beyond ASCII: %s", (_code, bytes) => {
+    const name = String.fromCharCode(...bytes.split(" ").map((each) => Number.parseInt(each, 16)));
+    const named = [structure(2, 0x200, [1, 2, 0, 0, 3], [name, "X1", "tag"]), system(), end].flat();
+    const { baseboard } = parseSmbios({ entryPoint: entryPoint64([3, 2]), table: Uint8Array.from(named) });
+    expect(baseboard).toMatchObject({ manufacturer: "Größe", productName: "X1" });
+  });
+
   test("reads types 0, 1, 2, 3, 38 and 42", () => {
     expect(parseSmbios(modern)).toEqual({
       version: { major: 3, minor: 2 },

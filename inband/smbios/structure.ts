@@ -126,6 +126,20 @@ function parseStrings(table: Uint8Array, start: number, type: number): { strings
     if (end + 2 >= table.length) throw new DecodeError(structureName(type), start, "cut short in its texts");
     end += 1;
   }
-  const strings = end === start ? [] : latin1(table.subarray(start, end)).split("\0");
+  const strings: string[] = [];
+  for (let at = start; end > start && at <= end; ) {
+    const stop = table.indexOf(0, at);
+    strings.push(decodeText(table.subarray(at, stop)));
+    at = stop + 1;
+  }
   return { strings, end: end + 2 };
+}
+
+/** UTF-8 as specified (§6.1.3); firmware that writes an 8-bit code instead shows by not being UTF-8. */
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return latin1(bytes);
+  }
 }
