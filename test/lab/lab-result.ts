@@ -9,7 +9,7 @@ export interface LabResult {
   readonly duration_ms: number;
   /** Why the lab could not go on, if something did not even start. */
   readonly problem?: string;
-  /** Where the logs were left, if it could not. */
+  /** Where the logs were left, if something did not hold. */
   readonly logs?: string;
   readonly machines: readonly MachineResult[];
   /** With --keep only: what still runs. SIGTERM to that process ends it. */

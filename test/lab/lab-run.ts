@@ -49,9 +49,10 @@ export async function runLab(options: LabRunOptions): Promise<LabResult> {
     const ok = machines.every((machine) => machine.problems.length === 0);
     const kept = { pid: process.pid, directory, service: lab.service.address, pki: lab.service.pkiDirectory };
     const keep = options.keepUntilStopped;
-    const result: LabResult = { ok, duration_ms: elapsed(), machines, ...(keep === undefined ? {} : { kept }) };
-    showEnd(lab, result);
     keepLogs = !ok && keep === undefined;
+    const rest = keep === undefined ? (ok ? {} : { logs: directory }) : { kept };
+    const result: LabResult = { ok, duration_ms: elapsed(), ...rest, machines };
+    showEnd(lab, result);
     await keep?.(result);
     return result;
   } catch (error) {
