@@ -257,7 +257,7 @@ class Attempt {
         return this.#setback("start again", "protocol", `${said}, twice: it forgets half-open sessions`);
       case "insufficient privilege":
         // The limit may be the suite's, not the user's. IPMI 2.0 §13.18, "maximum privilege level".
-        return this.#setback("next suite", "insufficient privilege", `${said}: ${this.#insufficient()}`);
+        return this.#setback("next suite", "insufficient privilege", `${said}: ${this.#insufficient(status)}`);
       case "unknown user":
         throw this.#error(
           "unknown user",
@@ -275,8 +275,11 @@ class Attempt {
     }
   }
 
-  #insufficient(): string {
-    return `user "${this.#who.userName}" may not log in with privilege level ${this.#who.privilege}. Ask for a lower one, or raise the user's limit`;
+  #insufficient(status: number): string {
+    const user = `user "${this.#who.userName}"`;
+    // OpenBMC has this one status for all of them.
+    const others = status === invalidRole ? `, or is disabled, or has no access to this LAN channel` : "";
+    return `${user} may not log in with privilege level ${this.#who.privilege}${others}. Ask for a lower one, or raise the user's limit`;
   }
 
   #wrongPassword(found: string): string {
@@ -300,6 +303,9 @@ class Attempt {
     }
   }
 }
+
+/** IPMI 2.0 table 13-15. */
+const invalidRole = 0x09;
 
 const answerNames: Partial<Record<PayloadType, string>> = {
   openSessionResponse: "RMCP+ Open Session Response",

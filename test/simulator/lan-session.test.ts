@@ -139,6 +139,17 @@ describe.each([3, 17] as const)("who may log in, suite %d", (suite) => {
     expect(server.sessionCount).toBe(0);
   });
 
+  it("a disabled user of OpenBMC: invalid role, and the message names what else it can be", async () => {
+    const { connect, link } = world();
+    link.fromBmc = (datagram) => {
+      if (datagram[5] !== 0x13) return [datagram];
+      return [encodePacket20("rakp2", encodeRefused({ tag: datagram[16] ?? 0, refusal: 0x09 }, 0))];
+    };
+    const error = await failure(connect(only));
+    expect(error).toMatchObject({ status: "insufficient privilege" });
+    expect(error.message).toContain("is disabled");
+  });
+
   it("a lower level than asked for, answered with 00h", async () => {
     const { connect, server } = world({ raisesTo: 2 });
     expect(await status(connect(only))).toBe("insufficient privilege");
