@@ -47,6 +47,12 @@ export function escrowAccount(tables: Tables, session: Session, account: NewAcco
   return id;
 }
 
+/**
+ * Accounts kept for each BMC besides the verified one: a machine that boots in a loop must not fill the disk. Far
+ * more than a hand-off ever tries.
+ */
+const accountsKept = 100;
+
 function insertAccount(tables: Tables, bmcKey: string, sessionId: string, account: NewAccount, now: Date): string {
   const id = randomUUID();
   tables.database.run(
@@ -61,6 +67,14 @@ function insertAccount(tables: Tables, bmcKey: string, sessionId: string, accoun
     InbandProof.INBAND_PROOF_UNSPECIFIED,
     AccountState.ACCOUNT_STATE_ESCROWED,
     now.getTime(),
+  );
+  tables.database.run(
+    `DELETE FROM accounts WHERE bmc_key = ? AND state <> ? AND sequence <= (
+       SELECT sequence FROM accounts WHERE bmc_key = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)`,
+    bmcKey,
+    AccountState.ACCOUNT_STATE_VERIFIED,
+    bmcKey,
+    accountsKept,
   );
   return id;
 }

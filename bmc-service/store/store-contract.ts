@@ -245,6 +245,17 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       await expect(store.updateDrivers(mac1, ["IPMI"], "operator", now())).rejects.toThrow(NoSuchRowError);
     });
 
+    test("accounts of a machine that boots in a loop do not grow without end, and the verified one stays", async () => {
+      const verified = await linked(uuid1, mac1);
+      const session = await reported(uuid1, mac1);
+      for (let i = 0; i < 150; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
+      const kept = await store.accounts(mac1);
+      expect(kept).toHaveLength(101);
+      expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret149");
+      expect(kept.at(-1)).toMatchObject({ id: verified, state: AccountState.ACCOUNT_STATE_VERIFIED });
+      expect((await store.bmc(mac1))?.account?.id).toBe(verified);
+    });
+
     test("history does not grow without end", async () => {
       for (let i = 0; i < place.historyKept + 10; i += 1) {
         const entry = { at: now(), mac: mac1, machineUuid: uuid1, actor: "agent", action: `${i}`, detail: "" };

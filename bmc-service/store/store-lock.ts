@@ -22,7 +22,8 @@ export class StoreLock implements Disposable {
     let connection: DatabaseSync | undefined;
     try {
       connection = new DatabaseSync(path, { timeout: waitMs });
-      connection.exec("BEGIN EXCLUSIVE");
+      // Nothing is ever written, so there is nothing to roll back: no journal that a full disk could refuse.
+      connection.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
       chmodSync(path, 0o600);
       this.#connection = connection;
     } catch (error) {
