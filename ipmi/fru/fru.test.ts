@@ -210,6 +210,15 @@ describe("images that are not as they should be", () => {
     expect(parseFru(image)).toMatchObject({ product: { manufacturer: "AB" } });
   });
 
+  test("the fill of an area without an end mark is no list of empty fields", () => {
+    // As an AFC board of Creotech was seen to have it: two texts, then 00h to the end of the area.
+    const image = Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0xfe, 1, 3, 0, 0xc2, 0x41, 0x42, ...new Array<number>(18).fill(0));
+    const fru = parseFru(image);
+    expect(fru).toMatchObject({ product: { manufacturer: "AB", fruFileId: "" } });
+    expect(fru.state === "present" && fru.product).not.toHaveProperty("custom");
+    expect(problemsOf(image)).toEqual(["product: checksum", "product: fields"]);
+  });
+
   test("a manufacturing date of 0, and noise below 800 minutes, are none", () => {
     for (const minutes of [0, 799]) {
       const manufacturingDate = new Date(Date.UTC(1996, 0, 1) + minutes * 60_000);

@@ -158,6 +158,8 @@ function areaTexts<A extends FruAreaName>(
     const length = (typeLength ?? 0) & 0x3f;
     if (typeLength === undefined || at + 1 + length > data.length) {
       problems.push({ area, kind: "fields", detail: `field ${index + 1} runs over the end of the area` });
+      // Without an end mark, the 00h that fill up the area read as empty fields.
+      while (custom.at(-1) === "") custom.pop();
       break;
     }
     const field = layout.fields[index];
