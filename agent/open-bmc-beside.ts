@@ -42,7 +42,8 @@ export function openBeside(
       transport = countingTransport(await world.openBmc(signal), world.clock);
     } catch (error) {
       if (!(error instanceof NoBmcError)) throw error;
-      const [device] = named;
+      // Boards with a socket for a BMC leave the address zero; the kernel takes that for none as well.
+      const device = named.find(({ base }) => base.address !== 0n);
       if (device !== undefined) throw new HiddenBmcError(device, error);
       return { tried: error.tried };
     }

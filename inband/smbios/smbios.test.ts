@@ -103,6 +103,11 @@ describe("SMBIOS", () => {
     });
   });
 
+  test("a table that lies within a larger buffer, as a file's does, reads the same", () => {
+    const buffer = Buffer.concat([Buffer.alloc(24, 0xee), table]).subarray(24);
+    expect(parseSmbios({ ...modern, table: buffer }).ipmiDevices).toEqual(parseSmbios(modern).ipmiDevices);
+  });
+
   test.each([
     [[2, 8], "12345678-9abc-def0-1122-334455667788"],
     [[2, 6], "12345678-9abc-def0-1122-334455667788"],

@@ -46,7 +46,8 @@ export class Structure {
 
   /** Least significant byte first. @throws DecodeError */
   uint64(at: number): bigint {
-    return new DataView(this.bytes(at, 8).buffer).getBigUint64(0, true);
+    const { buffer, byteOffset } = this.bytes(at, 8);
+    return new DataView(buffer, byteOffset).getBigUint64(0, true);
   }
 
   /**
