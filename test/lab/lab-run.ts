@@ -1,9 +1,9 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureBuilt } from "./artifacts.ts";
 import { type DocumentServer, startDocumentServer } from "./document-server.ts";
 import { firstBoot, foreignLogin, powerCycle } from "./lab-checks.ts";
+import { keepLogsOnly, makeLabDirectory } from "./lab-directory.ts";
 import { showEnd, showTable } from "./lab-report.ts";
 import type { LabResult, MachineResult } from "./lab-result.ts";
 import { assembleMachine, type SimulatedMachine } from "./machine.ts";
@@ -38,8 +38,7 @@ export async function runLab(options: LabRunOptions): Promise<LabResult> {
   const { screen, signal } = options;
   const started = performance.now();
   const elapsed = () => Math.round(performance.now() - started);
-  const directory = mkdtempSync(join(tmpdir(), "metal-rivet-lab-"));
-  chmodSync(directory, 0o700);
+  const directory = makeLabDirectory();
   let keepLogs = false;
   try {
     await using stack = new AsyncDisposableStack();
@@ -65,7 +64,7 @@ export async function runLab(options: LabRunOptions): Promise<LabResult> {
     screen.line(`\nLogs: ${directory}`);
     return { ok: false, duration_ms: elapsed(), problem, logs: directory, machines: [] };
   } finally {
-    if (keepLogs) removeSecrets(directory);
+    if (keepLogs) keepLogsOnly(directory);
     else rmSync(directory, { recursive: true, force: true });
   }
 }
@@ -150,13 +149,4 @@ function resultFor(machine: SimulatedMachine): MachineResult {
     bmc_lan: `127.0.0.1:${bmc?.sim.lanPort}`,
     problems: [],
   };
-}
-
-/** Logs may stay for whoever wants to know what went wrong; keys, the service's data and the BMC's memory may not. */
-function removeSecrets(directory: string): void {
-  for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
-    const file = join(entry.parentPath, entry.name);
-    if (entry.isFile() && entry.name.endsWith(".log")) continue;
-    if (!entry.isDirectory()) rmSync(file, { force: true });
-  }
 }
