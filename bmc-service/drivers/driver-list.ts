@@ -25,10 +25,13 @@ export class NoDriverServedError extends Error {
   readonly code = "no-driver-served";
   /** Whether the BMC may have done what it was told: whoever asks again without looking may do it twice. */
   readonly mayHaveActed: boolean;
+  /** Whether the BMC let the account in by none of them. */
+  readonly refused: boolean;
 
-  constructor(message: string, mayHaveActed: boolean, options?: ErrorOptions) {
+  constructor(message: string, mayHaveActed: boolean, refused: boolean, options?: ErrorOptions) {
     super(message, options);
     this.mayHaveActed = mayHaveActed;
+    this.refused = refused;
   }
 }
 
@@ -81,6 +84,7 @@ export class DriverList {
     const signal = acts ? limit : AbortSignal.any([gone, limit]);
     const reasons: string[] = [];
     let mayHaveActed = false;
+    let refused = row.drivers.length > 0;
     let began = false;
     const work = async (): Promise<Served<T>> => {
       gone.throwIfAborted();
@@ -89,6 +93,7 @@ export class DriverList {
         const driver = drivers.find((each) => each.name === name);
         if (driver === undefined) {
           reasons.push(`${name}: this release has no such driver`);
+          refused = false;
           continue;
         }
         try {
@@ -99,19 +104,20 @@ export class DriverList {
           metrics.driver(name, action, "failed");
           if (!(error instanceof DriverError)) throw error;
           reasons.push(`${name}: ${error.message}`);
+          refused &&= error.refused;
           mayHaveActed = error.mayHaveActed;
           if (mayHaveActed) break;
         }
       }
       const why = reasons.join("; ") || "It has none";
-      throw new NoDriverServedError(`${action} of BMC ${row.mac}: no driver served. ${why}`, mayHaveActed);
+      throw new NoDriverServedError(`${action} of BMC ${row.mac}: no driver served. ${why}`, mayHaveActed, refused);
     };
     try {
       return await locks.run(row.key, AbortSignal.any([gone, limit]), work);
     } catch (error) {
       if (began || error !== limit.reason) throw error;
       const text = `not begun: another session with it has not ended within ${limitMs / 1_000} s`;
-      throw new NoDriverServedError(`${action} of BMC ${row.mac}: ${text}`, false, { cause: error });
+      throw new NoDriverServedError(`${action} of BMC ${row.mac}: ${text}`, false, false, { cause: error });
     }
   }
 }

@@ -43,15 +43,23 @@ export interface Driver {
   setIdentifyLed(target: DriverTarget, change: LedChange, signal: AbortSignal): Promise<ChassisState>;
 }
 
+interface DriverErrorOptions extends ErrorOptions {
+  readonly mayHaveActed?: boolean;
+  readonly refused?: boolean;
+}
+
 /** A driver could not serve. */
 export class DriverError extends Error {
   override readonly name = "DriverError";
   readonly code = "driver";
   /** Whether the BMC may have done what it was told: then no other driver is asked to do it again. */
   readonly mayHaveActed: boolean;
+  /** Whether the BMC does not let the account in: asking again changes nothing. */
+  readonly refused: boolean;
 
-  constructor(message: string, mayHaveActed: boolean, options?: ErrorOptions) {
+  constructor(message: string, { mayHaveActed = false, refused = false, ...options }: DriverErrorOptions = {}) {
     super(message, options);
     this.mayHaveActed = mayHaveActed;
+    this.refused = refused;
   }
 }

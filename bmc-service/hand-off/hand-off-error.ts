@@ -35,6 +35,12 @@ export function isBusy({ completionCode }: CompletionCodeError): boolean {
   return busyCodes.includes(completionCode);
 }
 
+/** Whether the BMC did not let the account in. */
+export function isLoginRefused(error: unknown): boolean {
+  const kind = kindOf(error);
+  return kind === FailureKind.FAILURE_KIND_LOGIN_REFUSED || kind === FailureKind.FAILURE_KIND_PRIVILEGE;
+}
+
 function kindOf(error: unknown): FailureKind | undefined {
   if (error instanceof SessionError) return kindOfLogin(error);
   if (error instanceof TransportError) return FailureKind.FAILURE_KIND_UNREACHABLE;

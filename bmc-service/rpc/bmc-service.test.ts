@@ -97,6 +97,22 @@ describe("power", () => {
     expect(bmc.commands).not.toContain("Chassis Control");
   });
 
+  test("by an account that the BMC does not let in is refused, not put off", async () => {
+    bmc.users[0]!.password = "another";
+    const refused = await refusal(setPower(PowerAction.POWER_ACTION_CYCLE));
+    expect(refused.code).toBe("PERMISSION_DENIED");
+    expect(refused.details).toContain("wrong password");
+    expect(refused.details).not.toContain("certificate");
+    expect(bmc.commands).toEqual([]);
+  });
+
+  test("that is cycled is off for a moment, which is not taken for the end", async () => {
+    bmc.offReadings = 3;
+    expect((await setPower(PowerAction.POWER_ACTION_CYCLE)).powerOn).toBe(true);
+    expect(bmc.commands.filter((name) => name === "Get Chassis Status")).toHaveLength(4);
+    expect(bmc.commands.filter((name) => name === "Chassis Control")).toHaveLength(1);
+  });
+
   test("refused by the BMC gives its reason", async () => {
     bmc.powerOn = false;
     const refused = await refusal(setPower(PowerAction.POWER_ACTION_CYCLE));

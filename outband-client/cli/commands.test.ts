@@ -228,6 +228,14 @@ describe("power", () => {
     expect(service.powerActions).toHaveLength(1);
   });
 
+  test("by an account that the BMC refuses is exit code 77, and no certificate is blamed for it", async () => {
+    service.fault = { code: status.PERMISSION_DENIED, details: "IPMI: wrong password" };
+    const { code, stderr } = await bmcctl(["power", linked.mac, "cycle"]);
+    expect(code).toBe(77);
+    expect(stderr).not.toContain("certificate");
+    expect(stderr).toContain("bmcctl describe");
+  });
+
   test("that may have been done is not to be repeated blindly, in the service's own words", async () => {
     service.powerActions.length = 0;
     service.fault = { code: status.DEADLINE_EXCEEDED, details: "IPMI: no answer; the BMC may have done it" };

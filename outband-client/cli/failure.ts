@@ -33,14 +33,17 @@ export function explain(error: unknown): Failure {
   return { exitCode: ExitCode.bug, message: `this is a bug in bmcctl: ${stack}` };
 }
 
-function serviceFailure({ status, answered }: ServiceError): Omit<Failure, "message"> {
+const ownCertificate = "The certificate in use is operator.pem in the PKI directory.";
+const bmcAccount = '"bmcctl describe" shows account and state; the machine makes a new account when it boots again.';
+
+function serviceFailure({ status, answered, message }: ServiceError): Omit<Failure, "message"> {
   switch (status) {
     case "unavailable":
       if (answered) return { exitCode: ExitCode.temporary, advice: "The service is there; try again later." };
       return { exitCode: ExitCode.serviceUnavailable, advice: "Does bmc-service run there? --service names another." };
     case "refused":
       if (!answered) return { exitCode: ExitCode.refused };
-      return { exitCode: ExitCode.refused, advice: "The certificate in use is operator.pem in the PKI directory." };
+      return { exitCode: ExitCode.refused, advice: message.includes("certificate") ? ownCertificate : bmcAccount };
     case "unauthenticated":
       return { exitCode: ExitCode.refused };
     case "not found":
@@ -80,5 +83,5 @@ Exit codes:
   70  a bug, here or in the service
   75  it may work later: BMC not reachable, no account yet, no answer in time
   76  what answers is no BMC service, or one that is too old
-  77  refused: a certificate, or the service does not permit it
+  77  refused: a certificate, the permission of the service, or the login by the BMC
   78  the configuration file or the PKI directory is wrong`;

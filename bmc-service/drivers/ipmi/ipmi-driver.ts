@@ -7,6 +7,7 @@ import type { Transport } from "../../../ipmi/transport.ts";
 import { type LoginPrivilege, SessionError } from "../../../outband-client/lan/index.ts";
 import { type ChassisState, IdentifyLed } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PowerAction } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { isLoginRefused } from "../../hand-off/hand-off-error.ts";
 import type { ConnectBmc } from "../../reach/connect-bmc.ts";
 import { type Driver, DriverError, type DriverTarget, type LedChange, type PowerChange } from "../driver.ts";
 import { readBootOverride, writeBootOverride } from "./boot-override.ts";
@@ -42,7 +43,7 @@ export function ipmiDriver(options: IpmiDriverOptions): Driver {
     signal: AbortSignal,
     work: (transport: Transport, accepted: () => void) => Promise<T>,
   ): Promise<T> {
-    if (target.endpoint === undefined) throw new DriverError(`BMC ${target.mac} has no address`, false);
+    if (target.endpoint === undefined) throw new DriverError(`BMC ${target.mac} has no address`);
     const password = target.account.password.reveal();
     let accepted = false;
     try {
@@ -100,10 +101,11 @@ const operations = {
 function wantedPower(change: PowerChange): boolean | undefined {
   switch (change) {
     case PowerAction.POWER_ACTION_ON:
+    // It is off for some seconds, and whoever asked is not to take that for the end.
+    case PowerAction.POWER_ACTION_CYCLE:
       return true;
     case PowerAction.POWER_ACTION_OFF:
       return false;
-    case PowerAction.POWER_ACTION_CYCLE:
     case PowerAction.POWER_ACTION_RESET:
       return undefined;
     default:
@@ -169,9 +171,9 @@ function asDriverError(error: unknown, accepted: boolean, acts: boolean): unknow
   if (!expected) return error;
   if (accepted) {
     const text = `the BMC accepted it, but its state could not be read afterwards: ${error.message}`;
-    return new DriverError(text, true, { cause: error });
+    return new DriverError(text, { mayHaveActed: true, cause: error });
   }
   const lost = acts && isLost(error);
   const text = lost ? `${error.message}; the BMC may have done it: look before you repeat it` : error.message;
-  return new DriverError(text, lost, { cause: error });
+  return new DriverError(text, { mayHaveActed: lost, refused: isLoginRefused(error), cause: error });
 }
