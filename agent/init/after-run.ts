@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import type { Afterwards } from "../config/settings.ts";
 import type { Console, RunEnd } from "../console.ts";
+import { letKernelSpeak } from "./kernel-messages.ts";
 import { endMachine, execute } from "./libc.ts";
 
 /** A reboot after a failure waits, so that people can read why and a machine does not loop in the dark. */
@@ -17,6 +18,7 @@ export const realAfterRunWorld: AfterRunWorld = {
   endMachine,
   execute(path, environment) {
     accessSync(path, constants.X_OK);
+    letKernelSpeak();
     execute(path, environment);
   },
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

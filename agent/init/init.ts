@@ -6,6 +6,7 @@ import { type Console, openConsole, type RunEnd } from "../console.ts";
 import { peekLogFormat } from "../first-line.ts";
 import { version } from "../version.ts";
 import { afterRun } from "./after-run.ts";
+import { quietKernel } from "./kernel-messages.ts";
 import { reap, setHostName } from "./libc.ts";
 import { ModuleLoader } from "./modules.ts";
 import { kernelRelease, mountKernelFileSystems } from "./mounts.ts";
@@ -45,6 +46,7 @@ export async function runAsInit(): Promise<never> {
   let afterwards: Afterwards = peekAfterwards(cmdline);
   let ended: RunEnd;
   try {
+    if (format === "json") quietKernel();
     setHostName("metal-rivet");
     const from = readLocalSources(new Map(), cmdline);
     afterwards = from.local.afterwards;
@@ -57,6 +59,7 @@ export async function runAsInit(): Promise<never> {
       import("../perform-run.ts"),
     ]);
     if (settings.log !== format) console = await openConsole(settings.log);
+    if (settings.log === "json") quietKernel();
     ended = await performRun(settings, console, realWorld(settings, console));
   } catch (error) {
     const { failedEnd } = await import("../perform-run.ts");
