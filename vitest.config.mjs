@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Two projects. "fast" needs no root, no network beyond loopback and no foreign program.
- * "lab" starts foreign programs (ipmi_sim, ipmitool, pyghmi, QEMU) and is run by `npm test` only.
+ * Three projects. "fast" needs no root, no network beyond loopback and no foreign program. "peers" starts foreign programs
+ * (ipmi_sim, ipmitool, pyghmi) and "vm" virtual machines; these two are run by `npm test` only.
  */
 const fast = ["{ipmi,inband,outband-client,agent,bmc-service,proto,image,test}/**/*.test.ts"];
 const lab = ["**/*.peer.test.ts", "**/*.vm.test.ts"];
@@ -11,7 +11,16 @@ const never = ["**/node_modules/**", "dist/**"];
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "fast", include: fast, exclude: [...never, ...lab], testTimeout: 10_000 } },
+      {
+        test: {
+          name: "fast",
+          include: fast,
+          exclude: [...never, ...lab],
+          testTimeout: 10_000,
+          // Loading the same modules anew for each file took more processor time than the tests.
+          isolate: false,
+        },
+      },
       {
         test: {
           name: "peers",
