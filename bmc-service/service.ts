@@ -205,6 +205,6 @@ const stateNames = new Map(
 );
 
 async function countByState(store: Store): Promise<ReadonlyMap<string, number>> {
-  const rows = Map.groupBy(await store.bmcs(), ({ row }) => stateNames.get(row.state) ?? "unknown");
-  return new Map([...rows].map(([state, of]) => [state, of.length]));
+  const counts = await store.countByState();
+  return new Map([...counts].map(([state, count]) => [stateNames.get(state) ?? `state ${state}`, count]));
 }

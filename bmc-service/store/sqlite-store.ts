@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { Secret } from "../../ipmi/secret.ts";
-import { AccountState, type BmcFacts, ChassisState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, type BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { systemReason } from "../config-error.ts";
@@ -209,6 +209,11 @@ export class SqliteStore implements Store {
         machine: row.machineUuid === undefined ? undefined : machines.get(row.machineUuid),
         account: accountInUse(accounts.get(row.key) ?? []),
       }));
+  }
+
+  async countByState(): Promise<ReadonlyMap<State, number>> {
+    const rows = this.#database.all("SELECT state, count(*) AS number FROM bmcs GROUP BY state");
+    return new Map(rows.map(({ state, number }) => [Number(state) as State, Number(number)]));
   }
 
   async accounts(key: string): Promise<AccountRow[]> {

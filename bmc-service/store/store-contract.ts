@@ -235,6 +235,17 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       expect(seen).toHaveLength(2);
     });
 
+    test("rows are counted by state", async () => {
+      expect(await store.countByState()).toEqual(new Map());
+      await linked(uuid1, mac1);
+      await reported(uuid2, mac2);
+      const counts = new Map([
+        [State.STATE_LINKED, 1],
+        [State.STATE_REPORTED, 1],
+      ]);
+      expect(await store.countByState()).toEqual(counts);
+    });
+
     test("a deleted row takes its accounts with it and leaves its history", async () => {
       await linked(uuid1, mac1);
       await store.deleteBmc(mac1, "operator", now());

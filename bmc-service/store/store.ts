@@ -206,6 +206,8 @@ export interface Store extends AsyncDisposable {
   bmcOfMachine(uuid: string): Promise<BmcRecord | undefined>;
   /** Ordered by MAC; machines without BMC last, by UUID. */
   bmcs(): Promise<BmcRecord[]>;
+  /** How many rows there are of each state. Cheap: Prometheus asks all the time. */
+  countByState(): Promise<ReadonlyMap<State, number>>;
   /** Newest first. */
   accounts(key: string): Promise<AccountRow[]>;
   /** @throws NoSuchRowError */
