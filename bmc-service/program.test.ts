@@ -164,7 +164,8 @@ describe("serve refuses", () => {
     const { port } = other.address() as { port: number };
     for (const option of ["--listen", "--health"]) {
       const refused = await serve(option, `127.0.0.1:${port}`);
-      expect(refused).toMatchObject({ code: 78, err: expect.stringContaining(`${option}: 127.0.0.1:${port}`) });
+      const said = `${option}: 127.0.0.1:${port}: another program listens there already (EADDRINUSE)`;
+      expect(refused).toMatchObject({ code: 78, err: expect.stringContaining(said) });
     }
     await new Promise((resolve) => other.close(resolve));
     expect((await serve()).code).toBe(0);

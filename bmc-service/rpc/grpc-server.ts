@@ -28,9 +28,15 @@ export async function listen(server: Server, endpoint: Endpoint, pki: ServerPki)
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   server.bindAsync(address, credentialsOf(pki), (error, port) => {
     if (error === null) resolve(port);
-    else reject(new ConfigError("--listen", `${address}: ${systemReason(error)}`, { cause: error }));
+    else reject(new ConfigError("--listen", `${address}: ${systemReason(withCode(error))}`, { cause: error }));
   });
   return promise;
+}
+
+/** grpc-js has the code of the system's error in its text only. */
+function withCode(error: Error): Error {
+  const [code] = /\bE[A-Z]{4,}\b/.exec(error.message) ?? [];
+  return code === undefined ? error : Object.assign(new Error(error.message), { code });
 }
 
 function credentialsOf({ ca, certificate, key }: ServerPki): ServerCredentials {
