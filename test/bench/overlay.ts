@@ -24,7 +24,7 @@ const password = "bench-Pass-0";
 /** What go-hal does on a machine it sees for the first time, one process of ipmitool for each step. */
 const goHal: Contender = {
   name: "go-hal",
-  title: "go-hal: eight runs of ipmitool",
+  title: "go-hal: 8 x ipmitool",
   commands: [
     ["lan", "print", "1"],
     ["fru"],
@@ -41,7 +41,7 @@ const goHal: Contender = {
 /** What MAAS's bmc_config.py does: read the whole configuration, then write five settings in this order, one process each. */
 const maas: Contender = {
   name: "maas",
-  title: "MAAS: bmc-config checkout, 5 commits",
+  title: "MAAS: 6 x bmc-config",
   commands: [
     ["--checkout", "--verbose"],
     ...[

@@ -102,21 +102,21 @@ export function report(figures: Figures): string {
   const { rounds, native, ramdisk, memory } = figures;
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   const ways = plainTable([
-    "way to an account on the BMC",
+    "way to an account",
     ...rounds.map(({ delayMs, userIds }) => `+${delayMs} ms, ${userIds} IDs`),
   ]);
   const row = (title: string, pick: (round: Round) => { commands: number; wallMs: number } | undefined) => {
     const cells = rounds.map((round) => {
       const measured = pick(round);
       if (measured === undefined) return "-";
-      const ratio = (measured.wallMs / round.first.wallMs).toFixed(2);
-      return `${measured.commands}  ${durationText(measured.wallMs)}  x${ratio}`;
+      const ratio = (measured.wallMs / round.first.wallMs).toFixed(1);
+      return `${measured.commands} ${durationText(measured.wallMs)} x${ratio}`;
     });
     ways.push([title, ...cells]);
   };
-  row("metal-rivet: the whole run", ({ first }) => first);
+  row("metal-rivet, whole run", ({ first }) => first);
   row("  first to last command", ({ first }) => ({ ...first, wallMs: first.bmcMs }));
-  row("metal-rivet: a known machine", ({ known }) => known);
+  row("metal-rivet, known again", ({ known }) => known);
   for (const { name, title } of contenders) row(title, ({ others }) => others[name]);
 
   const sizes = plainTable(["figure", "measured"]);
