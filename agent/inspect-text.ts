@@ -72,7 +72,7 @@ function list(values: readonly DocumentValue[], indentation: string): string[] {
       ].map((name) => [name, ""]),
     ),
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-    head: columns.map((key) => spaced(key).toUpperCase()),
+    head: columns.map(heading),
   });
   table.options.chars.middle = "  ";
   for (const each of documents) table.push(columns.map((key) => cell(each[key])));
@@ -81,5 +81,8 @@ function list(values: readonly DocumentValue[], indentation: string): string[] {
     .split("\n")
     .map((line) => indentation + line);
 }
+
+/** A word a line: a table of a BMC's users has to fit 80 columns. */
+const heading = (key: string): string => key.replace("authentication", "auth.").replaceAll("_", "\n").toUpperCase();
 
 const cell = (value: DocumentValue | undefined): string => (value === undefined || !isPlain(value) ? "" : shown(value));

@@ -75,3 +75,11 @@ test("what a BMC says does not steer the terminal", () => {
   const text = inspectText({ bmc: { users: [{ name: "\u001b[31mroot" }], fru: "a\u0007\nb" } });
   expect(text).toBe("\nBMC\n  fru  a??b\n  users:\n    NAME\n    ?[31mroot\n");
 });
+
+test("the users of a BMC fit 80 columns", () => {
+  const rights = { status: "enabled", callback_only: false, link_authentication: false, ipmi_messaging: true };
+  const user = { id: 16, name: "abcdefghijklmnop", ...rights, privilege_limit: "administrator" };
+  const lines = inspectText({ bmc: { users: { named: [user] } } }).split("\n");
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(80);
+  expect(lines.map((line) => line.trim())).toContain("ONLY      AUTH.  MESSAGING  LIMIT");
+});

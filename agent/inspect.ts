@@ -118,7 +118,7 @@ async function readUsers(conversation: Conversation, channel: number): Promise<o
       ({ enabled, access }) => ({ status: enabled.status, ...access }),
       (error: Error) => ({ problem: error.message }),
     );
-    named.push({ ...slot, ...access });
+    named.push({ ...(slot.state === "named" ? { id: slot.id, name: slot.name } : slot), ...access });
   }
   return { maxUserIds, fixedNameCount, emptySlots: slots.filter(({ state }) => state === "empty").length, named };
 }
