@@ -16,9 +16,11 @@ export class HiddenBmcError extends Error {
   readonly code = "hidden-bmc";
 
   constructor({ interfaceType, base }: IpmiDeviceInformation, cause: NoBmcError) {
+    const [first] = cause.tried;
+    const why = first === undefined ? "" : ` (${first.reason})`;
     super(
-      `SMBIOS names a BMC (${interfaceType} at ${base.space} 0x${base.address.toString(16)}), but the kernel's driver has found none: ` +
-        `${cause.message}. It may be booting or hang: run again in a few minutes; if that does not help, reset the BMC.`,
+      `SMBIOS names a BMC (${interfaceType} at ${base.space} 0x${base.address.toString(16)}), but the kernel's driver shows none${why}. ` +
+        "It may be booting or hang: run again in a few minutes; if that does not help, reset the BMC.",
       { cause },
     );
   }
