@@ -2,7 +2,7 @@ import type { Message } from "../../ipmi/transport.ts";
 
 /**
  * The seam below the OpenIPMI transport: what the kernel's device node does. Only here do tests swap.
- * None of its calls blocks.
+ * None of its calls blocks, but `wait`.
  */
 export interface IpmiDevice {
   /** For example "/dev/ipmi0". */
@@ -18,6 +18,8 @@ export interface IpmiDevice {
    * @throws DeviceError
    */
   receive(): DeviceReply | undefined;
+  /** Blocks the thread until a reply waits, or for `limitMs`: a few milliseconds at most, nothing else runs meanwhile. */
+  wait(limitMs: number): void;
   close(): void;
 }
 

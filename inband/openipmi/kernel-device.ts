@@ -46,6 +46,10 @@ function ioctlNumber(direction: number, number: number, size: number): number {
 export const IPMICTL_SEND_COMMAND = ioctlNumber(_IOC_READ, 13, request.bytes);
 export const IPMICTL_RECEIVE_MSG_TRUNC = ioctlNumber(_IOC_READ | _IOC_WRITE, 11, received.bytes);
 
+/** `struct pollfd`: fd, events, revents. */
+const pollfd = { bytes: 8, fd: 0, events: 4 };
+const POLLIN = 1;
+
 const O_RDWR = 2;
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
@@ -71,11 +75,15 @@ class KernelDevice implements IpmiDevice {
   readonly #received = block(received.bytes);
   readonly #receivedAddress = block(anyAddressBytes);
   readonly #receivedData = block(dataBytes);
+  readonly #pollfd = block(pollfd.bytes);
 
   constructor(path: string, libc: Libc, fd: number) {
     this.path = path;
     this.#libc = libc;
     this.#fd = fd;
+    const poll = view(this.#pollfd);
+    poll.setInt32(pollfd.fd, fd, true);
+    poll.setInt16(pollfd.events, POLLIN, true);
   }
 
   send(id: number, message: Message): void {
@@ -123,6 +131,11 @@ class KernelDevice implements IpmiDevice {
       cmd: call.getUint8(received.cmd),
       data: this.#receivedData.slice(0, call.getUint16(received.dataLength, true)),
     };
+  }
+
+  wait(limitMs: number): void {
+    // Whatever it answers, the next receive tells more.
+    this.#libc.poll(this.#pollfd, limitMs);
   }
 
   close(): void {

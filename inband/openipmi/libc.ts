@@ -9,6 +9,8 @@ export interface Libc {
   close(fd: number): CallResult;
   /** @param argument a structure in memory; the call may change it */
   ioctl(fd: number, request: number, argument: Uint8Array): CallResult;
+  /** Blocks the thread for up to `limitMs`. @param pollfd `struct pollfd`, 8 bytes */
+  poll(pollfd: Uint8Array, limitMs: number): CallResult;
   /** Where the bytes are in memory: valid as long as the caller holds them. */
   addressOf(data: Uint8Array): bigint;
 }
@@ -38,6 +40,7 @@ function load(): Libc {
     open: { arguments: ["string", "int32"], return: "int32" },
     close: { arguments: ["int32"], return: "int32" },
     ioctl: { arguments: ["int32", "uint64", "buffer"], return: "int32" },
+    poll: { arguments: ["buffer", "uint64", "int32"], return: "int32" },
     __errno_location: { arguments: [], return: "pointer" },
   });
   // One address for each thread; this module lives in one.
@@ -50,6 +53,7 @@ function load(): Libc {
     open: (path, flags) => answer(functions.open(path, flags)),
     close: (fd) => answer(functions.close(fd)),
     ioctl: (fd, request, argument) => answer(functions.ioctl(fd, BigInt(request), argument)),
+    poll: (pollfd, limitMs) => answer(functions.poll(pollfd, 1n, limitMs)),
     addressOf: (data) => ffi.getRawPointer(data),
   };
 }

@@ -6,15 +6,20 @@ import type { DeviceReply, IpmiDevice } from "./ipmi-device.ts";
 /** IPMI_MAX_MSG_LENGTH of Linux (272), less the network function and command that the driver puts in front. */
 const maxRequestBytes = 270;
 
-/** Turns of the event loop before the first sleep: a BMC behind a fast interface answers within. */
-const eagerTurns = 4;
+/**
+ * A healthy BMC takes 1 to 50 ms for an answer. For so long the thread waits in the kernel, which wakes it at once, in
+ * slices between which everything else gets its turn. A timer of the event loop would come milliseconds late, a hundred
+ * times in an enrolment.
+ */
+const sliceMs = 2;
+const slices = 25;
 
-/** Sleeps between looks, in milliseconds: short at first, as a healthy BMC takes 1 to 50 ms. */
+/** From then on it sleeps between looks, in milliseconds. */
 const firstSleepMs = 1;
 const longestSleepMs = 5;
 
 /**
- * The kernel's IPMI driver as a transport. It never blocks the event loop: it looks for the reply and yields.
+ * The kernel's IPMI driver as a transport. It blocks the event loop for 2 ms at most, and for 50 ms of a command in all.
  * The driver retries on the interface itself and, when it gives up, answers with a completion code (FFh, C3h) after up
  * to a minute; a caller who will not wait so long ends the wait by the signal, and the late reply is dropped then.
  */
@@ -59,9 +64,12 @@ export class OpenIpmiTransport implements Transport {
         if (reply.id === id && reply.netFn === (message.netFn | 1) && reply.cmd === message.cmd) return reply;
       }
       try {
-        if (turn < eagerTurns) await turnOfTheEventLoop(signal);
-        else
-          await this.#clock.sleep(Math.min(firstSleepMs + Math.floor((turn - eagerTurns) / 8), longestSleepMs), signal);
+        if (turn < slices) {
+          this.#device.wait(sliceMs);
+          await turnOfTheEventLoop(signal);
+        } else {
+          await this.#clock.sleep(Math.min(firstSleepMs + Math.floor((turn - slices) / 8), longestSleepMs), signal);
+        }
       } catch (error) {
         const waitedMs = Math.round(this.#clock.now() - startedAt);
         const what = `netfn ${hex(message.netFn)} command ${hex(message.cmd)}`;

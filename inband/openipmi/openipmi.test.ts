@@ -34,6 +34,7 @@ class FakeDevice implements IpmiDevice {
   readonly path = "/dev/fake";
   readonly sent: { id: number; message: Message }[] = [];
   closed = 0;
+  waits: number[] = [];
   script: (DeviceReply | undefined | Error)[] = [];
   onSend: (id: number) => void = () => undefined;
 
@@ -45,6 +46,9 @@ class FakeDevice implements IpmiDevice {
     const next = this.script.shift();
     if (next instanceof Error) throw next;
     return next;
+  }
+  wait(limitMs: number): void {
+    this.waits.push(limitMs);
   }
   close(): void {
     this.closed += 1;
@@ -69,11 +73,16 @@ describe("OpenIpmiTransport", () => {
     expect(await transport.exchange(getDeviceId, never)).toEqual({ completionCode: 0xc1, data: new Uint8Array() });
   });
 
-  test("yields at first, then sleeps longer and longer, at most 5 ms", async () => {
+  test("waits in the kernel at first, in slices, then sleeps longer and longer, at most 5 ms", async () => {
     const device = new FakeDevice();
     const clock = fakeClock();
-    device.script = [...new Array<undefined>(60).fill(undefined), reply(1, [0])];
+    device.script = [...new Array<undefined>(81).fill(undefined), reply(1, [0])];
+    let turns = 0;
+    const others = setInterval(() => (turns += 1), 0);
     await new OpenIpmiTransport(device, clock).exchange(getDeviceId, never);
+    clearInterval(others);
+    expect(turns).toBeGreaterThan(0);
+    expect(device.waits).toEqual(new Array(25).fill(2));
     expect(clock.slept).toHaveLength(56);
     expect(clock.slept[0]).toBe(1);
     expect(Math.max(...clock.slept)).toBe(5);
@@ -158,6 +167,7 @@ function fakeKernel(answer: (netFn: number, cmd: number, data: number[]) => numb
     log,
     open: (path) => (path === "/dev/ipmi0" ? { result: 7, errno: 0 } : fail(Errno.ENOENT)),
     close: () => done,
+    poll: () => done,
     addressOf(data) {
       for (const [address, known] of memory) if (known === data) return address;
       const address = 0x7f00_0000_1000n + BigInt(memory.size) * 0x1_0000n;
@@ -216,6 +226,10 @@ describe("the kernel's device", () => {
     const { result: fd } = libc.open("/dev/null", 2);
     expect(fd).toBeGreaterThan(2);
     expect(libc.ioctl(fd, IPMICTL_SEND_COMMAND, new Uint8Array(40))).toEqual({ result: -1, errno: Errno.ENOTTY });
+    // /dev/null can be read at once: POLLIN (1) in revents.
+    const pollfd = Uint8Array.of(fd, 0, 0, 0, 1, 0, 0, 0);
+    expect(libc.poll(pollfd, 1_000)).toEqual({ result: 1, errno: 0 });
+    expect(pollfd[6]).toBe(1);
     expect(libc.close(fd)).toEqual({ result: 0, errno: 0 });
     expect(libc.close(fd)).toEqual({ result: -1, errno: Errno.EBADF });
   });
