@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureBuilt } from "./artifacts.ts";
 import { type DocumentServer, startDocumentServer } from "./document-server.ts";
+import { watchForEarlyEnd } from "./early-end.ts";
 import { firstBoot, foreignLogin, powerCycle } from "./lab-checks.ts";
 import { keepLogsOnly, makeLabDirectory } from "./lab-directory.ts";
 import { showEnd, showTable } from "./lab-report.ts";
@@ -44,7 +45,7 @@ export async function runLab(options: LabRunOptions): Promise<LabResult> {
     await using stack = new AsyncDisposableStack();
     const lab = await setUp(stack, directory, options);
     const machines = lab.machines.map(resultFor);
-    await checkAll(lab, machines);
+    await checkWatched(lab, machines);
     const ok = machines.every((machine) => machine.problems.length === 0);
     const kept = { pid: process.pid, directory, service: lab.service.address, pki: lab.service.pkiDirectory };
     const keep = options.keepUntilStopped;
@@ -66,6 +67,20 @@ export async function runLab(options: LabRunOptions): Promise<LabResult> {
   } finally {
     if (keepLogs) keepLogsOnly(directory);
     else rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** @throws Error if a program ends that all of it rests on */
+async function checkWatched(lab: Lab, results: readonly MachineResult[]): Promise<void> {
+  const bmcs = lab.machines.flatMap(({ bmc }) => (bmc === undefined ? [] : [bmc.sim.child]));
+  using watch = watchForEarlyEnd([lab.service.child, ...bmcs]);
+  try {
+    await checkAll({ ...lab, signal: AbortSignal.any([lab.signal, watch.signal]) }, results);
+    watch.signal.throwIfAborted();
+  } catch (error) {
+    // Whatever failed, it failed because of that.
+    watch.signal.throwIfAborted();
+    throw error;
   }
 }
 
