@@ -6,6 +6,7 @@ import { type Console, openConsole, type RunEnd } from "../console.ts";
 import { peekLogFormat } from "../first-line.ts";
 import { version } from "../version.ts";
 import { afterRun } from "./after-run.ts";
+import { realIpmiDeviceWorld, waitForIpmiDevice } from "./ipmi-device-node.ts";
 import { quietKernel } from "./kernel-messages.ts";
 import { reap, setHostName } from "./libc.ts";
 import { ModuleLoader } from "./modules.ts";
@@ -21,8 +22,6 @@ import {
 } from "./network/bring-up.ts";
 import { Reaper, zombiesOf } from "./reaper.ts";
 
-/** How long a device node may take to appear where the firmware names an IPMI interface (SSIF is probed by a thread). */
-const ipmiDeviceLimitMs = 5_000;
 /** Node reaps its own children within milliseconds; what is left after this is nobody's. */
 const reapAfterMs = 2_000;
 const remindEveryMs = 15 * 60_000;
@@ -88,7 +87,11 @@ async function prepare(from: LocalSources, release: string, console: Console): P
   const firmware = await ipmiInFirmware();
   timed("load IPMI drivers", () => modules.loadIpmiDrivers(firmware.ssif));
   for (const problem of modules.problems) console.note(`driver: ${problem}`);
-  await Promise.all([network, firmware.named ? waitForIpmiDevice(console) : undefined]);
+  const wait = { limitMs: from.local.bmcLimitMs, probeAgain: () => modules.probeIpmiAgain(firmware.ssif) };
+  await Promise.all([
+    network,
+    firmware.named ? waitForIpmiDevice({ ...realIpmiDeviceWorld, ...wait }, console) : undefined,
+  ]);
 }
 
 async function bringUpNetwork(from: LocalSources, console: Console): Promise<void> {
@@ -129,22 +132,11 @@ async function ipmiInFirmware(): Promise<{ named: boolean; ssif: boolean }> {
       import("../../inband/smbios/read-tables.ts"),
       import("../../inband/smbios/parse-smbios.ts"),
     ]);
-    const { ipmiDevices } = parseSmbios(await readSmbiosTables());
+    const { ipmiDevices: all } = parseSmbios(await readSmbiosTables());
+    const ipmiDevices = all.filter(({ base }) => base.address !== 0n);
     return { named: ipmiDevices.length > 0, ssif: ipmiDevices.some(({ interfaceType }) => interfaceType === "SSIF") };
   } catch {
     return { named: false, ssif: false };
-  }
-}
-
-async function waitForIpmiDevice(console: Console): Promise<void> {
-  const startedAt = performance.now();
-  for (let pauseMs = 5; !existsSync("/dev/ipmi0"); pauseMs = Math.min(pauseMs * 2, 100)) {
-    const waitedMs = performance.now() - startedAt;
-    if (waitedMs > ipmiDeviceLimitMs) {
-      console.note(`SMBIOS names an IPMI interface, but no /dev/ipmi0 came up within ${ipmiDeviceLimitMs / 1000} s`);
-      return;
-    }
-    await systemClock.sleep(pauseMs);
   }
 }
 

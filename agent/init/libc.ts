@@ -44,7 +44,10 @@ function open() {
   const { functions: raw } = dlopen("libc.so.6", {
     syscall: { arguments: ["int64", "int64", "string", "int64"], return: "int64" },
   });
-  return { lib, ...functions, ...raw, errnoAt: functions.__errno_location() };
+  const { functions: named } = dlopen("libc.so.6", {
+    syscall: { arguments: ["int64", "string", "int64"], return: "int64" },
+  });
+  return { lib, ...functions, ...raw, syscallByName: named.syscall, errnoAt: functions.__errno_location() };
 }
 
 let opened: ReturnType<typeof open> | undefined;
@@ -75,6 +78,14 @@ const moduleInitCompressedFile = 4n; // MODULE_INIT_COMPRESSED_FILE, linux/modul
 export function loadModule(fd: number, parameters: string, compressed: boolean): void {
   const flags = compressed ? moduleInitCompressedFile : 0n;
   checked(libc().syscall(finitModuleCall, BigInt(fd), parameters, flags), "finit_module");
+}
+
+const deleteModuleCall = 176n; // __NR_delete_module, x86-64
+
+/** delete_module(2) without waiting for users of the module. */
+export function unloadModule(name: string): void {
+  const nonBlocking = 0o4000n; // O_NONBLOCK
+  checked(libc().syscallByName(deleteModuleCall, name, nonBlocking), `delete_module ${name}`);
 }
 
 /** RB_ constants of reboot(2), linux/reboot.h, as signed 32-bit numbers. */

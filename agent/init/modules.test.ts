@@ -84,6 +84,10 @@ describe("loader", () => {
     const attempts: string[] = [];
     const loader = new ModuleLoader("6.1", {
       root,
+      unload(name) {
+        attempts.push(`-${name}`);
+        if (refused[name]) throw Object.assign(new Error(`delete_module: ${refused[name]}`), { code: refused[name] });
+      },
       load(path) {
         const name = path.replace(/.*\//, "");
         attempts.push(name);
@@ -127,6 +131,16 @@ describe("loader", () => {
     expect(attempts.slice(3)).toEqual(["i2c-piix4.ko.xz", "ipmi_ssif.ko"]);
   });
 
+  test("the BMC is looked for once more, also where the driver had found nothing", () => {
+    const { loader, attempts } = machine({ "ipmi_si.ko": "ENODEV", ipmi_si: "ENOENT" });
+    loader.loadIpmiDrivers(true);
+    attempts.length = 0;
+    loader.probeIpmiAgain(false);
+    expect(attempts).toEqual(["-ipmi_si", "ipmi_si.ko"]);
+    loader.probeIpmiAgain(true);
+    expect(attempts.slice(2)).toEqual(["-ipmi_si", "ipmi_si.ko", "-ipmi_ssif", "ipmi_ssif.ko"]);
+  });
+
   test("loaded before is good, refused is told and not tried again", () => {
     const { loader, attempts } = machine({ "ipmi_msghandler.ko": "EEXIST", "ipmi_si.ko": "EINVAL" });
     expect(loader.load("ipmi_devintf")).toBe(true);
@@ -141,8 +155,8 @@ describe("loader", () => {
     write("sys/module/e1000/version", "1");
     expect(loader.load("e1000")).toBe(true);
     expect(loader.load("nvme")).toBe(false);
-    expect(new ModuleLoader("9.9", { root: root as string, load: () => undefined }).problems[0]).toContain(
-      "modules.dep",
-    );
+    expect(
+      new ModuleLoader("9.9", { root: root as string, load: () => undefined, unload: () => undefined }).problems[0],
+    ).toContain("modules.dep");
   });
 });

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type LibcError, loadModule } from "./libc.ts";
+import { type LibcError, loadModule, unloadModule } from "./libc.ts";
 import {
   type Alias,
   loadOrder,
@@ -16,10 +16,13 @@ export interface ModuleWorld {
   readonly root: string;
   /** Loads one file; LibcError with code EEXIST when it is loaded already. */
   readonly load: (path: string) => void;
+  /** Unloads one module; LibcError with code ENOENT when it is not loaded. */
+  readonly unload: (name: string) => void;
 }
 
 export const realModuleWorld: ModuleWorld = {
   root: "",
+  unload: unloadModule,
   load(path) {
     const fd = openSync(path, "r");
     try {
@@ -61,6 +64,24 @@ export class ModuleLoader {
     const order = loadOrder(this.#dependencies, name);
     if (order) return order.map((path) => this.#loadFile(path)).every(Boolean);
     return existsSync(join(this.#world.root, "/sys/module", name.replaceAll("-", "_")));
+  }
+
+  /**
+   * Has the IPMI drivers look for the BMC once more: they look when they are loaded, and never again.
+   * What does not work shows by the device node, which stays away.
+   */
+  probeIpmiAgain(ssif: boolean): void {
+    for (const name of ssif ? ["ipmi_si", "ipmi_ssif"] : ["ipmi_si"]) {
+      const file = this.#dependencies.get(name);
+      if (!file) continue;
+      for (const step of [() => this.#world.unload(name), () => this.#world.load(join(this.#folder, file.path))]) {
+        try {
+          step();
+        } catch {
+          // not loaded, because it found nothing the last time; or nothing found again
+        }
+      }
+    }
   }
 
   #loadFile(path: string): boolean {
