@@ -26,6 +26,7 @@ describe("exitCodeOf", () => {
     [new NoLanChannelError([], []), "inspect BMC", 75],
     [new TransportError("x", "unknown", "no answer"), "set account", 75],
     [new CompletionCodeError("x", 0xcc, "y"), "set account", 76],
+    [new CompletionCodeError("x", 0xc3, "timeout"), "set account", 75],
     [new HandOffCutError(), "hand-off", 69],
     [new StepTimeoutError(1), "hand-off", 69],
     [new StepTimeoutError(1), "inspect BMC", 75],

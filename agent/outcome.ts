@@ -1,3 +1,4 @@
+import { isNotNow } from "../inband/conversation.ts";
 import type { ServiceError, ServiceStatus } from "../outband-client/service/service-error.ts";
 import { ExitCode } from "../proto/exit-code.ts";
 import { FailureKind } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
@@ -143,6 +144,8 @@ function exitCodeOfError(error: Error): ExitCode {
     case "InbandLockedError":
       return ExitCode.refused;
     case "CompletionCodeError":
+      // still busy after all the waiting: another run may find it idle
+      return isNotNow(cause) ? ExitCode.temporary : ExitCode.protocol;
     case "AccountError":
       return ExitCode.protocol;
     case "DecodeError":
