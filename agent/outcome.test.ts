@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { AccountRefusedError } from "../inband/account/apply-account.ts";
 import { PolicyError } from "../inband/account/credentials.ts";
 import { InbandLockedError } from "../inband/account/scan-accounts.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
@@ -27,6 +28,7 @@ describe("exitCodeOf", () => {
     [new TransportError("x", "unknown", "no answer"), "set account", 75],
     [new CompletionCodeError("x", 0xcc, "y"), "set account", 76],
     [new CompletionCodeError("x", 0xc3, "timeout"), "set account", 75],
+    [new AccountRefusedError(3, "the name", new CompletionCodeError("x", 0xcc, "y")), "set account", 77],
     [new HandOffCutError(), "hand-off", 69],
     [new StepTimeoutError(1), "hand-off", 69],
     [new StepTimeoutError(1), "inspect BMC", 75],

@@ -141,6 +141,7 @@ function exitCodeOfError(error: Error): ExitCode {
     case "TransportError":
       return ExitCode.temporary;
     case "NoFreeSlotError":
+    case "AccountRefusedError":
     case "InbandLockedError":
       return ExitCode.refused;
     case "CompletionCodeError":

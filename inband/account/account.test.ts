@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { nameBytes, type ScriptedAnswer, scriptedBmc } from "../scripted-bmc.fixture.ts";
-import { AccountError, applyAccount, type WantedAccount } from "./apply-account.ts";
+import { AccountError, AccountRefusedError, applyAccount, type WantedAccount } from "./apply-account.ts";
 import { NoFreeSlotError, planAccount } from "./plan-account.ts";
 import { proveAccount } from "./prove-account.ts";
 import { type AccountScan, InbandLockedError, type Slot, scanAccounts } from "./scan-accounts.ts";
@@ -201,8 +201,18 @@ describe("applyAccount", () => {
       });
     await applyAccount(refused(wanted.userName).conversation, wanted);
     const { conversation, log } = refused("");
-    await expect(applyAccount(conversation, wanted)).rejects.toThrow("Set User Name: the BMC answered CCh");
+    await expect(applyAccount(conversation, wanted)).rejects.toThrow(
+      /^the BMC refuses the name "rivet0123456789" for user ID 3: Set User Name: completion code CCh.*run again\.$/,
+    );
     expect(log.some((each) => each.startsWith("Set User Password"))).toBe(false);
+  });
+
+  test.each([0xcc, 0x8f])("a password that the BMC refuses (%d): said, without the password", async (code) => {
+    const { conversation } = obedient((line) => (/^Set User Password .302/.test(line) ? code : undefined));
+    const error = await applyAccount(conversation, wanted).catch((each: unknown) => each);
+    expect(error).toBeInstanceOf(AccountRefusedError);
+    expect(String((error as Error).stack)).toContain("refuses the password for user ID 3");
+    expect(String((error as Error).stack)).not.toContain("Ab1!");
   });
 
   test("D4h to a write: locked", async () => {

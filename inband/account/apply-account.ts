@@ -11,7 +11,7 @@ import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
 import { Secret } from "../../ipmi/secret.ts";
-import { type Conversation, sendPatiently } from "../conversation.ts";
+import { type Conversation, isNotNow, sendPatiently } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
 import { throwIfLocked } from "./scan-accounts.ts";
 
@@ -44,10 +44,25 @@ export class AccountError extends Error {
   readonly code = "account";
 }
 
+/** The BMC does not take the name or the password. */
+export class AccountRefusedError extends Error {
+  override readonly name = "AccountRefusedError";
+  readonly code = "account-refused";
+
+  /** @param what "the name ..." or "the password" */
+  constructor(slot: number, what: string, cause: CompletionCodeError) {
+    super(
+      `the BMC refuses ${what} for user ID ${slot}: ${cause.command}: ${refusalText(cause)}. ` +
+        "That ID may be fixed, or the BMC's account policy asks for something else: change it or free another ID, then run again.",
+      { cause },
+    );
+  }
+}
+
 /**
  * Makes the account, in the order that all known BMCs take: name, password, access, enable; what is so already is
  * skipped where the slot was ours before. Then the channel and SOL, as far as the BMC lets.
- * @throws InbandLockedError, AccountError, CompletionCodeError, TransportError
+ * @throws InbandLockedError, AccountRefusedError, CompletionCodeError, TransportError
  */
 export async function applyAccount(conversation: Conversation, wanted: WantedAccount): Promise<AppliedAccount> {
   try {
@@ -84,7 +99,7 @@ async function writeName(conversation: Conversation, { slot, userName }: WantedA
     if (!(error instanceof CompletionCodeError)) throw error;
     // Intel S5500WBV and Supermicro X12 refuse a name that the slot has got already, also when the first answer was lost.
     const now = await sendPatiently(conversation, getUserName, { userId: slot });
-    if (now.userName !== userName) throw error;
+    if (now.userName !== userName) throw refused(error, slot, `the name "${userName}"`);
   }
 }
 
@@ -95,10 +110,21 @@ async function writePassword(conversation: Conversation, wanted: WantedAccount):
   } catch (error) {
     // Some boards take 20 bytes only: C7h by the specification, C8h on Supermicro X11. CCh is also what a password policy
     // answers, and then answers again.
-    if (!(error instanceof CompletionCodeError) || !otherSize.has(error.completionCode)) throw error;
+    if (!(error instanceof CompletionCodeError)) throw error;
+    if (!otherSize.has(error.completionCode)) throw refused(error, wanted.slot, "the password");
+  }
+  try {
     await sendPassword(conversation, wanted, 20);
     return 20;
+  } catch (error) {
+    throw error instanceof CompletionCodeError ? refused(error, wanted.slot, "the password") : error;
   }
+}
+
+/** A busy BMC has decided nothing, and a locked one does not look at the account. */
+function refused(error: CompletionCodeError, slot: number, what: string): Error {
+  const isLocked = error.completionCode === CompletionCode.insufficientPrivilege;
+  return isLocked || isNotNow(error) ? error : new AccountRefusedError(slot, what, error);
 }
 
 const otherSize: ReadonlySet<number> = new Set([
