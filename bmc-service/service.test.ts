@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AccountState, State } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
@@ -67,6 +67,23 @@ test("an account in escrow survives kill -9 in the moment after the answer", asy
   expect(await second.ended).toEqual([0, null]);
   expect(second.log()).toContain('"stopped"');
   expect(first.log() + second.log()).not.toContain(canary);
+});
+
+test.runIf(existsSync("/dev/full"))("a full disk under the log ends nothing (needs /dev/full)", async () => {
+  const args = ["serve", "--listen", "127.0.0.1:0", "--health", "127.0.0.1:0", "--data", site.data, "--pki", site.pki];
+  const full = openSync("/dev/full", "w");
+  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], {
+    stdio: ["ignore", full, "pipe"],
+  });
+  closeSync(full);
+  let said = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const ended = once(child, "exit");
+  await expect.poll(() => said, { timeout: 8_000 }).toContain("the disk is full (ENOSPC); the service goes on");
+  child.kill("SIGTERM");
+  expect(await ended).toEqual([0, null]);
 });
 
 test("the password is in no log line, no error, no metric and no byte of the database", async () => {
