@@ -37,6 +37,7 @@ class FakeDevice implements IpmiDevice {
   waits: number[] = [];
   script: (DeviceReply | undefined | Error)[] = [];
   onSend: (id: number) => void = () => undefined;
+  onWait: () => void = () => undefined;
 
   send(id: number, message: Message): void {
     this.sent.push({ id, message });
@@ -49,6 +50,7 @@ class FakeDevice implements IpmiDevice {
   }
   wait(limitMs: number): void {
     this.waits.push(limitMs);
+    this.onWait();
   }
   close(): void {
     this.closed += 1;
@@ -78,10 +80,16 @@ describe("OpenIpmiTransport", () => {
     const clock = fakeClock();
     device.script = [...new Array<undefined>(81).fill(undefined), reply(1, [0])];
     let turns = 0;
-    const others = setInterval(() => (turns += 1), 0);
+    let over = false;
+    const others = (async () => {
+      for (; !over; turns += 1) await setImmediate();
+    })();
+    const turnsAtWait = new Set<number>();
+    device.onWait = () => turnsAtWait.add(turns);
     await new OpenIpmiTransport(device, clock).exchange(getDeviceId, never);
-    clearInterval(others);
-    expect(turns).toBeGreaterThan(0);
+    over = true;
+    await others;
+    expect(turnsAtWait.size, "everything else gets its turn between two waits").toBe(25);
     expect(device.waits).toEqual(new Array(25).fill(2));
     expect(clock.slept).toHaveLength(56);
     expect(clock.slept[0]).toBe(1);
