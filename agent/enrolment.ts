@@ -101,7 +101,8 @@ export class Enrolment implements AsyncDisposable {
     const ourNames = linkage === undefined ? [] : [...linkage.knownUserNames, linkage.userName];
     const { randomBelow } = this.#world;
 
-    const plan = planAccount(await scanAccounts(conversation, channel), ourNames);
+    const scan = await scanAccounts(conversation, channel, ourNames.length === 0 ? "usual" : "all");
+    const plan = planAccount(scan, ourNames);
     for (const finding of plan.findings) this.#world.note(finding);
     const userName = generateUserName(this.#policy.userNamePrefix, randomBelow);
     const password = generatePassword(userName, randomBelow);

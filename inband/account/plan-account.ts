@@ -1,4 +1,4 @@
-import type { AccountScan, Slot } from "./scan-accounts.ts";
+import { type AccountScan, freeSlot, type Slot } from "./scan-accounts.ts";
 
 /** Where our account goes. */
 export interface AccountPlan {
@@ -38,8 +38,7 @@ function occupant(slot: Slot, scan: AccountScan): string {
 }
 
 /**
- * Chooses the slot: that of an account of ours, if there is one; else the first empty one from 3 on whose name can be
- * changed; else 2, which many boards keep for their own administrator.
+ * Chooses the slot: that of an account of ours, if there is one; else a free one.
  * @param ourNames the user names that were ever put into escrow for this BMC; no other account is ours, whatever its name
  * @throws NoFreeSlotError naming who sits where
  */
@@ -56,8 +55,7 @@ export function planAccount(scan: AccountScan, ourNames: readonly string[]): Acc
     );
     return { slot: own.id, replaces: own.name, findings: [...unread, ...findings] };
   }
-  const free = scan.slots.filter(({ id, state }) => state === "empty" && id > scan.fixedNameCount);
-  const chosen = free.find(({ id }) => id >= 3) ?? free[0];
+  const chosen = freeSlot(scan);
   if (chosen === undefined) throw new NoFreeSlotError(scan);
   return { slot: chosen.id, findings: unread };
 }

@@ -18,7 +18,7 @@ export interface AccountScan {
   readonly maxUserIds: number;
   /** User IDs 1 to this one have names that cannot be changed. */
   readonly fixedNameCount: number;
-  /** User ID 2 and up; ID 1 is the nameless user, whose name cannot be changed. */
+  /** User ID 2 and up, as far as they were read; ID 1 is the nameless user, whose name cannot be changed. */
   readonly slots: readonly Slot[];
 }
 
@@ -47,15 +47,35 @@ export function throwIfLocked(error: unknown): void {
 const presumedUserIds = 10;
 
 /**
- * Reads the names of all user IDs from 2 on, before anything is written: a name may sit in one slot only.
+ * How much of the table is read. "usual" is all of it on every board that was ever seen: 16 user IDs at most. A larger
+ * table (ipmi_sim: 63) is read beyond them only until there is a place for a new account, because each ID costs a command
+ * of up to 150 ms. Whoever looks for an account of ours reads "all".
+ */
+export type ScanExtent = "all" | "usual";
+
+const usualUserIds = 16;
+
+/** Where a new account can go: the first empty slot from 3 on whose name can be changed; else 2, many boards' own. */
+export function freeSlot({ slots, fixedNameCount }: Pick<AccountScan, "slots" | "fixedNameCount">): Slot | undefined {
+  const free = slots.filter(({ id, state }) => state === "empty" && id > fixedNameCount);
+  return free.find(({ id }) => id >= 3) ?? free[0];
+}
+
+/**
+ * Reads the names of the user IDs from 2 on, before anything is written: a name may sit in one slot only.
  * One command for the numbers and one for each ID.
  * @throws InbandLockedError if the BMC refuses for lack of privilege; CompletionCodeError if it does not tell how many user
  *   IDs there are; TransportError
  */
-export async function scanAccounts(conversation: Conversation, channel: number): Promise<AccountScan> {
+export async function scanAccounts(
+  conversation: Conversation,
+  channel: number,
+  extent: ScanExtent,
+): Promise<AccountScan> {
   const { maxUserIds, fixedNameCount } = await readCounts(conversation, channel);
   const slots: Slot[] = [];
   for (let id = 2; id <= maxUserIds; id += 1) {
+    if (extent === "usual" && id > usualUserIds && (freeSlot({ slots, fixedNameCount })?.id ?? 0) >= 3) break;
     const slot = await readSlot(conversation, id);
     if (slot === "no such ID") break;
     slots.push(slot);

@@ -44,7 +44,7 @@ afterAll(() => stack.disposeAsync());
 
 /** Makes an account as the agent does, in the slot of an earlier one of ours if there is one. */
 async function makeAccount(conversation: Conversation, ourNames: readonly string[]): Promise<WantedAccount> {
-  const plan = planAccount(await scanAccounts(conversation, 1), ourNames);
+  const plan = planAccount(await scanAccounts(conversation, 1, "all"), ourNames);
   const wanted: WantedAccount = {
     channel: 1,
     slot: plan.slot,
