@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { systemClock } from "../../inband/clock.ts";
 import type { Afterwards } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings } from "../configure.ts";
@@ -87,11 +88,29 @@ async function prepare(from: LocalSources, release: string, console: Console): P
   const firmware = await ipmiInFirmware();
   timed("load IPMI drivers", () => modules.loadIpmiDrivers(firmware.ssif));
   for (const problem of modules.problems) console.note(`driver: ${problem}`);
+  loadAhead().catch(() => undefined); // whoever needs a part imports it again, and tells
   const wait = { limitMs: from.local.bmcLimitMs, probeAgain: () => modules.probeIpmiAgain(firmware.ssif) };
   await Promise.all([
     network,
     firmware.named ? waitForIpmiDevice({ ...realIpmiDeviceWorld, ...wait }, console) : undefined,
   ]);
+}
+
+/**
+ * Evaluates what comes after the network while links, switches and DHCP servers take their time: 30 ms, and twenty times
+ * that under emulation. Part by part, so that an answer is not kept waiting for all of it.
+ */
+async function loadAhead(): Promise<void> {
+  await import("../../outband-client/service/enrolment.ts");
+  await setImmediate();
+  await Promise.all([
+    import("../../outband-client/service/retry.ts"),
+    import("../real-world.ts"),
+    import("../perform-run.ts"),
+    import("../run.ts"),
+  ]);
+  await setImmediate();
+  await Promise.all([import("../config/fetch-document.ts"), import("../config/document.ts"), import("yaml")]);
 }
 
 async function bringUpNetwork(from: LocalSources, console: Console): Promise<void> {
