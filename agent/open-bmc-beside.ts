@@ -6,9 +6,12 @@ import type { Step } from "./step.ts";
 import type { World } from "./world.ts";
 
 /** A BMC that is ready, or the ways to one that were tried in vain. */
-export type OpenedBmc =
-  | { readonly transport: CountingTransport; readonly device: DeviceIdentity }
-  | { readonly tried: readonly TriedWay[] };
+export type OpenedBmc = ReadyBmc | { readonly tried: readonly TriedWay[] };
+
+export interface ReadyBmc {
+  readonly transport: CountingTransport;
+  readonly device: DeviceIdentity;
+}
 
 /** The firmware says that there is a BMC, but the kernel's driver shows none: that is not a machine without one. */
 export class HiddenBmcError extends Error {

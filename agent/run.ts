@@ -7,7 +7,7 @@ import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
 import { begin, type Enrolment } from "./enrolment.ts";
 import { HandOffFailedError } from "./hand-off-events.ts";
 import { lookAtBmc } from "./look-at-bmc.ts";
-import { type OpenedBmc, openBeside } from "./open-bmc-beside.ts";
+import { type OpenedBmc, openBeside, type ReadyBmc } from "./open-bmc-beside.ts";
 import type { LinkedBmc, Outcome } from "./outcome.ts";
 import { type Step, StepError } from "./step.ts";
 import { machineToProto } from "./to-proto.ts";
@@ -43,7 +43,7 @@ async function enrol(
   bmc: OpenedBmc,
   enrolment: Enrolment,
 ): Promise<Outcome> {
-  const { limits, rotate } = world.settings;
+  const { limits } = world.settings;
   if ("tried" in bmc) {
     await step(
       "report BMC",
@@ -54,6 +54,23 @@ async function enrol(
     await enrolment.reportInventory();
     return { kind: "unmanaged", ...common(machineUuid, bmc), tried: bmc.tried };
   }
+  // The BMC's answers are waited for, from here to the hand-off: time enough for it. It never fails.
+  const inventory = enrolment.reportInventory();
+  try {
+    return await fasten(world, step, machineUuid, bmc, enrolment);
+  } finally {
+    await inventory;
+  }
+}
+
+async function fasten(
+  world: World,
+  step: Step,
+  machineUuid: string,
+  bmc: ReadyBmc,
+  enrolment: Enrolment,
+): Promise<Outcome> {
+  const { limits, rotate } = world.settings;
   const { device, transport } = bmc;
   const talk = (signal: AbortSignal): Conversation => ({ transport, clock: world.clock, signal });
 
@@ -101,7 +118,6 @@ async function handOff(
   bmc: LinkedBmc,
   recognised: boolean,
 ): Promise<Outcome> {
-  const inventory = enrolment.reportInventory();
   try {
     const driver = await step("hand-off", world.settings.limits.handOffMs, (signal) => enrolment.handOff(signal));
     return { kind: recognised ? "recognised" : "linked", ...common(machineUuid, opened), bmc, driver };
@@ -110,8 +126,6 @@ async function handOff(
     const { message: reason, failure } = error.cause;
     if (!enrolment.verificationRequired) return { kind: "unverified", ...common(machineUuid, opened), bmc, reason };
     return { kind: "failed", ...common(machineUuid, opened), bmc, failure, reason };
-  } finally {
-    await inventory;
   }
 }
 

@@ -66,7 +66,7 @@ export interface RunLimits {
   readonly accountMs: number;
   /** For the service to log in from remote. */
   readonly handOffMs: number;
-  /** For gathering and reporting the inventory, counted from the beginning of the hand-off. */
+  /** For gathering and reporting the inventory, counted from when the BMC is ready. */
   readonly inventoryMs: number;
   /** For telling the service that the run ended early. */
   readonly abortMs: number;
