@@ -4,7 +4,7 @@
  */
 
 import { readFile, stat } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { execa } from "execa";
@@ -18,15 +18,25 @@ const quiet = "--disable-warning=ExperimentalWarning";
 const small = "--max-semi-space-size=1";
 
 /**
- * `workers`: bundles that become assets of the executable, by the name that `sea.getAsset` asks for.
+ * `parts`: files that are loaded, with all that they import, when they are imported for the first time, and where their code
+ * cache is `eager` (single-executable.ts).
  * `format`: a module ("esm") may use top-level await, but evaluates every module of Node that is imported anywhere before
  * its first line; "cjs" loads them when they are needed, which brings the agent's first line 10 ms forward.
- * @type {{ name: string, entry: string, format: "esm" | "cjs", workers: Record<string, string>, options: string[] }[]}
+ * @type {{ name: string, entry: string, format: "esm" | "cjs", parts: { entry: string, eager: boolean }[], options: string[] }[]}
  */
 const programs = [
-  { name: "metal-rivet", entry: "agent/main.ts", format: "cjs", workers: {}, options: [quiet, small] },
-  { name: "bmcctl", entry: "outband-client/cli/main.ts", format: "esm", workers: {}, options: [quiet, small] },
-  { name: "bmc-service", entry: "bmc-service/main.ts", format: "esm", workers: {}, options: [quiet] },
+  {
+    name: "metal-rivet",
+    entry: "agent/main.ts",
+    format: "cjs",
+    parts: [
+      { entry: "agent/later.ts", eager: true },
+      { entry: "agent/inventory.ts", eager: false },
+    ],
+    options: [quiet, small],
+  },
+  { name: "bmcctl", entry: "outband-client/cli/main.ts", format: "esm", parts: [], options: [quiet, small] },
+  { name: "bmc-service", entry: "bmc-service/main.ts", format: "esm", parts: [], options: [quiet] },
 ];
 
 const help = `Usage: npm run build -- [--only NAME]... [--entry FILE]
@@ -79,7 +89,31 @@ async function version() {
   return commit.failed ? released : `${released}+${commit.stdout.trim()}`;
 }
 
-async function bundle(entry, outfile, format, metalRivetVersion) {
+const partName = (entry) => `${basename(entry, ".ts")}.cjs`;
+
+/**
+ * Imports of a part are left to part-loader.cjs.
+ * @param {{ entry: string }[]} parts
+ * @returns {import("esbuild").Plugin}
+ */
+function partsLoadedLater(parts) {
+  const names = new Map(parts.map(({ entry }) => [join(root, entry), partName(entry)]));
+  return {
+    name: "parts",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\.ts$/ }, ({ kind, path, resolveDir }) => {
+        const name = kind === "entry-point" ? undefined : names.get(join(resolveDir, path));
+        return name === undefined ? undefined : { path: name, namespace: "part" };
+      });
+      onLoad({ filter: /.*/, namespace: "part" }, ({ path }) => ({
+        contents: `module.exports = require("./image/part-loader.cjs").loadPart(${JSON.stringify(path)});`,
+        resolveDir: root,
+      }));
+    },
+  };
+}
+
+async function bundle(entry, outfile, { format, parts }, metalRivetVersion) {
   await build({
     entryPoints: [entry],
     outfile,
@@ -97,6 +131,7 @@ async function bundle(entry, outfile, format, metalRivetVersion) {
     minifyWhitespace: true,
     legalComments: "none",
     define: { METAL_RIVET_VERSION: JSON.stringify(metalRivetVersion) },
+    plugins: [partsLoadedLater(parts)],
     // grpc-js loads .proto files at run time through this package, and only for its own channelz and reflection.
     alias: { "@grpc/proto-loader": join(root, "image/no-proto-loader.cjs") },
     logLevel: "warning",
@@ -119,25 +154,31 @@ async function main() {
   for (const program of chosen) {
     const workDir = join(dist, ".build", program.name);
     const bundles = join(dist, ".build", `${program.name}.bundles`);
-    const assets = {};
-    for (const [name, worker] of Object.entries(program.workers)) {
-      assets[name] = join(bundles, name);
-      await bundle(worker, assets[name], "esm", metalRivetVersion);
+    const parts = [];
+    for (const { entry: part, eager } of program.parts) {
+      const name = partName(part);
+      const path = join(bundles, name);
+      await bundle(part, path, program, metalRivetVersion);
+      parts.push({ name, path, eager });
     }
     const main = join(bundles, `${program.name}.${program.format === "esm" ? "mjs" : "cjs"}`);
-    await bundle(program.entry, main, program.format, metalRivetVersion);
+    await bundle(program.entry, main, program, metalRivetVersion);
     const output = join(dist, program.name);
     const note = await buildSingleExecutable({
       node: process.execPath,
       base,
       main,
-      assets,
+      parts,
       options: program.options,
       output,
       workDir,
     });
     if (note) console.log(`${program.name}: ${note}`);
-    const [{ size }, { size: code }] = await Promise.all([stat(output), stat(main)]);
+    const { size } = await stat(output);
+    const sizes = await Promise.all(
+      [main, ...parts.map(({ path }) => path)].map(async (file) => (await stat(file)).size),
+    );
+    const code = sizes.reduce((sum, each) => sum + each, 0);
     const path = relative(process.cwd(), output);
     console.log(
       `${path}: ${metalRivetVersion}, ${(size / 1e6).toFixed(1)} MB, program ${Math.round(code / 1e3)} kB, ${seconds()}`,

@@ -1,5 +1,5 @@
 /**
- * One executable from one bundle: `node --build-sea` with V8's code cache, the same bytes every time, without the pages
+ * One executable from its bundles: `node --build-sea` with V8's code cache, the same bytes every time, without the pages
  * that slimming emptied.
  */
 
@@ -9,14 +9,27 @@ import { execa } from "execa";
 import { removeHole } from "./elf.ts";
 import type { SlimNode } from "./slim-node.ts";
 
+/** What a program loads when it first needs it. */
+export interface Part {
+  /** Name of the asset. */
+  readonly name: string;
+  /** A CommonJS bundle. */
+  readonly path: string;
+  /**
+   * Whether the code cache holds every function, and not only what stands outside of functions: worth it for a part of
+   * which most is called, because compiling a function when it is called takes longer than reading it.
+   */
+  readonly eager: boolean;
+}
+
 export interface SingleExecutable {
   /** The Node that builds; V8 takes the code cache only from the version that made it. */
   readonly node: string;
   readonly base: SlimNode;
   /** A bundle: one ECMAScript module (.mjs) or one CommonJS script (.cjs). */
   readonly main: string;
-  /** Files to be read with `sea.getAsset(name)`, for example the bundle of a worker thread. */
-  readonly assets: Readonly<Record<string, string>>;
+  /** Bundles that become assets, each with its code cache, for part-loader.cjs. */
+  readonly parts: readonly Part[];
   /** Node's options that hold whenever the executable runs. */
   readonly options: readonly string[];
   readonly output: string;
@@ -47,9 +60,7 @@ export async function buildSingleExecutable(wanted: SingleExecutable): Promise<s
     main,
     mainFormat: main.endsWith(".mjs") ? "module" : "commonjs",
     output: "executable",
-    assets: Object.fromEntries(
-      Object.entries(wanted.assets).map(([name, path]) => [name, relative(wanted.workDir, path)]),
-    ),
+    assets: await addParts(wanted),
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
     execArgv: wanted.options,
@@ -57,11 +68,15 @@ export async function buildSingleExecutable(wanted: SingleExecutable): Promise<s
   };
   await writeFile(join(wanted.workDir, "sea.json"), JSON.stringify(config, null, 2));
   const environment = { env: { NODE_OPTIONS: "" }, cwd: wanted.workDir };
-  await execa(wanted.node, [hashSeed, "--build-sea", "sea.json"], { ...environment, timeout: buildLimitMs });
+  await execa(wanted.node, [hashSeed, ...wanted.options, "--build-sea", "sea.json"], {
+    ...environment,
+    timeout: buildLimitMs,
+  });
 
   const unfinished = join(wanted.workDir, "executable");
   const built = await readFile(unfinished);
-  adoptFlagHash(built, await codeCacheHead(wanted.node, [hashSeed]), await codeCacheHead(wanted.node, []));
+  const head = (more: readonly string[]) => codeCache(wanted.node, [...wanted.options, ...more], "0");
+  adoptFlagHash(built, built.lastIndexOf(resourceName), await head([hashSeed]), await head([]));
   const { bytes, note } = withoutHole(built, wanted.base);
   await writeFile(unfinished, bytes);
   await chmod(unfinished, 0o755);
@@ -70,35 +85,70 @@ export async function buildSingleExecutable(wanted: SingleExecutable): Promise<s
   return note;
 }
 
-/** The first 16 bytes of a code cache that Node makes when it runs with these options. */
-async function codeCacheHead(node: string, options: readonly string[]): Promise<Buffer> {
-  const script = `process.stdout.write(new (require("node:vm").Script)("0").createCachedData().toString("hex", 0, 16))`;
+/** Writes the parts and their code caches to the work directory. Returns the assets of the executable. */
+async function addParts({ node, options, parts, workDir }: SingleExecutable): Promise<Record<string, string>> {
+  const assets: Record<string, string> = {};
+  for (const { name, path, eager } of parts) {
+    // the parameters are what part-loader.cjs passes
+    const source = `(function(require,module,exports){${await readFile(path, "utf8")}\n})`;
+    const caching = [...options, hashSeed, ...(eager ? ["--no-lazy"] : [])];
+    const cache = await codeCache(node, caching, source);
+    adoptFlagHash(cache, 0, await codeCache(node, caching, "0"), await codeCache(node, options, "0"));
+    await writeFile(join(workDir, name), source);
+    await writeFile(join(workDir, `${name}.cache`), cache);
+    await proveThatCacheIsTaken(node, options, join(workDir, name));
+    assets[name] = name;
+    assets[`${name}.cache`] = `${name}.cache`;
+  }
+  return assets;
+}
+
+/** The code cache that Node makes of a script when it runs with these options. */
+async function codeCache(node: string, options: readonly string[], source: string): Promise<Buffer> {
+  const script = `process.stdout.write(new (require("node:vm").Script)(require("node:fs").readFileSync(0, "utf8")).createCachedData())`;
   const { stdout } = await execa(node, [...options, "--eval", script], {
+    input: source,
+    env: { NODE_OPTIONS: "" },
+    timeout: runLimitMs,
+    encoding: "buffer",
+    stripFinalNewline: false,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return Buffer.from(stdout);
+}
+
+async function proveThatCacheIsTaken(node: string, options: readonly string[], path: string): Promise<void> {
+  const script = `const { readFileSync } = require("node:fs");
+    const [, path] = process.argv;
+    const cachedData = readFileSync(path + ".cache");
+    const { cachedDataRejected } = new (require("node:vm").Script)(readFileSync(path, "utf8"), { cachedData });
+    process.stdout.write(cachedDataRejected ? "refused" : "taken");`;
+  const { stdout } = await execa(node, [...options, "--eval", script, path], {
     env: { NODE_OPTIONS: "" },
     timeout: runLimitMs,
   });
-  return Buffer.from(stdout, "hex");
+  if (stdout !== "taken") throw new Error(`code cache of ${basename(path)}: V8 refuses it`);
 }
 
 /**
  * A fixed hash seed makes the code cache reproducible, but it is a V8 flag, and V8 refuses a cache made under other flags
  * than it runs with. The hashes themselves are no reason to: V8 computes them anew when it loads a cache, because in normal use
- * every process has its own seed. So the cache says that it was made with the flags it will run with.
+ * every process has its own seed. So the one cache in `bytes` behind `from` says that it was made with the flags it will run
+ * with. `seeded` and `plain` are any code caches made under the one and the other.
  */
-export function adoptFlagHash(executable: Buffer, seeded: Buffer, plain: Buffer): void {
+export function adoptFlagHash(bytes: Buffer, from: number, seeded: Buffer, plain: Buffer): void {
   const magicAndVersion = seeded.subarray(0, 8);
   const flags = seeded.subarray(flagHashOffset, flagHashOffset + 4);
   const found: number[] = [];
-  const from = executable.lastIndexOf(resourceName);
   if (from < 0) throw new Error("code cache: the executable has no embedded program");
-  for (let at = executable.indexOf(magicAndVersion, from); at >= 0; at = executable.indexOf(magicAndVersion, at + 1)) {
-    if (executable.subarray(at + flagHashOffset, at + flagHashOffset + 4).equals(flags)) found.push(at);
+  for (let at = bytes.indexOf(magicAndVersion, from); at >= 0; at = bytes.indexOf(magicAndVersion, at + 1)) {
+    if (bytes.subarray(at + flagHashOffset, at + flagHashOffset + 4).equals(flags)) found.push(at);
   }
   const [only, ...others] = found;
   if (only === undefined || others.length > 0) {
-    throw new Error(`code cache: its beginning was found ${found.length} times in the executable, not once`);
+    throw new Error(`code cache: its beginning was found ${found.length} times, not once`);
   }
-  plain.copy(executable, only + flagHashOffset, flagHashOffset, flagHashOffset + 4);
+  plain.copy(bytes, only + flagHashOffset, flagHashOffset, flagHashOffset + 4);
 }
 
 function withoutHole(built: Buffer, base: SlimNode): { bytes: Buffer; note: string | undefined } {

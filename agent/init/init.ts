@@ -1,17 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { systemClock } from "../../inband/clock.ts";
 import type { Afterwards } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
-import { peekLogFormat } from "../first-line.ts";
-import { version } from "../version.ts";
 import { afterRun } from "./after-run.ts";
+import type { BegunInit } from "./first-steps.ts";
 import { realIpmiDeviceWorld, waitForIpmiDevice } from "./ipmi-device-node.ts";
 import { quietKernel } from "./kernel-messages.ts";
 import { reap, setHostName } from "./libc.ts";
 import { ModuleLoader } from "./modules.ts";
-import { kernelRelease, mountKernelFileSystems } from "./mounts.ts";
 import {
   applyLease,
   type Bound,
@@ -28,18 +25,11 @@ const reapAfterMs = 2_000;
 const remindEveryMs = 15 * 60_000;
 
 /**
- * Process 1: prepares the machine, does the run, and does what `then` says. Never returns, and whatever is thrown ends on
- * the console with the machine waiting, because the kernel panics when its init ends.
+ * Process 1 after its first line: prepares the machine, does the run, and does what `then` says. Never returns, and whatever
+ * is thrown ends on the console with the machine waiting, because the kernel panics when its init ends.
  */
-export async function runAsInit(): Promise<never> {
-  const startedAt = performance.now();
-  const mountProblems = mountKernelFileSystems();
-  const cmdline = existsSync("/proc/cmdline") ? readFileSync("/proc/cmdline") : Buffer.alloc(0);
-  const format = peekLogFormat(cmdline);
-  let console = await openConsole(format);
-  const release = existsSync("/proc") ? kernelRelease() : "an unknown kernel";
-  console.first(version, release);
-  console.task("mount /proc /sys /dev /run /tmp", performance.now() - startedAt, mountProblems.join("; "));
+export async function runAsInit({ startedAt, cmdline, format, release, ...begun }: BegunInit): Promise<never> {
+  let { console } = begun;
   surviveEverything(console);
   startReaping();
 
@@ -111,6 +101,8 @@ async function loadAhead(): Promise<void> {
   ]);
   await setImmediate();
   await Promise.all([import("../config/fetch-document.ts"), import("../config/document.ts"), import("yaml")]);
+  await setImmediate();
+  await import("../inventory.ts");
 }
 
 async function bringUpNetwork(from: LocalSources, console: Console): Promise<void> {

@@ -116,7 +116,7 @@ function contendersScript(): string {
   return `#!/usr/bin/dash
 say() { echo "${marker} $*" > /dev/console; }
 up() { read -r now rest < /proc/uptime; }
-failed() { why=; read -r why < /tmp/error; say failed $1 "command $2, exit code $3: $why"; }
+failed() { why=; while read -r line; do why=$line; done < /tmp/error; say failed $1 "command $2, exit code $3: $why"; }
 ${runs.join("\n/usr/bin/sleep 0.5\n")}
 /usr/bin/sleep 0.5
 say over

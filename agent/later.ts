@@ -1,0 +1,47 @@
+/**
+ * What comes after the first line. In the executable this is a part of its own with its own code cache (build.mjs), so that
+ * nothing of it is read before.
+ */
+import type { Failure } from "./failure.ts";
+import { type Begun, sayFirstLine } from "./first-line.ts";
+import type { BegunInit } from "./init/first-steps.ts";
+
+/** Process 1, from its first line on. */
+export async function continueAsInit(begun: BegunInit): Promise<never> {
+  const { runAsInit } = await import("./init/init.ts");
+  return await runAsInit(begun);
+}
+
+/** Does what the command line asks for. Returns the exit code. */
+export async function perform(
+  args: readonly string[],
+  begun: Begun | undefined,
+  write: (fd: 1 | 2, text: string) => void,
+): Promise<number> {
+  const { readInvocation } = await import("./program.ts");
+  const invocation = readInvocation(args, {
+    out: (text) => write(1, text),
+    error: (text) => write(2, text),
+  });
+  switch (invocation.command) {
+    case "none":
+      return invocation.exitCode;
+    case "inspect": {
+      const { inspect } = await import("./inspect.ts");
+      write(1, await inspect(invocation.output, invocation.device));
+      return 0;
+    }
+    case "run": {
+      const { runOnce } = await import("./run-once.ts");
+      return await runOnce(invocation.flags, invocation.cmdline, begun ?? (await sayFirstLine(args)));
+    }
+    default:
+      return invocation satisfies never;
+  }
+}
+
+/** The exit code and text for whatever was thrown. */
+export async function explain(thrown: unknown): Promise<Failure> {
+  const { explainFailure } = await import("./failure.ts");
+  return explainFailure(thrown);
+}
