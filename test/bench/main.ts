@@ -23,10 +23,10 @@ const help = `
 In one virtual machine, on one simulated BMC, side by side: IPMI commands and wall
 time of our enrolment, of go-hal's sequence (eight runs of ipmitool), and of MAAS's
 (FreeIPMI's bmc-config checkout and five commits); with a BMC that answers at once,
-with 10 ms more for each command, and with 16 instead of 63 user IDs. Then start-up
-time and sizes, measured natively, the agent's memory, and the least memory with
-which the machine boots.
-Takes about six minutes once everything is built.
+with 10 ms more for each command, and with 16 instead of 63 user IDs; the medians
+of three (MAAS's once). Then start-up time and sizes, measured natively, the
+agent's memory, and the least memory with which the machine boots.
+Takes about eight minutes once everything is built.
 
 Exit codes:
   0    measured; targets that were missed are marked

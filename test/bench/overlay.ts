@@ -58,6 +58,8 @@ export const contenders: readonly Contender[] = [goHal, maas];
 
 /** Program that the agent hands over to (`rivet.then=exec:`): runs the contenders. */
 export const contendersProgram = "/bench/contenders";
+/** The same without those that take minutes. */
+export const quickContendersProgram = "/bench/quick-contenders";
 /** Program for `rdinit=`: starts the agent as process 1 of a namespace and tells how much memory it took. */
 export const observerProgram = "/bench/observer";
 
@@ -84,7 +86,8 @@ export async function writeBenchRamdisk(base: string, output: string): Promise<v
     [
       ...programs.map((program) => file(program, readFileSync(program))),
       ...[...libraries.values()].map(({ path, body }) => file(path, body)),
-      file(contendersProgram, contendersScript()),
+      file(contendersProgram, contendersScript(contenders)),
+      file(quickContendersProgram, contendersScript([goHal])),
       file(observerProgram, observerScript),
     ],
   ]);
@@ -97,7 +100,7 @@ export async function writeBenchRamdisk(base: string, output: string): Promise<v
 const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
 
 // The pauses let the host see on the wire where one contender ends and the next begins; they are not measured.
-function contendersScript(): string {
+function contendersScript(contenders: readonly Contender[]): string {
   const runs = contenders.map(({ name, commands }) => {
     const lines = commands.map((words, index) => {
       const command = words.map(quoted).join(" ");
