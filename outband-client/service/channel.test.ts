@@ -250,6 +250,15 @@ describe("answers", () => {
     expect(error.message).toBe(`BMC service 127.0.0.1:${server.port}: Begin: the [31m words `);
   });
 
+  test("the caller's own limit is told as that, whoever notices it first", async () => {
+    const server = await start({
+      begin: (_call, answer) => answer({ code: status.DEADLINE_EXCEEDED, details: "Deadline exceeded" }),
+    });
+    const late = client(`127.0.0.1:${server.port}`, agent, { callLimitMs: 7_000 });
+    const error = await failure(late.begin(begin, forever));
+    expect(error).toMatchObject({ status: "deadline", message: expect.stringContaining("no answer within 7 s") });
+  });
+
   test("a method that the service does not know is unimplemented", async () => {
     const server = await start();
     const error = await failure(client(`127.0.0.1:${server.port}`).abort(AbortRequest.fromPartial({}), forever));

@@ -33,6 +33,8 @@ export interface Method<Request, Response> {
 const defaultCallLimitMs = 15_000;
 const defaultStreamLimitMs = 600_000;
 const probeLimitMs = 5_000;
+/** What grpc-js says as a server when the caller's deadline passes. */
+const deadlineByLibrary = "Deadline exceeded";
 // 10,000 rows with all their facts are some 20 MB.
 const maxReceiveBytes = 64 * 1024 * 1024;
 
@@ -180,8 +182,9 @@ export class ServiceChannel implements AsyncDisposable {
     const lost = !answered && isLost(error.code, client);
     if (answered || !lost) {
       const meaning = statusOf(error.code);
-      // The service has its own limits, towards a BMC, and says so in its own words.
-      const hint = meaning === "deadline" && !answered ? `no answer within ${this.#callLimitMs / 1000} s` : details;
+      // The service has its own limits, towards a BMC, and says so in its own words; its gRPC library keeps ours as well.
+      const ours = meaning === "deadline" && (!answered || details === deadlineByLibrary);
+      const hint = ours ? `no answer within ${this.#callLimitMs / 1000} s` : details;
       return new ServiceError(meaning, `${who}: ${hint}`, { cause: error, answered });
     }
 
