@@ -11,6 +11,7 @@ import {
   type BeginResponse,
   InbandProof,
   type Linkage,
+  PasswordForm,
   type Policy,
 } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
@@ -127,7 +128,15 @@ export class Enrolment implements AsyncDisposable {
   }
 
   async confirm({ accountId, slot, channel }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {
-    const request = { sessionToken: this.#sessionToken, accountId, slot, channel, proof: proofToProto(proof) };
+    const passwordForm = PasswordForm.PASSWORD_FORM_UNSPECIFIED;
+    const request = {
+      sessionToken: this.#sessionToken,
+      accountId,
+      slot,
+      channel,
+      proof: proofToProto(proof),
+      passwordForm,
+    };
     await this.#client.confirmAccount(request, signal);
   }
 

@@ -49,6 +49,7 @@ export const noFacts: BmcFacts = {
   channels: [],
   transport: "",
   findings: [],
+  commandLatencies: undefined,
 };
 
 /** What the BMC told, as the contract names it. */
@@ -77,6 +78,7 @@ export function factsToProto(bmc: BmcInspection): BmcFacts {
     })),
     transport: bmc.transport,
     findings: [...bmc.findings],
+    commandLatencies: undefined,
   };
 }
 

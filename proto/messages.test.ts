@@ -48,6 +48,10 @@ const facts = fc.record({
   channels: fc.array(fc.record({ channel: uint32, mac: text, ipv4Address: text, remark: text })),
   transport: text,
   findings: fc.array(text),
+  commandLatencies: fc.oneof(
+    absent,
+    fc.record({ buckets: fc.array(fc.record({ upToMs: uint32, count: uint32 })), longestMs: uint32 }),
+  ),
 }) satisfies fc.Arbitrary<bmc.BmcFacts>;
 
 const inventory = fc.record({
@@ -92,6 +96,7 @@ const row = fc.record({
   chassis: absent,
   agentVersion: text,
   remoteGuid: text,
+  warnings: fc.array(fc.record({ kind: fc.constantFrom(...values(bmc.WarningKind)), text })),
 }) satisfies fc.Arbitrary<bmc.Bmc>;
 
 // Bytes come back as a view of what was received, hence the copies.

@@ -26,6 +26,7 @@ export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets
     chassis: row.chassis,
     agentVersion: machine?.agentVersion ?? "",
     remoteGuid: row.remoteGuid,
+    warnings: [],
   };
 }
 

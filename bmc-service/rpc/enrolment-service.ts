@@ -10,6 +10,7 @@ import {
   type EscrowAccountRequest,
   InbandProof,
   type Linkage,
+  PasswordForm,
   type Policy,
   type ReportBmcRequest,
 } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
@@ -55,7 +56,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
         throw error;
       }
-      return {};
+      return { passwordFormHint: PasswordForm.PASSWORD_FORM_UNSPECIFIED };
     }),
 
     reportInventory: guard.unary("ReportInventory", async (request, context) => {

@@ -74,6 +74,23 @@ export namespace State {
   export type UNRECOGNIZED = typeof State.UNRECOGNIZED;
 }
 
+/** WarningKind is the kind of a doubt. */
+export const WarningKind = {
+  /** WARNING_KIND_UNSPECIFIED - Not told. */
+  WARNING_KIND_UNSPECIFIED: 0,
+  /** WARNING_KIND_DUPLICATE_UUID - Another machine with another board serial number, or another BMC, reported the same SMBIOS UUID. */
+  WARNING_KIND_DUPLICATE_UUID: 1,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type WarningKind = typeof WarningKind[keyof typeof WarningKind];
+
+export namespace WarningKind {
+  export type WARNING_KIND_UNSPECIFIED = typeof WarningKind.WARNING_KIND_UNSPECIFIED;
+  export type WARNING_KIND_DUPLICATE_UUID = typeof WarningKind.WARNING_KIND_DUPLICATE_UUID;
+  export type UNRECOGNIZED = typeof WarningKind.UNRECOGNIZED;
+}
+
 /** IdentifyLed is the state of the chassis identify LED. */
 export const IdentifyLed = {
   /** IDENTIFY_LED_UNSPECIFIED - The BMC does not tell. */
@@ -166,6 +183,24 @@ export interface BmcFacts {
   transport: string;
   /** Remarks that an operator should know, one sentence each. */
   findings: string[];
+  /** How long the BMC took for its commands up to this report. */
+  commandLatencies: CommandLatencies | undefined;
+}
+
+/** CommandLatencies is a histogram of the time from a command to its answer. */
+export interface CommandLatencies {
+  /** In ascending order; the last one has no upper bound. */
+  buckets: LatencyBucket[];
+  /** The longest, in milliseconds. */
+  longestMs: number;
+}
+
+/** LatencyBucket counts the commands of a range. */
+export interface LatencyBucket {
+  /** Milliseconds, inclusive; 0: without bound. */
+  upToMs: number;
+  /** How many commands took more than the bucket before and at most that long. */
+  count: number;
 }
 
 /** LanChannel is one channel of the BMC with an Ethernet behind it. */
@@ -266,6 +301,16 @@ export interface Bmc {
   agentVersion: string;
   /** System GUID as read from remote, hexadecimal as on the wire; empty if never read. */
   remoteGuid: string;
+  /** What an operator should look at, in the order of the numbers; none: nothing. */
+  warnings: Warning[];
+}
+
+/** Warning is a doubt about a row. Both rows are kept; an operator decides. */
+export interface Warning {
+  /** What kind of doubt. */
+  kind: WarningKind;
+  /** In words, with the keys of the other row. */
+  text: string;
 }
 
 /** ChassisState is Get Chassis Status. IPMI 2.0 28.2. */
@@ -324,6 +369,7 @@ function createBaseBmcFacts(): BmcFacts {
     channels: [],
     transport: "",
     findings: [],
+    commandLatencies: undefined,
   };
 }
 
@@ -382,6 +428,9 @@ export const BmcFacts: MessageFns<BmcFacts> = {
     }
     for (const v of message.findings) {
       writer.uint32(146).string(v!);
+    }
+    if (message.commandLatencies !== undefined) {
+      CommandLatencies.encode(message.commandLatencies, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -543,6 +592,14 @@ export const BmcFacts: MessageFns<BmcFacts> = {
             message.findings.push(reader.string());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.commandLatencies = CommandLatencies.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -578,6 +635,143 @@ export const BmcFacts: MessageFns<BmcFacts> = {
     message.channels = object.channels?.map((e) => LanChannel.fromPartial(e)) || [];
     message.transport = object.transport ?? "";
     message.findings = object.findings?.map((e) => e) || [];
+    message.commandLatencies = (object.commandLatencies !== undefined && object.commandLatencies !== null)
+      ? CommandLatencies.fromPartial(object.commandLatencies)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCommandLatencies(): CommandLatencies {
+  return { buckets: [], longestMs: 0 };
+}
+
+export const CommandLatencies: MessageFns<CommandLatencies> = {
+  encode(message: CommandLatencies, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.buckets) {
+      LatencyBucket.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.longestMs !== 0) {
+      writer.uint32(16).uint32(message.longestMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CommandLatencies {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCommandLatencies();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.buckets.push(LatencyBucket.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.longestMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CommandLatencies>, I>>(base?: I): CommandLatencies {
+    return CommandLatencies.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CommandLatencies>, I>>(object: I): CommandLatencies {
+    const message = createBaseCommandLatencies();
+    message.buckets = object.buckets?.map((e) => LatencyBucket.fromPartial(e)) || [];
+    message.longestMs = object.longestMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseLatencyBucket(): LatencyBucket {
+  return { upToMs: 0, count: 0 };
+}
+
+export const LatencyBucket: MessageFns<LatencyBucket> = {
+  encode(message: LatencyBucket, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.upToMs !== 0) {
+      writer.uint32(8).uint32(message.upToMs);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).uint32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LatencyBucket {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLatencyBucket();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.upToMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<LatencyBucket>, I>>(base?: I): LatencyBucket {
+    return LatencyBucket.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LatencyBucket>, I>>(object: I): LatencyBucket {
+    const message = createBaseLatencyBucket();
+    message.upToMs = object.upToMs ?? 0;
+    message.count = object.count ?? 0;
     return message;
   },
 };
@@ -918,6 +1112,7 @@ function createBaseBmc(): Bmc {
     chassis: undefined,
     agentVersion: "",
     remoteGuid: "",
+    warnings: [],
   };
 }
 
@@ -973,6 +1168,9 @@ export const Bmc: MessageFns<Bmc> = {
     }
     if (message.remoteGuid !== "") {
       writer.uint32(138).string(message.remoteGuid);
+    }
+    for (const v of message.warnings) {
+      Warning.encode(v!, writer.uint32(146).fork()).join();
     }
     return writer;
   },
@@ -1126,6 +1324,14 @@ export const Bmc: MessageFns<Bmc> = {
             message.remoteGuid = reader.string();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.warnings.push(Warning.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1170,6 +1376,74 @@ export const Bmc: MessageFns<Bmc> = {
       : undefined;
     message.agentVersion = object.agentVersion ?? "";
     message.remoteGuid = object.remoteGuid ?? "";
+    message.warnings = object.warnings?.map((e) => Warning.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseWarning(): Warning {
+  return { kind: 0, text: "" };
+}
+
+export const Warning: MessageFns<Warning> = {
+  encode(message: Warning, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Warning {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWarning();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Warning>, I>>(base?: I): Warning {
+    return Warning.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Warning>, I>>(object: I): Warning {
+    const message = createBaseWarning();
+    message.kind = object.kind ?? 0;
+    message.text = object.text ?? "";
     return message;
   },
 };

@@ -134,6 +134,19 @@ export interface UpdateBmcRequest {
   mac: string;
   /** New order of the drivers; empty: unchanged. */
   drivers: string[];
+  /**
+   * An account that an operator made, for a BMC that does not let the agent make one: proved from remote before it is
+   * stored as the row's account. Absent: unchanged.
+   */
+  account: GivenAccount | undefined;
+}
+
+/** GivenAccount is an account that an operator knows. */
+export interface GivenAccount {
+  /** User name, 1 to 16 bytes. */
+  userName: string;
+  /** Password, 1 to 20 bytes. */
+  password: Buffer;
 }
 
 /** UpdateBmcResponse holds the row as it is now. */
@@ -646,7 +659,7 @@ export const WatchBmcsResponse: MessageFns<WatchBmcsResponse> = {
 };
 
 function createBaseUpdateBmcRequest(): UpdateBmcRequest {
-  return { mac: "", drivers: [] };
+  return { mac: "", drivers: [], account: undefined };
 }
 
 export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
@@ -656,6 +669,9 @@ export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
     }
     for (const v of message.drivers) {
       writer.uint32(18).string(v!);
+    }
+    if (message.account !== undefined) {
+      GivenAccount.encode(message.account, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -689,6 +705,14 @@ export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
             message.drivers.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.account = GivenAccount.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -708,6 +732,76 @@ export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
     const message = createBaseUpdateBmcRequest();
     message.mac = object.mac ?? "";
     message.drivers = object.drivers?.map((e) => e) || [];
+    message.account = (object.account !== undefined && object.account !== null)
+      ? GivenAccount.fromPartial(object.account)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseGivenAccount(): GivenAccount {
+  return { userName: "", password: Buffer.alloc(0) };
+}
+
+export const GivenAccount: MessageFns<GivenAccount> = {
+  encode(message: GivenAccount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userName !== "") {
+      writer.uint32(10).string(message.userName);
+    }
+    if (message.password.length !== 0) {
+      writer.uint32(18).bytes(message.password);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GivenAccount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGivenAccount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userName = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.password = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GivenAccount>, I>>(base?: I): GivenAccount {
+    return GivenAccount.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GivenAccount>, I>>(object: I): GivenAccount {
+    const message = createBaseGivenAccount();
+    message.userName = object.userName ?? "";
+    message.password = object.password ?? Buffer.alloc(0);
     return message;
   },
 };

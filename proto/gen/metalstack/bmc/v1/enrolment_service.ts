@@ -28,6 +28,35 @@ export const protobufPackage = "metalstack.bmc.v1";
 
 export const protobufFileName = "metalstack/bmc/v1/enrolment_service.proto";
 
+/**
+ * PasswordForm is what a password looks like and how it is sent. All have two characters at least of each class but
+ * specials, of which they have one or two, and no adjacent repeats.
+ */
+export const PasswordForm = {
+  /** PASSWORD_FORM_UNSPECIFIED - Not told. */
+  PASSWORD_FORM_UNSPECIFIED: 0,
+  /** PASSWORD_FORM_SIXTEEN - 16 characters in the 16-byte form of Set User Password. IPMI 2.0 22.30. */
+  PASSWORD_FORM_SIXTEEN: 1,
+  /** PASSWORD_FORM_SIXTEEN_IN_TWENTY - 16 characters in the 20-byte form. */
+  PASSWORD_FORM_SIXTEEN_IN_TWENTY: 2,
+  /** PASSWORD_FORM_TWENTY - 20 characters in the 20-byte form. */
+  PASSWORD_FORM_TWENTY: 3,
+  /** PASSWORD_FORM_OTHER_SPECIALS - 16 characters in the 16-byte form with other special characters. */
+  PASSWORD_FORM_OTHER_SPECIALS: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type PasswordForm = typeof PasswordForm[keyof typeof PasswordForm];
+
+export namespace PasswordForm {
+  export type PASSWORD_FORM_UNSPECIFIED = typeof PasswordForm.PASSWORD_FORM_UNSPECIFIED;
+  export type PASSWORD_FORM_SIXTEEN = typeof PasswordForm.PASSWORD_FORM_SIXTEEN;
+  export type PASSWORD_FORM_SIXTEEN_IN_TWENTY = typeof PasswordForm.PASSWORD_FORM_SIXTEEN_IN_TWENTY;
+  export type PASSWORD_FORM_TWENTY = typeof PasswordForm.PASSWORD_FORM_TWENTY;
+  export type PASSWORD_FORM_OTHER_SPECIALS = typeof PasswordForm.PASSWORD_FORM_OTHER_SPECIALS;
+  export type UNRECOGNIZED = typeof PasswordForm.UNRECOGNIZED;
+}
+
 /** InbandProof says how the agent proved the account on the BMC. */
 export const InbandProof = {
   /** INBAND_PROOF_UNSPECIFIED - Not told. */
@@ -191,8 +220,10 @@ export interface Tried {
   reason: string;
 }
 
-/** ReportBmcResponse is empty: the row is stored. */
+/** ReportBmcResponse says that the row is stored, and what is known of BMCs like this one. */
 export interface ReportBmcResponse {
+  /** The form of password that the last BMC of the same manufacturer, product and firmware took; unspecified: unknown. */
+  passwordFormHint: PasswordForm;
 }
 
 /** ReportInventoryRequest carries the inventory. */
@@ -239,6 +270,8 @@ export interface ConfirmAccountRequest {
   channel: number;
   /** How it was proved. */
   proof: InbandProof;
+  /** The form of password that the BMC took. */
+  passwordForm: PasswordForm;
 }
 
 /** ConfirmAccountResponse is empty: the confirmation is stored. */
@@ -954,11 +987,14 @@ export const Tried: MessageFns<Tried> = {
 };
 
 function createBaseReportBmcResponse(): ReportBmcResponse {
-  return {};
+  return { passwordFormHint: 0 };
 }
 
 export const ReportBmcResponse: MessageFns<ReportBmcResponse> = {
-  encode(_: ReportBmcResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ReportBmcResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.passwordFormHint !== 0) {
+      writer.uint32(8).int32(message.passwordFormHint);
+    }
     return writer;
   },
 
@@ -975,6 +1011,14 @@ export const ReportBmcResponse: MessageFns<ReportBmcResponse> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.passwordFormHint = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -990,8 +1034,9 @@ export const ReportBmcResponse: MessageFns<ReportBmcResponse> = {
   create<I extends Exact<DeepPartial<ReportBmcResponse>, I>>(base?: I): ReportBmcResponse {
     return ReportBmcResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ReportBmcResponse>, I>>(_: I): ReportBmcResponse {
+  fromPartial<I extends Exact<DeepPartial<ReportBmcResponse>, I>>(object: I): ReportBmcResponse {
     const message = createBaseReportBmcResponse();
+    message.passwordFormHint = object.passwordFormHint ?? 0;
     return message;
   },
 };
@@ -1267,7 +1312,7 @@ export const EscrowAccountResponse: MessageFns<EscrowAccountResponse> = {
 };
 
 function createBaseConfirmAccountRequest(): ConfirmAccountRequest {
-  return { sessionToken: "", accountId: "", slot: 0, channel: 0, proof: 0 };
+  return { sessionToken: "", accountId: "", slot: 0, channel: 0, proof: 0, passwordForm: 0 };
 }
 
 export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
@@ -1286,6 +1331,9 @@ export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
     }
     if (message.proof !== 0) {
       writer.uint32(40).int32(message.proof);
+    }
+    if (message.passwordForm !== 0) {
+      writer.uint32(48).int32(message.passwordForm);
     }
     return writer;
   },
@@ -1343,6 +1391,14 @@ export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
             message.proof = reader.int32() as any;
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.passwordForm = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1365,6 +1421,7 @@ export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
     message.slot = object.slot ?? 0;
     message.channel = object.channel ?? 0;
     message.proof = object.proof ?? 0;
+    message.passwordForm = object.passwordForm ?? 0;
     return message;
   },
 };
