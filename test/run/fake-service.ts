@@ -99,7 +99,7 @@ export class FakeService {
             const known = channels.length === 0 ? this.facts : undefined;
             this.facts = known === undefined ? found.value : { ...known, ipv4Address };
           } else this.noBmc = true;
-          return {};
+          return { passwordFormHint: 0 };
         }),
       reportInventory: () =>
         call("reportInventory", () => {
