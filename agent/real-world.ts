@@ -4,10 +4,10 @@ import { systemClock } from "../inband/clock.ts";
 import { openBmc } from "../inband/openipmi/open-bmc.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import type { RetryOptions } from "../outband-client/service/retry.ts";
-import type { Settings } from "./config/settings.ts";
+import type { LocalSettings, Settings } from "./config/settings.ts";
 import { type Console, durationText } from "./console.ts";
 import { version } from "./version.ts";
-import { defaultLimits, type EnrolmentClient, type World } from "./world.ts";
+import { defaultLimits, type EnrolmentClient, type RunSettings, type World } from "./world.ts";
 
 /** How much longer than the retries a step may take, so that their own error is the one that is told. */
 const graceMs = 15_000;
@@ -24,15 +24,20 @@ export function realWorld(settings: Settings, console: Console): World {
     randomBelow: (below) => randomInt(below),
     clock: systemClock,
     note: (text) => console.note(text),
-    settings: {
-      agentVersion: `metal-rivet ${version}`,
-      rotate: settings.rotate,
-      limits: {
-        ...defaultLimits,
-        beginMs: settings.serviceLimitMs + graceMs,
-        serviceMs: settings.serviceLimitMs + graceMs,
-        bmcReadyMs: settings.bmcLimitMs,
-      },
+    settings: runSettings(settings),
+  };
+}
+
+/** What of the settings the run itself needs. */
+export function runSettings({ rotate, serviceLimitMs, bmcLimitMs }: LocalSettings): RunSettings {
+  return {
+    agentVersion: `metal-rivet ${version}`,
+    rotate,
+    limits: {
+      ...defaultLimits,
+      beginMs: serviceLimitMs + graceMs,
+      serviceMs: serviceLimitMs + graceMs,
+      bmcReadyMs: bmcLimitMs,
     },
   };
 }
