@@ -2,7 +2,7 @@ import type { Settings } from "./config/settings.ts";
 import type { Console, RunEnd } from "./console.ts";
 import { explainFailure } from "./failure.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "./outcome.ts";
-import { makeStep } from "./step.ts";
+import { makeStep, type StepEvent } from "./step.ts";
 import type { World } from "./world.ts";
 
 /** The whole run took longer than the key `limit` allows. Exit code 75. */
@@ -15,16 +15,35 @@ export class RunLimitError extends Error {
   }
 }
 
-/** Does the run in the given world and says on the console how it goes and how it ended. Throws nothing. */
-export async function performRun(settings: Settings, console: Console, world: World): Promise<RunEnd> {
-  const startedAt = performance.now();
+/**
+ * Does the run within the time that the settings give it.
+ * @throws StepError; its cause is RunLimitError when the time was over
+ */
+export async function limitedRun(limitMs: number, world: World, onEvent: (event: StepEvent) => void): Promise<Outcome> {
+  const { run } = await import("./run.ts");
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new RunLimitError(settings.limitMs)), settings.limitMs);
+  const over = new AbortController();
+  world.clock.sleep(limitMs, over.signal).then(
+    () => limit.abort(new RunLimitError(limitMs)),
+    () => undefined,
+  );
+  try {
+    return await run(world, makeStep({ clock: world.clock, onEvent, signal: limit.signal }));
+  } finally {
+    over.abort();
+  }
+}
+
+/** Does the run in the given world and says on the console how it goes and how it ended. Throws nothing. */
+export async function performRun(
+  { limitMs }: Pick<Settings, "limitMs">,
+  console: Pick<Console, "step" | "end">,
+  world: World,
+): Promise<RunEnd> {
+  const startedAt = performance.now();
   let ended: RunEnd;
   try {
-    const { run } = await import("./run.ts");
-    const step = makeStep({ clock: world.clock, onEvent: (event) => console.step(event), signal: limit.signal });
-    const outcome: Outcome = await run(world, step);
+    const outcome = await limitedRun(limitMs, world, (event) => console.step(event));
     ended = {
       outcome: outcome.kind,
       exitCode: exitCodeOf(outcome),
@@ -34,8 +53,6 @@ export async function performRun(settings: Settings, console: Console, world: Wo
     };
   } catch (error) {
     ended = failedEnd(error, startedAt);
-  } finally {
-    clearTimeout(timer);
   }
   console.end(ended);
   return ended;
