@@ -26,7 +26,7 @@ function keyHelp(): string {
   const rows = keys.map((key: Key) => {
     const placeholder = key.placeholder ? ` ${key.placeholder}` : "";
     const places = `${flagOf(key)}${placeholder}, ${kernelKeyOf(key)}=${key.notInDocument ? "" : `, ${key.name}`}`;
-    const allowed = key.type.kind === "choice" || key.type.kind === "seconds" ? `; ${allowedValues(key.type)}` : "";
+    const allowed = ["choice", "seconds", "number"].includes(key.type.kind) ? `; ${allowedValues(key.type)}` : "";
     const standard = key.default === undefined ? "" : `; default ${key.default}`;
     return `  ${places}\n${indented(`${key.description}${allowed}${standard}`)}`;
   });

@@ -29,10 +29,11 @@ export function realWorld(settings: Settings, console: Console): World {
 }
 
 /** What of the settings the run itself needs. */
-export function runSettings({ rotate, serviceLimitMs, bmcLimitMs }: LocalSettings): RunSettings {
+export function runSettings({ rotate, userSlot, serviceLimitMs, bmcLimitMs }: LocalSettings): RunSettings {
   return {
     agentVersion: `metal-rivet ${version}`,
     rotate,
+    userSlot,
     limits: {
       ...defaultLimits,
       beginMs: serviceLimitMs + graceMs,

@@ -47,6 +47,8 @@ export interface RunSettings {
   readonly agentVersion: string;
   /** Make a new account even if the known one works. */
   readonly rotate: boolean;
+  /** User ID for a new account, 2 to 63; without it the agent chooses. */
+  readonly userSlot?: number | undefined;
   readonly limits: RunLimits;
 }
 

@@ -9,6 +9,7 @@ export type ValueType =
   | { readonly kind: "choice"; readonly choices: readonly string[] }
   | { readonly kind: "switch" }
   | { readonly kind: "seconds"; readonly min: number; readonly max: number }
+  | { readonly kind: "number"; readonly min: number; readonly max: number }
   /** A PEM text: inline in a document, the path of a file everywhere else. */
   | { readonly kind: "pem" };
 
@@ -72,6 +73,12 @@ export const keys = [
     type: { kind: "switch" },
     default: "0",
     description: "make a new account even if the BMC is known and its account works",
+  },
+  {
+    name: "user_slot",
+    type: { kind: "number", min: 2, max: 63 },
+    placeholder: "N",
+    description: "user ID on the BMC for a new account; one that somebody else has is refused",
   },
   {
     name: "then",
@@ -156,6 +163,8 @@ export function allowedValues(type: ValueType): string {
       return "1, true, yes, on or 0, false, no, off";
     case "seconds":
       return `${type.min} to ${type.max} seconds, a whole number`;
+    case "number":
+      return `${type.min} to ${type.max}, a whole number`;
     case "pem":
       return "PEM (-----BEGIN ...) in a document, the path of a PEM file elsewhere";
     default:

@@ -48,13 +48,14 @@ describe("sources", () => {
   test("the first one wins, key by key", () => {
     const settings = localSettings([
       source("flag", { log: "json" }),
-      source("kernel", { log: "text", rotate: "yes" }, "exec:/sbin/init2"),
+      source("kernel", { log: "text", rotate: "yes", user_slot: "05" }, "exec:/sbin/init2"),
       source("document", { limit: "60", interface: "52-54-00-AA-BB-CC" }, "halt"),
     ]);
     expect(settings).toEqual({
       log: "json",
       afterwards: { action: "exec", path: "/sbin/init2" },
       rotate: true,
+      userSlot: 5,
       interface: "52:54:00:aa:bb:cc",
       limitMs: 60_000,
       networkLimitMs: 180_000,
@@ -66,6 +67,8 @@ describe("sources", () => {
   test.each([
     ["log", "xml", '"xml" is not allowed; allowed: text or json'],
     ["rotate", "2", "allowed: 1, true, yes, on or 0, false, no, off"],
+    ["user_slot", "1", "allowed: 2 to 63, a whole number"],
+    ["user_slot", "64", "allowed: 2 to 63, a whole number"],
     ["limit", "9", "allowed: 10 to 86400 seconds, a whole number"],
     ["limit", "1e3", "allowed: 10 to 86400 seconds, a whole number"],
     ["service", "10.0.0.1", "allowed: HOST:PORT"],

@@ -18,6 +18,8 @@ export interface LocalSettings {
   /** Name or MAC address; undefined: any. */
   readonly interface: string | undefined;
   readonly rotate: boolean;
+  /** User ID for a new account; undefined: the agent chooses. */
+  readonly userSlot: number | undefined;
   readonly limitMs: number;
   readonly networkLimitMs: number;
   readonly serviceLimitMs: number;
@@ -77,9 +79,10 @@ function isAllowed({ key, value }: Given): boolean {
       return type.choices.includes(value);
     case "switch":
       return switchValue(value) !== undefined;
-    case "seconds": {
-      const seconds = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
-      return seconds >= type.min && seconds <= type.max;
+    case "seconds":
+    case "number": {
+      const number = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
+      return number >= type.min && number <= type.max;
     }
     case "pem":
       return value !== "";
@@ -105,12 +108,14 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     }
   }
   const text = (name: KeyName): string => find(sources, name)?.value ?? findKey(name)?.default ?? "";
+  const userSlot = find(sources, "user_slot")?.value;
   const milliseconds = (name: KeyName): number => Number(text(name)) * 1000;
   return {
     afterwards: afterwardsOf(text("then")),
     log: text("log") === "json" ? "json" : "text",
     interface: find(sources, "interface")?.value.toLowerCase().replaceAll("-", ":") ?? undefined,
     rotate: switchValue(text("rotate")) === true,
+    userSlot: userSlot === undefined ? undefined : Number(userSlot),
     limitMs: milliseconds("limit"),
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
