@@ -11,6 +11,8 @@ const ESCAPE = 0xaa;
 export const Control = {
   /** BMC to machine: nothing waits. */
   noAttention: 0x00,
+  /** Machine to BMC: the machine was reset. */
+  machineReset: 0x04,
   /** Either direction, with the version as argument: first word on a connection. */
   version: 0xff,
   /** Machine to BMC, with a bit mask: what the machine can do for the BMC. */

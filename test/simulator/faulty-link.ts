@@ -10,9 +10,9 @@ export type Fault = (datagram: Uint8Array, index: number) => readonly Uint8Array
 
 const none: Fault = (datagram) => [datagram];
 
-/** A network in memory between a client and a simulated BMC, with faults in both directions. */
+/** A network in memory between a client and a simulated BMC, with faults in both directions. Its answers come at once. */
 export class FaultyLink implements Datagram {
-  readonly #server: Pick<LanServer, "receive">;
+  readonly #server: Pick<LanServer, "answers">;
   readonly #inbox = new Inbox();
   toBmc: Fault = none;
   fromBmc: Fault = none;
@@ -21,7 +21,7 @@ export class FaultyLink implements Datagram {
   #answers = 0;
   closed = false;
 
-  constructor(server: Pick<LanServer, "receive">) {
+  constructor(server: Pick<LanServer, "answers">) {
     this.#server = server;
   }
 
@@ -29,11 +29,11 @@ export class FaultyLink implements Datagram {
     if (this.closed) throw new Error("the link is closed");
     this.sent.push(datagram);
     for (const arrived of this.toBmc(datagram, this.sent.length - 1)) {
-      const answer = this.#server.receive(arrived);
-      if (answer === undefined) continue;
-      const index = this.#answers;
-      this.#answers += 1;
-      for (const each of this.fromBmc(answer, index)) this.#inbox.put(each);
+      for (const { datagram: answer } of this.#server.answers(arrived)) {
+        const index = this.#answers;
+        this.#answers += 1;
+        for (const each of this.fromBmc(answer, index)) this.#inbox.put(each);
+      }
     }
   }
 

@@ -12,7 +12,7 @@ import { DecodeError } from "../../ipmi/errors.ts";
 import { privilegeLevels } from "../../ipmi/privilege-level.ts";
 import type { Message, Reply } from "../../ipmi/transport.ts";
 import { type CipherSuite, cipherSuites } from "../../outband-client/lan/cipher-suite.ts";
-import { decodeRequest, encodeResponse } from "../../outband-client/lan/lan-message.ts";
+import { decodeRequest, encodeResponse, type LanRequest } from "../../outband-client/lan/lan-message.ts";
 import {
   decodeOpenSessionRequest,
   encodeOpenSessionResponse,
@@ -31,18 +31,22 @@ import {
   sameCode,
   sessionKeys,
 } from "../../outband-client/lan/session-keys.ts";
+import { neededPrivilege } from "./lan-privileges.ts";
+import type { OutgoingReply } from "./outgoing-reply.ts";
 
 /** Somebody who may log in to the simulated BMC. */
 export interface LanUser {
   readonly name: string;
-  readonly password: string;
+  /** Text is Latin-1. */
+  readonly password: string | Uint8Array;
   /** The user's limit on this channel, 1-5; 4 (administrator) by default. */
   readonly limit?: number;
   readonly enabled?: boolean;
 }
 
 export interface LanServerOptions {
-  readonly users: readonly LanUser[];
+  /** A function is asked at every login: users that change. */
+  readonly users: readonly LanUser[] | (() => readonly LanUser[]);
   /** Default: both that are spoken here. */
   readonly suites?: readonly CipherSuite[];
   /** What Get Channel Cipher Suites tells, when it is not the truth; "silent" does not answer. */
@@ -60,10 +64,23 @@ export interface LanServerOptions {
   readonly guid?: Uint8Array;
   /** Default 4. */
   readonly maxSessions?: number;
+  /** A session that was silent for longer is closed. Default 60,000: IPMI 2.0 §6.12.15 says 60 s, plus or minus 3. */
+  readonly sessionTimeoutMs?: number;
+  /** Milliseconds, of any start. Default: real time. */
+  readonly now?: () => number;
+  /** Answers requests outside sessions instead of this server; undefined is silence. */
+  readonly sessionless?: (message: Message) => readonly OutgoingReply[];
   /** Refuses a level above the user's limit only when the session is raised, not in RAKP 2. */
   readonly lateLimit?: boolean;
-  /** The commands behind the session. */
-  readonly handle: (message: Message) => Reply;
+  /** The commands behind the session: one answer at once, or as many as go out, each after its own delay. */
+  readonly handle: (message: Message) => Reply | readonly OutgoingReply[];
+}
+
+/** A datagram to the client. */
+export interface OutgoingDatagram {
+  readonly datagram: Uint8Array;
+  /** Milliseconds until it leaves. */
+  readonly delayMs: number;
 }
 
 interface Session {
@@ -76,11 +93,15 @@ interface Session {
   negotiation?: Negotiation;
   seal?: Seal;
   role: number;
+  /** The level at which commands run. §6.8 */
+  level: number;
+  lastUsedMs: number;
   readonly inbound: SequenceWindow;
   readonly outbound: OutboundSequence;
 }
 
-const invalidCommand: Reply = { completionCode: 0xc1, data: new Uint8Array(0) };
+const USER_LEVEL = 2;
+const bare = (completionCode: number): Reply => ({ completionCode, data: new Uint8Array(0) });
 
 /**
  * The LAN face of a simulated BMC: presence ping, requests outside sessions, RMCP+ sessions. IPMI 2.0 §13.
@@ -90,6 +111,7 @@ export class LanServer {
   readonly #options: LanServerOptions;
   readonly #suites: readonly CipherSuite[];
   readonly #guid: Uint8Array;
+  readonly #now: () => number;
   readonly #sessions = new Map<number, Session>();
   /** Every session command that was executed, in order. */
   readonly executed: Message[] = [];
@@ -98,6 +120,7 @@ export class LanServer {
     this.#options = options;
     this.#suites = options.suites ?? cipherSuites;
     this.#guid = options.guid ?? Uint8Array.from({ length: 16 }, (_, i) => i + 1);
+    this.#now = options.now ?? (() => performance.now());
   }
 
   /** Sessions that are open, half-open ones included. */
@@ -105,44 +128,49 @@ export class LanServer {
     return this.#sessions.size;
   }
 
-  /** The answer to one datagram; undefined where a BMC keeps silent. */
-  receive(datagram: Uint8Array): Uint8Array | undefined {
+  /** What goes out for one datagram; nothing where a BMC keeps silent. */
+  answers(datagram: Uint8Array): readonly OutgoingDatagram[] {
+    this.#closeIdle();
     try {
-      return datagram[3] === 0x06
-        ? encodePong({ tag: decodePing(datagram), ipmi: true, asf: true })
-        : this.#packet(datagram);
+      if (datagram[3] === 0x06) return atOnce(encodePong({ tag: decodePing(datagram), ipmi: true, asf: true }));
+      return this.#packet(datagram);
     } catch (error) {
-      if (error instanceof DecodeError) return undefined;
+      if (error instanceof DecodeError) return [];
       throw error;
     }
   }
 
-  #packet(datagram: Uint8Array): Uint8Array | undefined {
+  #closeIdle(): void {
+    const since = this.#now() - (this.#options.sessionTimeoutMs ?? 60_000);
+    for (const [id, { lastUsedMs }] of this.#sessions) if (lastUsedMs < since) this.#sessions.delete(id);
+  }
+
+  #packet(datagram: Uint8Array): readonly OutgoingDatagram[] {
     const packet = decodePacket(datagram);
     if (packet.format === "1.5") return this.#sessionless(packet.payload);
     switch (packet.payloadType) {
       case "openSessionRequest":
-        return this.#openSession(packet.payload);
+        return atOnce(this.#openSession(packet.payload));
       case "rakp1":
-        return this.#rakp1(packet.payload);
+        return atOnce(this.#rakp1(packet.payload));
       case "rakp3":
-        return this.#rakp3(packet.payload);
+        return atOnce(this.#rakp3(packet.payload));
       case "ipmi":
         return this.#inSession(packet.sessionId, datagram);
       case "sol":
       case "openSessionResponse":
       case "rakp2":
       case "rakp4":
-        return undefined;
+        return [];
       default:
         throw packet.payloadType satisfies never;
     }
   }
 
-  #sessionless(payload: Uint8Array): Uint8Array | undefined {
+  #sessionless(payload: Uint8Array): readonly OutgoingDatagram[] {
     const request = decodeRequest(payload);
-    const reply = this.#sessionlessReply(request);
-    return reply === undefined ? undefined : encodePacket15(encodeResponse({ ...request, ...reply }));
+    const replies = this.#options.sessionless?.(request) ?? repliesTo(request, this.#sessionlessReply(request));
+    return replies.map(({ delayMs, ...reply }) => ({ datagram: encodePacket15(responseTo(request, reply)), delayMs }));
   }
 
   #sessionlessReply({ netFn, cmd, data }: Message): Reply | undefined {
@@ -193,7 +221,8 @@ export class LanServer {
     const bmcSessionId = randomInt(1, 2 ** 32);
     const numbers = { inbound: new SequenceWindow(), outbound: new OutboundSequence() };
     const openedFor = request.maximumPrivilege;
-    this.#sessions.set(bmcSessionId, { suite, consoleSessionId, bmcSessionId, openedFor, role: 0, ...numbers });
+    const fresh = { role: 0, level: 0, lastUsedMs: this.#now(), ...numbers };
+    this.#sessions.set(bmcSessionId, { suite, consoleSessionId, bmcSessionId, openedFor, ...fresh });
     const maximumPrivilege = openedFor === 0 ? 4 : openedFor;
     const response = { status: 0, tag, maximumPrivilege, consoleSessionId, bmcSessionId } as const;
     return encodePacket20(
@@ -209,7 +238,8 @@ export class LanServer {
     const byNameOnly = (role & 0x10) !== 0;
     const privilege = role & 0x0f;
     const text = Buffer.from(name).toString("latin1");
-    const user = this.#options.users.find(
+    const { users } = this.#options;
+    const user = (typeof users === "function" ? users() : users).find(
       (each) => each.name === text && each.enabled !== false && (byNameOnly || (each.limit ?? 4) === privilege),
     );
     if (user === undefined) return this.#end("rakp2", tag, 0x0d, session);
@@ -221,6 +251,7 @@ export class LanServer {
     const negotiation: Negotiation = { suite, ...sides, role: hashed, user: name };
     session.user = user;
     session.role = privilege;
+    session.level = Math.min(USER_LEVEL, user.limit ?? 4);
     session.negotiation = negotiation;
     const code = rakp2Code(negotiation, key(user.password));
     const { bmcRandom, bmcGuid } = negotiation;
@@ -244,33 +275,46 @@ export class LanServer {
     return encodePacket20("rakp4", encodeRakp4({ status: 0, tag, consoleSessionId, code: answer }));
   }
 
-  #inSession(sessionId: number, datagram: Uint8Array): Uint8Array | undefined {
+  #inSession(sessionId: number, datagram: Uint8Array): readonly OutgoingDatagram[] {
     const session = this.#sessions.get(sessionId);
-    if (session?.seal === undefined) return undefined;
-    const packet = session.seal.open(datagram);
-    if (!session.inbound.take(packet.sequence)) return undefined;
+    const { seal } = session ?? {};
+    if (session === undefined || seal === undefined) return [];
+    const packet = seal.open(datagram);
+    if (!session.inbound.take(packet.sequence)) return [];
+    session.lastUsedMs = this.#now();
     const request = decodeRequest(packet.payload);
-    const reply = this.#sessionReply(request, session);
-    const payload = encodeResponse({ ...request, ...reply });
-    const numbers = { sessionId: session.consoleSessionId, sequence: session.outbound.next() };
-    return session.seal.close({ payloadType: "ipmi", ...numbers, payload });
+    return this.#sessionReplies(request, session).map(({ delayMs, ...reply }) => {
+      const numbers = { sessionId: session.consoleSessionId, sequence: session.outbound.next() };
+      const payload = responseTo(request, reply);
+      return { datagram: seal.close({ payloadType: "ipmi", ...numbers, payload }), delayMs };
+    });
   }
 
-  #sessionReply(request: Message, session: Session): Reply {
+  #sessionReplies(request: LanRequest, session: Session): readonly OutgoingReply[] {
     const { netFn, lun, cmd, data } = request;
     this.executed.push({ netFn, lun, cmd, data });
+    const own = this.#sessionCommand(request, session);
+    if (own !== undefined) return repliesTo(request, own);
+    if (session.level < neededPrivilege(request)) return repliesTo(request, bare(0xd4));
+    const replies = this.#options.handle({ netFn, lun, cmd, data });
+    return "completionCode" in replies ? repliesTo(request, replies) : replies;
+  }
+
+  /** Commands about the session itself; undefined for all others. */
+  #sessionCommand({ netFn, cmd, data }: Message, session: Session): Reply | undefined {
     if (netFn === 0x06 && cmd === setSessionPrivilegeLevel.cmd) {
       const { privilegeLevel } = setSessionPrivilegeLevel.decodeRequest(data);
       const asked = typeof privilegeLevel === "number" ? privilegeLevel : privilegeLevels[privilegeLevel];
+      if (asked === 0) return ok(Uint8Array.of(session.level));
       const level = this.#options.raisesTo ?? asked;
-      const limit = session.user?.limit ?? 4;
-      return level > limit ? { completionCode: 0x81, data: new Uint8Array(0) } : ok(Uint8Array.of(level));
+      if (level > (session.user?.limit ?? 4)) return bare(0x81);
+      session.level = level;
+      return ok(Uint8Array.of(level));
     }
     if (netFn === 0x06 && cmd === closeSession.cmd) {
-      const closed = this.#sessions.delete(closeSession.decodeRequest(data).sessionId);
-      return closed ? ok(new Uint8Array(0)) : { completionCode: 0x87, data: new Uint8Array(0) };
+      return this.#sessions.delete(closeSession.decodeRequest(data).sessionId) ? ok(new Uint8Array(0)) : bare(0x87);
     }
-    return this.#options.handle(request) ?? invalidCommand;
+    return undefined;
   }
 
   /** A login that fails frees its session. */
@@ -288,24 +332,51 @@ function ok(data: Uint8Array): Reply {
   return { completionCode: 0, data };
 }
 
-function key(secret: string): KeyObject {
-  return createSecretKey(Buffer.from(secret, "latin1"));
+function atOnce(datagram: Uint8Array | undefined): readonly OutgoingDatagram[] {
+  return datagram === undefined ? [] : [{ datagram, delayMs: 0 }];
 }
 
-/** Puts a simulated BMC on a free UDP port of 127.0.0.1 (or ::1), for foreign clients. */
+function repliesTo({ netFn, lun, cmd }: Message, reply: Reply | undefined): readonly OutgoingReply[] {
+  return reply === undefined ? [] : [{ netFn: netFn | 1, lun, cmd, ...reply, delayMs: 0 }];
+}
+
+/** Addresses and sequence number are the request's; network function and command what the BMC says. */
+function responseTo(request: LanRequest, reply: Omit<OutgoingReply, "delayMs">): Uint8Array {
+  return encodeResponse({ ...request, ...reply, netFn: reply.netFn & ~1 });
+}
+
+function key(secret: string | Uint8Array): KeyObject {
+  return createSecretKey(typeof secret === "string" ? Buffer.from(secret, "latin1") : secret);
+}
+
+/** Puts a simulated BMC on a UDP port of 127.0.0.1 (or ::1), a free one by default, for foreign clients. */
 export async function listenOnLoopback(
-  server: LanServer,
+  server: Pick<LanServer, "answers">,
   family: 4 | 6 = 4,
+  port = 0,
 ): Promise<AsyncDisposable & { readonly port: number }> {
   const socket = createSocket(family === 4 ? "udp4" : "udp6");
-  socket.on("message", (datagram, from) => {
-    const answer = server.receive(datagram);
-    if (answer !== undefined) socket.send(answer, from.port, from.address);
+  const timers = new Set<NodeJS.Timeout>();
+  socket.on("message", (request, from) => {
+    for (const { datagram, delayMs } of server.answers(request)) {
+      if (delayMs <= 0) {
+        socket.send(datagram, from.port, from.address);
+        continue;
+      }
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        socket.send(datagram, from.port, from.address);
+      }, delayMs);
+      timers.add(timer);
+    }
   });
-  socket.bind(0, family === 4 ? "127.0.0.1" : "::1");
+  socket.bind(port, family === 4 ? "127.0.0.1" : "::1");
   await once(socket, "listening");
   return {
     port: socket.address().port,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => socket.close(() => resolve())),
+    [Symbol.asyncDispose]() {
+      for (const timer of timers) clearTimeout(timer);
+      return new Promise((resolve) => socket.close(() => resolve()));
+    },
   };
 }
