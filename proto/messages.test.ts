@@ -97,6 +97,7 @@ const row = fc.record({
   agentVersion: text,
   remoteGuid: text,
   warnings: fc.array(fc.record({ kind: fc.constantFrom(...values(bmc.WarningKind)), text })),
+  key: text,
 }) satisfies fc.Arbitrary<bmc.Bmc>;
 
 // Bytes come back as a view of what was received, hence the copies.

@@ -27,6 +27,7 @@ export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets
     agentVersion: machine?.agentVersion ?? "",
     remoteGuid: row.remoteGuid,
     warnings: [],
+    key: row.key,
   };
 }
 

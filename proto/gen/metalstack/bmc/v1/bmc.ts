@@ -145,7 +145,10 @@ export namespace AccountState {
 
 /** BmcFacts is what was read from a BMC. Nothing in it is secret, and nothing in it is guessed: what the BMC did not tell is empty. */
 export interface BmcFacts {
-  /** MAC address of the elected LAN channel in lower case with colons. It is the key of the BMC. */
+  /**
+   * MAC address of the elected LAN channel in lower case with colons. It is the key of the BMC. Empty, and channel 0, if
+   * the BMC told none.
+   */
   mac: string;
   /** Number of that channel, 1 to 11. IPMI 2.0 6.3. */
   channel: number;
@@ -249,9 +252,9 @@ export interface Fru {
   defects: string[];
 }
 
-/** Bmc is one row: a BMC, or a machine that has none. */
+/** Bmc is one row: a BMC, or a machine that has none or whose BMC tells no MAC address. */
 export interface Bmc {
-  /** MAC address, the key. Empty only for a machine without BMC. */
+  /** MAC address of the BMC. Empty for a machine without BMC, and for one whose BMC tells nothing in-band. */
   mac: string;
   /** Address and port at which the service reaches it ("10.0.0.8", "[2001:db8::7]", with ":port" if that is not 623). */
   address: string;
@@ -303,6 +306,11 @@ export interface Bmc {
   remoteGuid: string;
   /** What an operator should look at, in the order of the numbers; none: nothing. */
   warnings: Warning[];
+  /**
+   * Key of the row: the MAC address, else the machine's UUID, followed by "/" and the board serial number where another machine
+   * has that UUID too.
+   */
+  key: string;
 }
 
 /** Warning is a doubt about a row. Both rows are kept; an operator decides. */
@@ -1113,6 +1121,7 @@ function createBaseBmc(): Bmc {
     agentVersion: "",
     remoteGuid: "",
     warnings: [],
+    key: "",
   };
 }
 
@@ -1171,6 +1180,9 @@ export const Bmc: MessageFns<Bmc> = {
     }
     for (const v of message.warnings) {
       Warning.encode(v!, writer.uint32(146).fork()).join();
+    }
+    if (message.key !== "") {
+      writer.uint32(154).string(message.key);
     }
     return writer;
   },
@@ -1332,6 +1344,14 @@ export const Bmc: MessageFns<Bmc> = {
             message.warnings.push(Warning.decode(reader, reader.uint32()));
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1377,6 +1397,7 @@ export const Bmc: MessageFns<Bmc> = {
     message.agentVersion = object.agentVersion ?? "";
     message.remoteGuid = object.remoteGuid ?? "";
     message.warnings = object.warnings?.map((e) => Warning.fromPartial(e)) || [];
+    message.key = object.key ?? "";
     return message;
   },
 };

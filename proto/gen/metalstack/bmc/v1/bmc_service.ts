@@ -2045,9 +2045,10 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
 
 /**
  * BmcService is what operators and other services call. A BMC is named by its MAC address; a machine without BMC by its UUID.
+ * Wherever a UUID is taken, the key of a row is taken too.
  *
- * Errors: NOT_FOUND if there is no such row; INVALID_ARGUMENT names the malformed field; FAILED_PRECONDITION if the BMC has no
- * account yet; UNAVAILABLE if every driver failed, with each one's reason.
+ * Errors: NOT_FOUND if there is no such row; INVALID_ARGUMENT names the malformed field, and the rows if a UUID has several;
+ * FAILED_PRECONDITION if the BMC has no account yet; UNAVAILABLE if every driver failed, with each one's reason.
  */
 export type BmcServiceService = typeof BmcServiceService;
 export const BmcServiceService = {
@@ -2081,7 +2082,11 @@ export const BmcServiceService = {
     responseSerialize: (value: WatchBmcsResponse): Buffer => Buffer.from(WatchBmcsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchBmcsResponse => WatchBmcsResponse.decode(value),
   },
-  /** UpdateBmc changes what an operator may change. */
+  /**
+   * UpdateBmc changes what an operator may change: all of it or nothing. A given account is refused with PERMISSION_DENIED if
+   * the BMC does not let it in or it has too little privilege, FAILED_PRECONDITION if another BMC answers or one that
+   * breaks the protocol, UNAVAILABLE if none does.
+   */
   updateBmc: {
     path: "/metalstack.bmc.v1.BmcService/UpdateBmc" as const,
     requestStream: false as const,
@@ -2203,7 +2208,11 @@ export interface BmcServiceServer extends UntypedServiceImplementation {
   getBmc: handleUnaryCall<GetBmcRequest, GetBmcResponse>;
   /** WatchBmcs streams every row once and then each change, until the caller goes. */
   watchBmcs: handleServerStreamingCall<WatchBmcsRequest, WatchBmcsResponse>;
-  /** UpdateBmc changes what an operator may change. */
+  /**
+   * UpdateBmc changes what an operator may change: all of it or nothing. A given account is refused with PERMISSION_DENIED if
+   * the BMC does not let it in or it has too little privilege, FAILED_PRECONDITION if another BMC answers or one that
+   * breaks the protocol, UNAVAILABLE if none does.
+   */
   updateBmc: handleUnaryCall<UpdateBmcRequest, UpdateBmcResponse>;
   /** DeleteBmc forgets a row with its accounts. The BMC itself is not touched. */
   deleteBmc: handleUnaryCall<DeleteBmcRequest, DeleteBmcResponse>;
@@ -2267,7 +2276,11 @@ export interface BmcServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchBmcsResponse>;
-  /** UpdateBmc changes what an operator may change. */
+  /**
+   * UpdateBmc changes what an operator may change: all of it or nothing. A given account is refused with PERMISSION_DENIED if
+   * the BMC does not let it in or it has too little privilege, FAILED_PRECONDITION if another BMC answers or one that
+   * breaks the protocol, UNAVAILABLE if none does.
+   */
   updateBmc(
     request: UpdateBmcRequest,
     callback: (error: ServiceError | null, response: UpdateBmcResponse) => void,
