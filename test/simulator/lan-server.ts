@@ -68,12 +68,12 @@ export interface LanServerOptions {
   readonly sessionTimeoutMs?: number;
   /** Milliseconds, of any start. Default: real time. */
   readonly now?: () => number;
-  /** Answers requests outside sessions instead of this server; undefined is silence. */
+  /** Answers requests outside sessions instead of this server. */
   readonly sessionless?: (message: Message) => readonly OutgoingReply[];
   /** Refuses a level above the user's limit only when the session is raised, not in RAKP 2. */
   readonly lateLimit?: boolean;
   /** The commands behind the session: one answer at once, or as many as go out, each after its own delay. */
-  readonly handle: (message: Message) => Reply | readonly OutgoingReply[];
+  readonly handle: (message: Message, privilege: number) => Reply | readonly OutgoingReply[];
 }
 
 /** A datagram to the client. */
@@ -296,7 +296,7 @@ export class LanServer {
     const own = this.#sessionCommand(request, session);
     if (own !== undefined) return repliesTo(request, own);
     if (session.level < neededPrivilege(request)) return repliesTo(request, bare(0xd4));
-    const replies = this.#options.handle({ netFn, lun, cmd, data });
+    const replies = this.#options.handle({ netFn, lun, cmd, data }, session.level);
     return "completionCode" in replies ? repliesTo(request, replies) : replies;
   }
 
