@@ -1,108 +1,152 @@
-import { type Command, send } from "../ipmi/command.ts";
+import type { Command } from "../ipmi/command.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
-import { CompletionCodeError } from "../ipmi/errors.ts";
-import type { Transport } from "../ipmi/transport.ts";
-import type { Clock } from "./clock.ts";
+import { CompletionCodeError, DecodeError, TransportError } from "../ipmi/errors.ts";
+import { type Conversation, type Effect, effectOf, isNotNow, once, sendOnce } from "./send-once.ts";
+import { waitUntilBack } from "./wait-until-ready.ts";
 
-/** What talking to one BMC needs. */
-export interface Conversation {
-  readonly transport: Transport;
-  readonly clock: Clock;
-  /** Ends the conversation: the command that is under way and every wait. */
-  readonly signal: AbortSignal;
+export { type Conversation, commandLimitMs, isNotNow, sendOnce, withinLimit } from "./send-once.ts";
+
+/** How often a command is sent again when the BMC says that it is busy. */
+export interface Patience {
+  /** Milliseconds to wait before each repetition. */
+  readonly waitsMs: readonly number[];
+  /** How many of them are spent on FFh: some BMCs answer it for ever where they mean "not set" or "not known". */
+  readonly onUnspecified: number;
+}
+
+/** Quanta S99Q answers C0h for 3 s after every write. */
+export const patient: Patience = { waitsMs: [50, 100, 200, 400, 800, 1600, 2000], onUnspecified: 7 };
+
+/** For facts without which nothing goes on, and which some BMCs do not know. */
+export const patientUnlessUnspecified: Patience = { ...patient, onUnspecified: 2 };
+
+/** For facts that are nice to have: each code that says "busy" is also what some BMC says instead of "not there". */
+export const impatient: Patience = { waitsMs: [50, 200], onUnspecified: 2 };
+
+/** A reply that came cut short is asked for again that often, if the command only reads. */
+const repetitionsOfBrokenReply = 2;
+
+/**
+ * A write broke off: the BMC fell silent, restarted, or its reply was cut short. Whether the write was done is not known.
+ * The BMC is back when this is thrown: read what the write was to change, and send it again only if it is not so.
+ */
+export class InterruptedWriteError extends Error {
+  override readonly name = "InterruptedWriteError";
+  readonly code = "interrupted-write";
+  readonly command: string;
+
+  constructor(command: string, cause: Error) {
+    super(`${command}: broke off, and it is not known whether the BMC did it (${cause.message}); run again`, { cause });
+    this.command = command;
+  }
+}
+
+/** The BMC answers other commands, but twice it did not answer this one. */
+export class NoAnswerError extends Error {
+  override readonly name = "NoAnswerError";
+  readonly code = "no-answer";
+
+  constructor(command: string, cause: Error) {
+    super(`${command}: no answer, although the BMC answers other commands (${cause.message})`, { cause });
+  }
 }
 
 /**
- * How long one command may take, in milliseconds. The kernel's driver may hold a command of a dead BMC for 50 s and
- * then answers FFh by itself.
- */
-export const commandLimitMs = 60_000;
-
-/**
- * How often a command is sent again when the BMC says that it is busy, in milliseconds to wait before.
- * Quanta S99Q answers C0h for 3 s after every write.
- */
-export const patient: readonly number[] = [50, 100, 200, 400, 800, 1600, 2000];
-
-/** For facts that are nice to have: some BMCs answer FFh for ever where they mean "not set". */
-export const impatient: readonly number[] = [50, 200];
-
-/**
- * Completion codes that say "not now". None of them ever means "empty" or "absent".
- * C0h, C3h and CEh were seen from busy BMCs, D2h and FFh from booting ones. IPMI 2.0 §5.2.
- */
-const notNow: ReadonlySet<number> = new Set([
-  CompletionCode.nodeBusy,
-  CompletionCode.timeout,
-  CompletionCode.responseNotProvided,
-  CompletionCode.initializing,
-  CompletionCode.unspecified,
-]);
-
-/** Whether the BMC may well answer otherwise a moment later. */
-export function isNotNow(error: unknown): error is CompletionCodeError {
-  return error instanceof CompletionCodeError && notNow.has(error.completionCode);
-}
-
-/**
- * Sends a command once.
- * @throws CompletionCodeError, DecodeError, TransportError (also after `commandLimitMs`)
- */
-export async function sendOnce<Q, P>(
-  { transport, clock, signal }: Conversation,
-  command: Command<Q, P>,
-  request: NoInfer<Q>,
-): Promise<P> {
-  return withinLimit(clock, commandLimitMs, signal, (limited) => send(transport, command, request, limited));
-}
-
-/**
- * Sends a command, and again while the BMC is busy. A command that must not be sent twice is sent once.
- * @param waits milliseconds before each repetition
- * @throws CompletionCodeError, DecodeError, TransportError
+ * Sends a command, and again while the BMC is busy. If the BMC falls silent or restarts, waits until it is back
+ * (with `pace` in the conversation) and goes on where it was. A command that must not be sent twice is sent once.
+ * @throws InterruptedWriteError if a write broke off; the BMC is back then
+ * @throws NotReadyError if the BMC does not come back; NoAnswerError, CompletionCodeError, DecodeError, TransportError
  */
 export async function sendPatiently<Q, P>(
   conversation: Conversation,
   command: Command<Q, P>,
   request: NoInfer<Q>,
-  waits: readonly number[] = patient,
+  patience: Patience = patient,
 ): Promise<P> {
-  return repeatWhileBusy(conversation, command.repeatable ? waits : [], () => sendOnce(conversation, command, request));
+  if (!command.repeatable) return sendOnce(conversation, command, request);
+  const how = { name: command.name, effect: effectOf(command, request), patience };
+  return untilAnswered(conversation, how, () => sendOnce(conversation, command, request));
 }
 
-/** Repeats `work` while the BMC is busy. */
-export async function repeatWhileBusy<T>(
-  { clock, signal }: Conversation,
-  waits: readonly number[],
-  work: () => Promise<T>,
-): Promise<T> {
-  for (const waitMs of waits) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isNotNow(error)) throw error;
-      await clock.sleep(waitMs, signal);
-    }
-  }
-  return work();
-}
-
-/** Runs `work` with a signal that ends it after `limitMs` or with `outer`. */
-export async function withinLimit<T>(
-  clock: Clock,
-  limitMs: number,
-  outer: AbortSignal,
+/** The same for whatever sends one command that reads. */
+export async function readPatiently<T>(
+  conversation: Conversation,
+  name: string,
+  patience: Patience,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const limit = new AbortController();
-  const over = new AbortController();
-  clock.sleep(limitMs, over.signal).then(
-    () => limit.abort(new Error(`not done within ${limitMs / 1000} s`)),
-    () => undefined,
-  );
+  const how = { name, effect: "read" as const, patience };
+  return untilAnswered(conversation, how, () => once(conversation, "read", work));
+}
+
+interface How {
+  readonly name: string;
+  readonly effect: Effect;
+  readonly patience: Patience;
+}
+
+async function untilAnswered<T>(conversation: Conversation, how: How, work: () => Promise<T>): Promise<T> {
+  for (let resumed = false; ; resumed = true) {
+    try {
+      return await whileBusy(conversation, how, work);
+    } catch (error) {
+      if (how.effect === "write" && isTruncated(error)) throw new InterruptedWriteError(how.name, error);
+      if (!(await wasAway(conversation, error))) throw error;
+      const neverBegun = error instanceof TransportError && error.sent === "no";
+      if (how.effect === "write" && !neverBegun) throw new InterruptedWriteError(how.name, error as Error);
+      if (resumed) throw error instanceof TransportError ? new NoAnswerError(how.name, error) : error;
+    }
+  }
+}
+
+/** C6h is also what the kernel's driver makes of a reply that was cut short. */
+function isTruncated(error: unknown): error is CompletionCodeError {
+  return error instanceof CompletionCodeError && error.completionCode === CompletionCode.requestTruncated;
+}
+
+/**
+ * Whether the BMC was away, which it is not any more when this returns. Silence counts as that; a code that says "busy" for
+ * too long counts if Get Device ID is not answered well either: the kernel's driver answers C3h and FFh for a BMC that is gone.
+ */
+async function wasAway(conversation: Conversation, error: unknown): Promise<boolean> {
+  const { clock, pace, signal } = conversation;
+  const silent = error instanceof TransportError;
+  if (pace === undefined || signal.aborted || !(silent || isNotNow(error))) return false;
+  if (pace.leftForReturnMs <= 0) return false;
+  const startedAt = clock.now();
   try {
-    return await work(AbortSignal.any([outer, limit.signal]));
+    return await waitUntilBack(conversation, pace.leftForReturnMs, silent ? "silence" : "busy");
   } finally {
-    over.abort();
+    pace.waitedForReturn(clock.now() - startedAt);
+  }
+}
+
+/** Repeats `work` while the BMC is busy, and learns how long that is after a write. */
+async function whileBusy<T>(conversation: Conversation, how: How, work: () => Promise<T>): Promise<T> {
+  const { clock, signal, pace } = conversation;
+  const { waitsMs, onUnspecified } = how.patience;
+  const writtenAt = pace?.writtenAt;
+  let broken = 0;
+  let unspecified = 0;
+  let busy = false;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const value = await work();
+      if (busy && writtenAt !== undefined) pace?.settled(writtenAt, clock);
+      return value;
+    } catch (error) {
+      const waitMs = waitsMs[tries];
+      if (waitMs === undefined) throw error;
+      if (isNotNow(error)) {
+        busy = true;
+        if (error.completionCode === CompletionCode.unspecified) unspecified += 1;
+        if (unspecified > onUnspecified) throw error;
+      } else {
+        broken += 1;
+        const isBroken = error instanceof DecodeError || isTruncated(error);
+        if (!isBroken || how.effect === "write" || broken > repetitionsOfBrokenReply) throw error;
+      }
+      await clock.sleep(waitMs, signal);
+    }
   }
 }

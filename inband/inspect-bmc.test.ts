@@ -108,7 +108,7 @@ describe("inspectBmc", () => {
           [address(0xfe, 0, 0), address(0x20, 3, 1), address(0x20, 0, 2)][set] ?? [
             0x11,
             set,
-            ...new Array<number>(18).fill(0),
+            ...new Array<number>(19).fill(0),
           ]
         );
       if (selector === 56) return 0x80;

@@ -43,7 +43,7 @@ export async function readIpv6Addresses(conversation: Conversation, channel: num
     [ipv6StaticAddress, status.value.staticAddressMax],
   ] as const) {
     for (let set = 0; set < Math.min(count, mostAddresses); set += 1) {
-      const read = await readParameter(conversation, channel, parameter, set);
+      const read = await readParameter(conversation, channel, parameter, { setSelector: set });
       if ("refused" in read) {
         if (!isUnsupported(read.refused)) {
           findings.push(`${parameter.name} ${set} cannot be read: ${refusalText(read.refused)}`);

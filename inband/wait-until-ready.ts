@@ -1,6 +1,7 @@
 import { getDeviceId } from "../ipmi/commands/get-device-id.ts";
+import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError, DecodeError, TransportError } from "../ipmi/errors.ts";
-import { type Conversation, sendOnce, withinLimit } from "./conversation.ts";
+import { type Conversation, sendOnce, withinLimit } from "./send-once.ts";
 
 /** What Get Device ID told of a BMC that is ready. */
 export interface DeviceIdentity {
@@ -36,27 +37,92 @@ const goodInARow = 3;
 const pauseAfterGoodMs = 250;
 const pauseAfterBadMs = 1_000;
 
+/** How long one Get Device ID is waited for, in milliseconds: a BMC that restarts must not be missed for a lost answer. */
+const answerLimitMs = 15_000;
+
+/** D4h that often in a row is no mood of a booting BMC, which none was seen to say. */
+const refusalsInARow = 3;
+
+/** The other codes of a closed interface that often: booting BMCs were seen to answer C1h now and then. */
+const doubtfulRefusalsInARow = 15;
+
+/**
+ * The BMC refuses Get Device ID, a command that every BMC has to know: it is there, but closed to its own machine.
+ * Commands that its allowlist has may work all the same.
+ */
+export class DeviceIdRefusedError extends Error {
+  override readonly name = "DeviceIdRefusedError";
+  readonly code = "device-id-refused";
+  override readonly cause: CompletionCodeError;
+
+  constructor(transport: string, cause: CompletionCodeError) {
+    super(`${transport}: ${cause.message}, and again: in-band access is locked`, { cause });
+    this.cause = cause;
+  }
+}
+
 /**
  * Waits until the BMC answers Get Device ID and says that it is in normal operation. A good first answer is enough: every
  * later command is repeated while the BMC says that it is busy. After a bad one it takes three good ones in a row.
- * @throws NotReadyError saying what was seen; the signal's reason if that ends the wait
+ * @throws NotReadyError saying what was seen; DeviceIdRefusedError; the signal's reason if that ends the wait
  */
 export async function waitUntilReady(conversation: Conversation, limitMs = readyLimitMs): Promise<DeviceIdentity> {
+  const { identity } = await wait(conversation, limitMs, 1);
+  return identity;
+}
+
+/**
+ * Waits until the BMC is back from a restart.
+ * @param after "silence": it takes three good answers in a row whatever the first one is; "busy": a good first one shows
+ *   that it was not away
+ * @returns whether it was away
+ * @throws NotReadyError, the signal's reason
+ */
+export async function waitUntilBack(
+  conversation: Conversation,
+  limitMs: number,
+  after: "silence" | "busy",
+): Promise<boolean> {
+  const { pace: _, ...unpaced } = conversation;
+  try {
+    const { bad } = await wait(unpaced, limitMs, after === "silence" ? goodInARow : 1);
+    return bad > 0 || after === "silence";
+  } catch (error) {
+    // As refusing as it may have been from the beginning: it is there.
+    if (error instanceof DeviceIdRefusedError) return after === "silence";
+    throw error;
+  }
+}
+
+/** @param enough good answers in a row if there is no bad one */
+async function wait(
+  conversation: Conversation,
+  limitMs: number,
+  enough: number,
+): Promise<{ readonly identity: DeviceIdentity; readonly bad: number }> {
   const { clock, signal, transport } = conversation;
   const startedAt = clock.now();
   const bad = new Map<string, number>();
   let attempts = 0;
+  let refusals = 0;
   let lastError: unknown;
   for (let good = 0; ; ) {
     attempts += 1;
-    const answer = await ask(conversation, limitMs - (clock.now() - startedAt));
+    const answer = await ask(conversation, Math.min(limitMs - (clock.now() - startedAt), answerLimitMs));
     if ("identity" in answer) {
       good += 1;
-      if (bad.size === 0 || good === goodInARow) return answer.identity;
+      refusals = 0;
+      if (good >= (bad.size === 0 ? enough : goodInARow)) {
+        return { identity: answer.identity, bad: attempts - good };
+      }
     } else {
       good = 0;
       bad.set(answer.problem, (bad.get(answer.problem) ?? 0) + 1);
       lastError = answer.error;
+      refusals = isRefused(answer.error) ? refusals + 1 : 0;
+      if (isRefused(answer.error) && refusals >= refusalsUntilLocked(answer.error)) {
+        throw new DeviceIdRefusedError(transport.name, answer.error);
+      }
     }
     const pauseMs = good > 0 ? pauseAfterGoodMs : pauseAfterBadMs;
     const waitedMs = clock.now() - startedAt;
@@ -66,6 +132,22 @@ export async function waitUntilReady(conversation: Conversation, limitMs = ready
     }
     await clock.sleep(pauseMs, signal);
   }
+}
+
+/** The codes with which a BMC may refuse everything to its own machine. */
+const lockedCodes: ReadonlySet<number> = new Set([
+  CompletionCode.insufficientPrivilege,
+  CompletionCode.notSupportedInPresentState,
+  CompletionCode.subFunctionDisabled,
+  CompletionCode.invalidCommand,
+]);
+
+function isRefused(error: unknown): error is CompletionCodeError {
+  return error instanceof CompletionCodeError && lockedCodes.has(error.completionCode);
+}
+
+function refusalsUntilLocked({ completionCode }: CompletionCodeError): number {
+  return completionCode === CompletionCode.insufficientPrivilege ? refusalsInARow : doubtfulRefusalsInARow;
 }
 
 type Answer = { readonly identity: DeviceIdentity } | { readonly problem: string; readonly error?: unknown };

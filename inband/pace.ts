@@ -1,0 +1,68 @@
+import type { Clock } from "./clock.ts";
+
+/** The longest pause after a write, in milliseconds: Quanta S99Q, the slowest that is known, needs 3 s. */
+const longestPauseMs = 5_000;
+
+/** The first pause where a write got lost, in milliseconds: what FreeIPMI's bmc-config leaves to every BMC. */
+const pauseAfterLossMs = 1_000;
+
+/**
+ * How fast one BMC can be spoken to, as its answers show; all conversations with it share one.
+ *
+ * A BMC that answers at once costs nothing. Where the first command after a write was answered "busy", or a write was
+ * lost, every later write is followed by a pause as long as the BMC needed: Quanta S99Q and Dell FS12-TY hang if writes go
+ * on without one. The pause grows and never shrinks: a run has about six writes, and a pause too many costs less
+ * than a BMC that hangs.
+ */
+export class Pace {
+  /** For how long the BMC may be silent or restart in the middle, over all conversations, in milliseconds. */
+  readonly returnLimitMs: number;
+  #waitedForReturnMs = 0;
+  #pauseMs = 0;
+  #writtenAt: number | undefined;
+
+  constructor(returnLimitMs: number) {
+    this.returnLimitMs = returnLimitMs;
+  }
+
+  /** The pause after each write, in milliseconds; 0 as long as the BMC has not shown that it needs one. */
+  get pauseMs(): number {
+    return this.#pauseMs;
+  }
+
+  /** When the last command was a write: the time of its end. */
+  get writtenAt(): number | undefined {
+    return this.#writtenAt;
+  }
+
+  /** What is left of `returnLimitMs`. */
+  get leftForReturnMs(): number {
+    return this.returnLimitMs - this.#waitedForReturnMs;
+  }
+
+  /** Waits as long as the BMC needs after a write. */
+  async beforeCommand(clock: Clock, signal: AbortSignal): Promise<void> {
+    if (this.#writtenAt === undefined) return;
+    const leftMs = this.#writtenAt + this.#pauseMs - clock.now();
+    if (leftMs > 0) await clock.sleep(leftMs, signal);
+  }
+
+  /** A command has ended, not with "busy". */
+  ended(effect: "read" | "write", clock: Clock): void {
+    this.#writtenAt = effect === "write" ? clock.now() : undefined;
+  }
+
+  /** The BMC was busy from a write until now. */
+  settled(writtenAt: number, clock: Clock): void {
+    this.#pauseMs = Math.max(this.#pauseMs, Math.min(clock.now() - writtenAt, longestPauseMs));
+  }
+
+  /** A write that the BMC had acknowledged was not there when it was read back (Supermicro H8QME). */
+  writeWasLost(): void {
+    this.#pauseMs = Math.min(Math.max(pauseAfterLossMs, 2 * this.#pauseMs), longestPauseMs);
+  }
+
+  waitedForReturn(ms: number): void {
+    this.#waitedForReturnMs += ms;
+  }
+}
