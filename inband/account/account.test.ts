@@ -74,15 +74,17 @@ describe("scanAccounts", () => {
     expect((await scanAccounts(onlyTwo.conversation, 1, "usual")).slots.at(-1)?.id).toBe(21);
   });
 
-  test("D4h: locked", async () => {
-    await expect(scanAccounts(scanned({}, 0xd4).conversation, 1, "all")).rejects.toThrow(InbandLockedError);
+  test("D4h, or a refusal of what every BMC has to know: locked", async () => {
+    for (const code of [0xd4, 0xd5, 0xd6, 0xc1]) {
+      await expect(scanAccounts(scanned({}, code).conversation, 1, "all")).rejects.toThrow(InbandLockedError);
+    }
     await expect(scanAccounts(scanned({ 3: 0xd4 }).conversation, 1, "all")).rejects.toThrow(
       /Get User Name.*KCS restricted/,
     );
   });
 
   test("without numbers of users nothing is presumed", async () => {
-    await expect(scanAccounts(scanned({}, 0xc1).conversation, 1, "all")).rejects.toThrow(CompletionCodeError);
+    await expect(scanAccounts(scanned({}, 0xcc).conversation, 1, "all")).rejects.toThrow(CompletionCodeError);
   });
 
   test("0 user IDs say nothing: ten are looked at", async () => {

@@ -29,7 +29,7 @@ export class InbandLockedError extends Error {
 
   constructor(cause: CompletionCodeError) {
     super(
-      `${cause.command}: the BMC refuses it to its own machine (completion code D4h, KCS restricted). ` +
+      `${cause.command}: the BMC refuses it to its own machine (${refusalText(cause)}: KCS restricted). ` +
         "Lift the lock in the BMC's settings, or give the service credentials by hand.",
       { cause },
     );
@@ -64,7 +64,7 @@ export function freeSlot({ slots, fixedNameCount }: Pick<AccountScan, "slots" | 
 /**
  * Reads the names of the user IDs from 2 on, before anything is written: a name may sit in one slot only.
  * One command for the numbers and one for each ID.
- * @throws InbandLockedError if the BMC refuses for lack of privilege; CompletionCodeError if it does not tell how many user
+ * @throws InbandLockedError if the BMC refuses its own machine; CompletionCodeError if it does not tell how many user
  *   IDs there are; TransportError
  */
 export async function scanAccounts(
@@ -92,10 +92,19 @@ async function readCounts(
     const maxUserIds = counts.maxUserIds === 0 ? presumedUserIds : counts.maxUserIds;
     return { maxUserIds, fixedNameCount: counts.fixedNameCount };
   } catch (error) {
-    throwIfLocked(error);
+    if (error instanceof CompletionCodeError && closedCodes.has(error.completionCode))
+      throw new InbandLockedError(error);
     throw error;
   }
 }
+
+/** With these a BMC refuses a command that every BMC has to know: D4h in most cases, the others where it is closed altogether. */
+const closedCodes: ReadonlySet<number> = new Set([
+  CompletionCode.insufficientPrivilege,
+  CompletionCode.notSupportedInPresentState,
+  CompletionCode.subFunctionDisabled,
+  CompletionCode.invalidCommand,
+]);
 
 async function readSlot(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
   try {
