@@ -25,6 +25,14 @@ export class NoBmcError extends Error {
   }
 }
 
+/** A way to the BMC beside the driver's device nodes. */
+export interface Way {
+  /** "kcs:0xca2". */
+  readonly name: string;
+  /** @throws Error whose message says why there is no way */
+  readonly open: (signal: AbortSignal) => Promise<Transport>;
+}
+
 export interface OpenBmcOptions {
   /** Device nodes, tried in this order. */
   readonly devices?: readonly string[];
@@ -32,6 +40,8 @@ export interface OpenBmcOptions {
   readonly signal?: AbortSignal;
   /** Opens one device node. */
   readonly open?: (path: string) => IpmiDevice;
+  /** The ways to try when no device node can be opened, in their order. Not asked for before. */
+  readonly otherWays?: () => Promise<readonly Way[]>;
 }
 
 /**
@@ -40,14 +50,25 @@ export interface OpenBmcOptions {
  */
 export async function openBmc(options: OpenBmcOptions = {}): Promise<Transport> {
   const { devices = defaultDevices, clock = systemClock, open = openKernelDevice } = options;
+  const { signal = new AbortController().signal, otherWays = async () => [] } = options;
   const tried: TriedWay[] = [];
-  for (const path of devices) {
-    options.signal?.throwIfAborted();
+  const attempt = async (way: string, work: () => Transport | Promise<Transport>): Promise<Transport | undefined> => {
+    signal.throwIfAborted();
     try {
-      return new OpenIpmiTransport(open(path), clock);
+      return await work();
     } catch (error) {
-      tried.push({ way: path, reason: error instanceof Error ? error.message : String(error) });
+      signal.throwIfAborted();
+      tried.push({ way, reason: error instanceof Error ? error.message : String(error) });
+      return undefined;
     }
+  };
+  for (const path of devices) {
+    const transport = await attempt(path, () => new OpenIpmiTransport(open(path), clock));
+    if (transport !== undefined) return transport;
+  }
+  for (const way of await otherWays()) {
+    const transport = await attempt(way.name, () => way.open(signal));
+    if (transport !== undefined) return transport;
   }
   throw new NoBmcError(tried);
 }

@@ -1,6 +1,7 @@
 import { TransportError } from "../../ipmi/errors.ts";
 import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
 import type { Clock } from "../clock.ts";
+import { turnOfTheEventLoop } from "../turn-of-the-event-loop.ts";
 import type { DeviceReply, IpmiDevice } from "./ipmi-device.ts";
 
 /** IPMI_MAX_MSG_LENGTH of Linux (272), less the network function and command that the driver puts in front. */
@@ -100,12 +101,6 @@ export class OpenIpmiTransport implements Transport {
     this.#closed = true;
     this.#device.close();
   }
-}
-
-function turnOfTheEventLoop(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    setImmediate(() => (signal.aborted ? reject(signal.reason) : resolve()));
-  });
 }
 
 function hex(value: number): string {

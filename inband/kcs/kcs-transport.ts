@@ -1,0 +1,158 @@
+import { TransportError } from "../../ipmi/errors.ts";
+import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
+import type { Clock } from "../clock.ts";
+import type { KcsAddress } from "./kcs-address.ts";
+import {
+  describeErrorStatus,
+  leaveByErrorExit,
+  longestReplyBytes,
+  readReply,
+  type Until,
+  writeRequest,
+} from "./kcs-flow.ts";
+import { KcsError, KcsRegisters, nobody, State, Status, stateOf } from "./kcs-registers.ts";
+import type { PortIo } from "./port-io.ts";
+
+export interface KcsLimits {
+  /** For one exchange, from its first byte to its last; the caller's signal may be shorter. */
+  readonly commandMs: number;
+  /** For each byte, but the first of the reply. Linux waits 5 s too. */
+  readonly byteMs: number;
+}
+
+export const defaultKcsLimits: KcsLimits = { commandMs: 30_000, byteMs: 5_000 };
+
+/** How often a request is begun anew of which the BMC did not take every byte, so that it cannot have executed it. */
+const attempts = 3;
+
+export const kcsName = ({ port }: KcsAddress): string => `kcs:0x${port.toString(16)}`;
+
+/**
+ * The KCS interface without the kernel's driver. KCS has no sequence numbers: a reply that was not waited for would
+ * answer the next request. So one that is owed is read and dropped, or aborted, before anything else is sent.
+ */
+export class KcsTransport implements Transport {
+  readonly name: string;
+  readonly maxRequestBytes = longestReplyBytes - 2;
+  readonly #io: PortIo;
+  readonly #registers: KcsRegisters;
+  readonly #clock: Clock;
+  readonly #limits: KcsLimits;
+  #busy = false;
+  #closed = false;
+  /** A request went out whole, and its reply was not read. */
+  #owed = false;
+
+  constructor(io: PortIo, address: KcsAddress, clock: Clock, limits: KcsLimits = defaultKcsLimits) {
+    this.name = kcsName(address);
+    this.#io = io;
+    this.#registers = new KcsRegisters(io, address, clock);
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  async exchange(message: Message, signal: AbortSignal): Promise<Reply> {
+    if (this.#closed) throw new TransportError(this.name, "no", "it is closed");
+    if (this.#busy) throw new TransportError(this.name, "no", "another exchange is under way");
+    if (signal.aborted) {
+      throw new TransportError(this.name, "no", "ended before it was sent", { cause: signal.reason });
+    }
+    if (message.data.length > this.maxRequestBytes) {
+      throw new TransportError(this.name, "no", `${message.data.length} bytes are more than ${this.maxRequestBytes}`);
+    }
+    const bytes = Uint8Array.of((message.netFn << 2) | message.lun, message.cmd, ...message.data);
+    this.#busy = true;
+    try {
+      return this.#replyTo(message, await this.#transfer(bytes, signal));
+    } finally {
+      this.#busy = false;
+      // It may have been a password.
+      bytes.fill(0);
+    }
+  }
+
+  async #transfer(bytes: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const until = this.#untilWithin(this.#limits.commandMs, signal);
+    const progress: { sent: "no" | "unknown" } = { sent: "no" };
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#becomeIdle(until);
+        await writeRequest(this.#registers, bytes, until, () => {
+          progress.sent = "unknown";
+          this.#owed = true;
+        });
+        const reply = await readReply(this.#registers, until, this.#limits.commandMs);
+        this.#owed = false;
+        return reply;
+      } catch (error) {
+        const { sent } = progress;
+        if (!(error instanceof KcsError)) throw this.#ended(sent, error, signal);
+        const end = await this.#giveUp(sent, signal);
+        if (sent === "unknown" || attempt === attempts || !end.isIdle) {
+          throw new TransportError(this.name, sent, `${error.message}; ${end.text}`, { cause: error });
+        }
+      }
+    }
+  }
+
+  /** Leaves no transfer of somebody before us, nor of our own, under way. */
+  async #becomeIdle(until: Until): Promise<void> {
+    if (this.#owed) {
+      const late = await readReply(this.#registers, until, this.#limits.byteMs).catch(onlyKcsError);
+      if (late === undefined) await leaveByErrorExit(this.#registers, until);
+      this.#owed = false;
+      return;
+    }
+    const status = await until("become ready for a request", (each) => (each & Status.ibf) === 0);
+    if (stateOf(status) !== State.idle) await leaveByErrorExit(this.#registers, until);
+  }
+
+  /** The error exit, so that the next request finds an idle BMC; nobody is not asked to become idle. */
+  async #giveUp(sent: "no" | "unknown", signal: AbortSignal): Promise<{ isIdle: boolean; text: string }> {
+    try {
+      if (this.#registers.readStatus() === nobody) return { isIdle: false, text: "it was not asked to abort" };
+      const status = await leaveByErrorExit(this.#registers, this.#untilWithin(this.#limits.commandMs, signal));
+      this.#owed = false;
+      return { isIdle: true, text: describeErrorStatus(status) };
+    } catch (error) {
+      if (!(error instanceof KcsError)) throw this.#ended(sent, error, signal);
+      return { isIdle: false, text: error.message };
+    }
+  }
+
+  #untilWithin(limitMs: number, signal: AbortSignal): Until {
+    const endsAt = this.#clock.now() + limitMs;
+    return (what, isSo, stepMs = this.#limits.byteMs) =>
+      this.#registers.until(what, isSo, Math.min(stepMs, endsAt - this.#clock.now()), signal);
+  }
+
+  /** The caller has ended the wait, or the ports cannot be used. */
+  #ended(sent: "no" | "unknown", error: unknown, signal: AbortSignal): TransportError {
+    if (!signal.aborted) return new TransportError(this.name, sent, messageOf(error), { cause: error });
+    return new TransportError(this.name, sent, "ended while the BMC was waited for", { cause: signal.reason });
+  }
+
+  #replyTo({ netFn, cmd }: Message, reply: Uint8Array): Reply {
+    const [first, second, completionCode] = reply;
+    if (completionCode === undefined) {
+      throw new TransportError(this.name, "unknown", `the reply has ${reply.length} bytes, 3 are the fewest`);
+    }
+    if (first === undefined || first >> 2 !== (netFn | 1) || second !== cmd) {
+      throw new TransportError(this.name, "unknown", "the BMC answered another command");
+    }
+    return { completionCode, data: reply.slice(3) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#io.close();
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Makes nothing of a KcsError, and throws all else again. */
+function onlyKcsError(error: unknown): undefined {
+  if (!(error instanceof KcsError)) throw error;
+}
