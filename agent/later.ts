@@ -31,6 +31,12 @@ export async function perform(
       write(1, await inspect(invocation.output, invocation.device));
       return 0;
     }
+    case "plan": {
+      const { plan } = await import("./plan.ts");
+      const { text, exitCode } = await plan(invocation);
+      write(1, text);
+      return exitCode;
+    }
     case "run": {
       const { runOnce } = await import("./run-once.ts");
       return await runOnce(invocation.flags, invocation.cmdline, begun ?? (await sayFirstLine(args)));

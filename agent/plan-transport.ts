@@ -25,6 +25,10 @@ export interface WithholdingTransport extends Transport {
   readonly withheld: readonly WithheldCommand[];
   /** How many commands were sent. */
   readonly sent: number;
+  /** Names of the commands that the BMC refused when they were last sent. */
+  readonly refused: ReadonlySet<string>;
+  /** What Get User Name told, by user ID, before anything was kept back. */
+  readonly userNames: ReadonlyMap<number, string>;
 }
 
 /**
@@ -34,22 +38,35 @@ export interface WithholdingTransport extends Transport {
 export function withholdingTransport(inner: Transport): WithholdingTransport {
   const withheld: WithheldCommand[] = [];
   const pretended = new PretendedWrites();
+  const refused = new Set<string>();
+  const userNames = new Map<number, string>();
   let sent = 0;
   return {
     name: inner.name,
     maxRequestBytes: inner.maxRequestBytes,
     withheld,
+    refused,
+    userNames,
     get sent() {
       return sent;
     },
     async exchange(message: Message, signal: AbortSignal): Promise<Reply> {
       const command = allCommands.find(({ netFn, cmd }) => netFn === message.netFn && cmd === message.cmd);
-      if (command === undefined) return refused;
+      if (command === undefined) return { completionCode: CompletionCode.invalidCommand, data: new Uint8Array() };
+      const request = command.decodeRequest(message.data);
       if (reads(command)) {
         sent += 1;
-        return pretended.change(command, message.data, await inner.exchange(message, signal));
+        const told = await inner.exchange(message, signal);
+        if (told.completionCode === CompletionCode.ok) refused.delete(command.name);
+        else refused.add(command.name);
+        const reply = pretended.change(command, request, told);
+        if (withheld.length === 0 && told.completionCode === CompletionCode.ok) {
+          when(getUserName, command, request, ({ userId }) => {
+            userNames.set(userId, getUserName.decodeResponse(told.data).userName);
+          });
+        }
+        return reply;
       }
-      const request = command.decodeRequest(message.data);
       withheld.push({ command, request });
       pretended.write(command, request);
       return { completionCode: CompletionCode.ok, data: new Uint8Array() };
@@ -62,8 +79,6 @@ export function withholdingTransport(inner: Transport): WithholdingTransport {
 function reads({ name }: Command<unknown, unknown>): boolean {
   return /^(Get|Read) /.test(name);
 }
-
-const refused: Reply = { completionCode: CompletionCode.invalidCommand, data: new Uint8Array() };
 
 /** What the BMC would tell, had it executed what was kept back. */
 class PretendedWrites {
@@ -90,8 +105,7 @@ class PretendedWrites {
   }
 
   /** What the BMC told, with what was kept back in it. */
-  change(command: Command<unknown, unknown>, data: Uint8Array, told: Reply): Reply {
-    const request = command.decodeRequest(data);
+  change(command: Command<unknown, unknown>, request: unknown, told: Reply): Reply {
     let reply = told;
     when(getUserName, command, request, ({ userId }) => {
       const userName = this.#names.get(userId);

@@ -40,6 +40,24 @@ test("inspect", () => {
   expect(() => invoke("inspect", "--output", "xml")).toThrow(UsageError);
 });
 
+test("plan", () => {
+  const standard = { command: "plan", output: "text", device: undefined, account: undefined, cmdline: "/proc/cmdline" };
+  expect(invoke("plan").invocation).toEqual({ ...standard, flags: new Map() });
+  expect(
+    invoke("plan", "--output", "yaml", "--account", "rivetabc", "--rotate", "--user-slot", "5").invocation,
+  ).toEqual({
+    ...standard,
+    output: "yaml",
+    account: "rivetabc",
+    flags: new Map([
+      ["rotate", "1"],
+      ["user_slot", "5"],
+    ]),
+  });
+  expect(() => invoke("plan", "--output", "table")).toThrow(UsageError);
+  expect(() => invoke("plan", "--account", "longer than 16 characters")).toThrow(UsageError);
+});
+
 describe("help", () => {
   test("names every key with all its names, every exit code, and fits a terminal", () => {
     const { out, invocation } = invoke("run", "--help");
@@ -49,7 +67,10 @@ describe("help", () => {
       expect(out).toContain(`${kernelKeyOf(key)}=`);
     }
     for (const code of Object.values(ExitCode)) expect(out).toMatch(new RegExp(`^ +${code} +\\w`, "m"));
-    for (const text of [out, invoke("--help").out, invoke("inspect", "--help").out]) {
+    for (const text of [
+      out,
+      ...["--help", "inspect --help", "plan --help"].map((args) => invoke(...args.split(" ")).out),
+    ]) {
       expect(text.split("\n").filter((line) => line.length > 82)).toEqual([]);
     }
   });
@@ -63,6 +84,8 @@ test.each([
   [["run", "--nope"], "unknown option '--nope'"],
   [["run", "--service"], "argument missing"],
   [["rum"], "unknown command 'rum'"],
+  // a plan asks no service
+  [["plan", "--service", "h:1"], "unknown option '--service'"],
   [["run", "extra"], "too many arguments"],
 ])("%j is a usage error", (args, message) => {
   const { error, invocation } = invoke(...args);

@@ -2,12 +2,14 @@ import { Command, CommanderError, Option } from "commander";
 import { ExitCode } from "../proto/exit-code.ts";
 import { UsageError } from "./config/config-error.ts";
 import { allowedValues, flagOf, type Key, type KeyName, kernelKeyOf, keys } from "./config/keys.ts";
+import type { PlanRequest } from "./plan.ts";
 import { version } from "./version.ts";
 
 /** What the command line asks for. */
 export type Invocation =
   | { readonly command: "run"; readonly flags: ReadonlyMap<KeyName, string>; readonly cmdline: string }
   | { readonly command: "inspect"; readonly output: "table" | "yaml" | "json"; readonly device: string | undefined }
+  | ({ readonly command: "plan" } & PlanRequest)
   /** Help or version was shown, or a usage error was told. */
   | { readonly command: "none"; readonly exitCode: ExitCode };
 
@@ -21,16 +23,19 @@ const exitCodes = `Exit codes:
   77  refused: certificate, CA, or the BMC's login
   78  configuration: a key, a file, a certificate, or the firmware's SMBIOS table`;
 
+/** The keys on which it depends what the run writes. */
+const planKeys = ["rotate", "user_slot", "harden", "bmc_limit", "limit"];
+
 /** The table of keys for an 80-column terminal. */
-function keyHelp(): string {
-  const rows = keys.map((key: Key) => {
+function keyHelp(shown: readonly Key[], withDocument: boolean): string {
+  const rows = shown.map((key) => {
     const placeholder = key.placeholder ? ` ${key.placeholder}` : "";
-    const places = `${flagOf(key)}${placeholder}, ${kernelKeyOf(key)}=${key.notInDocument ? "" : `, ${key.name}`}`;
+    const places = `${flagOf(key)}${placeholder}, ${kernelKeyOf(key)}=${withDocument && !key.notInDocument ? `, ${key.name}` : ""}`;
     const allowed = ["choice", "seconds", "number"].includes(key.type.kind) ? `; ${allowedValues(key.type)}` : "";
     const standard = key.default === undefined ? "" : `; default ${key.default}`;
     return `  ${places}\n${indented(`${key.description}${allowed}${standard}`)}`;
   });
-  return `Configuration: as flag, on the kernel command line, in the document; the first one\nwins.\n${rows.join("\n")}`;
+  return rows.join("\n");
 }
 
 function indented(text: string): string {
@@ -41,6 +46,28 @@ function indented(text: string): string {
     else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
   }
   return lines.map((line) => `      ${line}`).join("\n");
+}
+
+const deviceHelp = "device node of the BMC (default: the first of /dev/ipmi0, /dev/ipmi/0, /dev/ipmidev/0)";
+
+type Options = Readonly<Record<string, string | true | undefined>>;
+
+/** The table of keys tells them with their other names, so they are not among the options of the help. */
+function addKeys(command: Command, taken: readonly Key[]): void {
+  for (const key of taken) {
+    const flag = key.placeholder ? `${flagOf(key)} <${key.placeholder}>` : flagOf(key);
+    command.addOption(new Option(flag).hideHelp());
+  }
+}
+
+/** The keys that were given, as they were typed. */
+function flagsOf(options: Options): Map<KeyName, string> {
+  const flags = new Map<KeyName, string>();
+  for (const { name } of keys) {
+    const value = options[name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())];
+    if (value !== undefined) flags.set(name, value === true ? "1" : value);
+  }
+  return flags;
 }
 
 /** Reads the command line (without the program's own name). Help and usage errors are written here. */
@@ -74,27 +101,42 @@ export function readInvocation(
     .option("--cmdline <FILE>", "read this file as kernel command line", "/proc/cmdline")
     .addHelpText(
       "after",
-      `\n${keyHelp()}\n\nThe document is JSON or YAML; pixie's /certs is understood too, and is read from\nPIXIE_API_URL of the kernel command line when no other document is there.\nThe kernel command line holds 2,048 bytes on x86.\n\nExamples:\n  metal-rivet run --config http://10.0.0.1/metal-rivet.yaml\n  metal-rivet run --service bmc.example.org:4443 --ca ca.pem --cert agent.pem \\\n    --key agent.key\n\n${exitCodes}`,
+      `\nConfiguration: as flag, on the kernel command line, in the document; the first one\nwins.\n${keyHelp(keys, true)}\n\nThe document is JSON or YAML; pixie's /certs is understood too, and is read from\nPIXIE_API_URL of the kernel command line when no other document is there.\nThe kernel command line holds 2,048 bytes on x86.\n\nExamples:\n  metal-rivet run --config http://10.0.0.1/metal-rivet.yaml\n  metal-rivet run --service bmc.example.org:4443 --ca ca.pem --cert agent.pem \\\n    --key agent.key\n\n${exitCodes}`,
     );
-  for (const key of keys as readonly Key[]) {
-    const flag = key.placeholder ? `${flagOf(key)} <${key.placeholder}>` : flagOf(key);
-    // the table below the options tells them with their other names
-    run.addOption(new Option(flag).hideHelp());
-  }
-  run.action((options: Record<string, string | true>) => {
-    const flags = new Map<KeyName, string>();
-    for (const key of keys) {
-      const value = options[key.name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())];
-      if (value !== undefined) flags.set(key.name, value === true ? "1" : value);
+  addKeys(run, keys);
+  run.action((options: Options) => {
+    invocation = { command: "run", flags: flagsOf(options), cmdline: String(options.cmdline) };
+  });
+
+  const planned: readonly Key[] = keys.filter(({ name }) => planKeys.includes(name));
+  const plan = program
+    .command("plan")
+    .description("tell what `run` would do to the BMC; writes nothing and enrols nowhere")
+    .option("--output <FORMAT>", "text, yaml or json", "text")
+    .option("--device <PATH>", deviceHelp)
+    .option("--account <NAME>", "user name of an account that an earlier run made on this BMC")
+    .option("--cmdline <FILE>", "read this file as kernel command line", "/proc/cmdline")
+    .addHelpText(
+      "after",
+      `\nConfiguration: as flag or on the kernel command line; no document is read.\n${keyHelp(planned, false)}\n\nIt does the run, but sends the BMC only what reads: every other command is kept\nback and listed, with user ID and name (the random part as stars) and without\nthe password. It needs no service and asks none, for that would enrol the\nmachine; so it does not know which accounts the service made here before. Name\none of those by --account to see how it is recognised, or replaced with\n--rotate. Which prefix and privilege the account gets is the service's policy;\nthe standard one is assumed. Whether the BMC takes a command is known only when\nit is sent.\n\nExamples:\n  metal-rivet plan\n  metal-rivet plan --account rivet7k2m9x0q4z --rotate\n  metal-rivet plan --output json | jq '.commands[] | [.command, .effect]'\n\nIt exits as the run would:\n${exitCodes}`,
+    );
+  addKeys(plan, planned);
+  plan.action((options: Options & { output: string; device?: string; account?: string; cmdline: string }) => {
+    const { output, device, account, cmdline } = options;
+    if (output !== "text" && output !== "yaml" && output !== "json") {
+      throw new UsageError("--output", `"${output}" is not allowed; allowed: text, yaml or json`);
     }
-    invocation = { command: "run", flags, cmdline: String(options.cmdline) };
+    if (account !== undefined && !/^[\x21-\x7e]{1,16}$/.test(account)) {
+      throw new UsageError("--account", `"${account}" is no user name of a BMC: 1 to 16 characters, ASCII`);
+    }
+    invocation = { command: "plan", output, device, account, flags: flagsOf(options), cmdline };
   });
 
   program
     .command("inspect")
     .description("print everything that can be found out about machine and BMC; changes nothing")
     .option("--output <FORMAT>", "table, yaml or json", "table")
-    .option("--device <PATH>", "device node of the BMC (default: the first of /dev/ipmi0, /dev/ipmi/0, /dev/ipmidev/0)")
+    .option("--device <PATH>", deviceHelp)
     .addHelpText(
       "after",
       "\nNeeds no service and no configuration. Without a BMC it says which ways were tried\nand why each failed, and still exits 0. Passwords are neither read nor shown.\n\nExamples:\n  metal-rivet inspect\n  metal-rivet inspect --output json | jq .bmc.mac",

@@ -1,0 +1,239 @@
+import { describe, expect, test } from "vitest";
+import { makePlan, type Plan } from "../../agent/plan.ts";
+import { planText } from "../../agent/plan-text.ts";
+import { defaultLimits, type RunSettings } from "../../agent/world.ts";
+import { NoBmcError } from "../../inband/openipmi/open-bmc.ts";
+import type { Fault } from "../simulator/simulated-transport.ts";
+import { SimulatedTransport } from "../simulator/simulated-transport.ts";
+import { nameText } from "../simulator/users.ts";
+import { fakeClock } from "./fake-clock.ts";
+import { Machine, machineUuid, tried } from "./machine.ts";
+import { smbiosTables } from "./smbios-tables.ts";
+
+interface PlanOptions {
+  readonly settings?: Partial<RunSettings>;
+  readonly account?: string;
+  readonly faults?: readonly Fault[];
+  readonly noBmc?: boolean;
+  readonly uuid?: string;
+}
+
+/** The plan for the machine; nothing may be written. */
+async function planFor(machine: Machine, { settings, account, faults, noBmc, uuid }: PlanOptions = {}): Promise<Plan> {
+  const before = JSON.stringify(machine.bmc.users);
+  const writes = machine.bmc.writes.length;
+  const calls = machine.service.calls.length;
+  const made = await makePlan(
+    {
+      readSmbios: async () => smbiosTables(uuid ?? machineUuid),
+      openBmc: async () => {
+        if (noBmc) throw new NoBmcError(tried);
+        return new SimulatedTransport(machine.bmc, faults);
+      },
+      clock: fakeClock(),
+      randomBelow: (below) => Math.floor(Math.random() * below),
+    },
+    { agentVersion: "test", rotate: false, limits: defaultLimits, ...settings },
+    900_000,
+    account,
+  );
+  expect(machine.bmc.writes.length).toBe(writes);
+  expect(JSON.stringify(machine.bmc.users)).toBe(before);
+  expect(machine.service.calls.length).toBe(calls);
+  return made;
+}
+
+const sentBy = (machine: Machine): string[] => machine.bmc.writes;
+const nameOf = (machine: Machine): string => nameText(machine.bmc.user(3));
+
+describe("the plan of a first enrolment", () => {
+  test("names the commands that the run then sends, in their order", async () => {
+    const machine = new Machine();
+    const plan = await planFor(machine);
+    expect(plan).toMatchObject({
+      outcome: "linked",
+      exitCode: 0,
+      machineUuid,
+      bmc: { mac: "52:54:00:b1:00:01", channel: 1, address: "10.0.0.7" },
+      account: { slot: 3, userName: "rivet**********" },
+    });
+    await machine.boot();
+    expect(plan.commands.map(({ command }) => command)).toEqual(sentBy(machine));
+  });
+
+  test("tells each of them with its fields, and no password", async () => {
+    const { commands, notNeeded } = await planFor(new Machine());
+    expect(commands.map(({ effect }) => effect)).toEqual([
+      'user ID 3: name "rivet**********"',
+      "user ID 3: password [random, 16 characters] in the 16-byte form",
+      "user ID 3 on channel 1: privilege administrator, IPMI messaging on",
+      "user ID 3: enable",
+      "user ID 3 on channel 1: Serial over LAN",
+      "user ID 3: test the password; changes nothing",
+    ]);
+    expect(commands[1]?.request).toEqual({
+      user: { twenty_bytes: false, id: 3 },
+      action: { operation: "set" },
+      password: "[random, 16 characters]",
+    });
+    expect(notNeeded).toEqual([{ command: "Set Channel Access", reason: "the channel is open already" }]);
+  });
+
+  test("a closed channel is in the plan, both copies", async () => {
+    const machine = new Machine();
+    const closed = { accessMode: 0, privilegeLevelLimit: 2 };
+    machine.bmc.channelAccess = { volatile: { ...closed }, nonVolatile: { ...closed } };
+    const plan = await planFor(machine);
+    await machine.boot();
+    expect(plan.commands.map(({ command }) => command)).toEqual(sentBy(machine));
+    expect(plan.commands.filter(({ command }) => command === "Set Channel Access").map(({ effect }) => effect)).toEqual(
+      [
+        "channel 1: access mode alwaysAvailable (volatile), privilege limit administrator (volatile)",
+        "channel 1: access mode alwaysAvailable (nonVolatile), privilege limit administrator (nonVolatile)",
+      ],
+    );
+  });
+
+  test("what is best effort: the run links without it, and only without it", async () => {
+    const closed = { accessMode: 0, privilegeLevelLimit: 4 };
+    const closedMachine = () => {
+      const machine = new Machine();
+      machine.bmc.channelAccess = { volatile: { ...closed }, nonVolatile: { ...closed } };
+      // The service's own look is not what is asked for here.
+      machine.service.policy = { ...machine.service.policy, verificationRequired: false };
+      return machine;
+    };
+    const { commands } = await planFor(closedMachine());
+    const writing = commands.flatMap((each) => (each.changes ? [each] : []));
+    expect(new Set(writing.map(({ bestEffort }) => bestEffort))).toEqual(new Set([true, false]));
+    for (const { command, bestEffort, request } of writing) {
+      const operation = (request.action as { operation?: string } | undefined)?.operation;
+      const faults: Fault[] = [
+        {
+          on: ({ netFn, cmd, data }) =>
+            netFn === 6 &&
+            cmd === commandNumbers[command] &&
+            (operation === undefined || ["disable", "enable", "set", "test"].indexOf(operation) === data[1]),
+          effect: { answer: 0xd5 },
+        },
+      ];
+      const ended = await closedMachine()
+        .boot({ faults })
+        .then(
+          ({ kind }) => kind,
+          () => "error",
+        );
+      expect([command, operation, ended !== "error"]).toEqual([command, operation, bestEffort]);
+    }
+  });
+});
+
+const commandNumbers: Readonly<Record<string, number>> = {
+  "Set Channel Access": 0x40,
+  "Set User Access": 0x43,
+  "Set User Name": 0x45,
+  "Set User Password": 0x47,
+  "Set User Payload Access": 0x4c,
+};
+
+describe("the plan for a BMC with an account of ours", () => {
+  test("says what it looks like, and how to ask for it", async () => {
+    const machine = new Machine();
+    await machine.boot();
+    const { account, remarks } = await planFor(machine);
+    expect(account).toEqual({ slot: 6, userName: "rivet**********" });
+    expect(remarks.join("\n")).toContain(`See what it does then with --account ${nameOf(machine)}.`);
+  });
+
+  test("recognises the account that is named", async () => {
+    const machine = new Machine();
+    await machine.boot();
+    const plan = await planFor(machine, { account: nameOf(machine) });
+    expect(plan).toMatchObject({
+      outcome: "recognised",
+      exitCode: 0,
+      account: { slot: 3, userName: nameOf(machine) },
+      commands: [],
+    });
+  });
+
+  test("with rotate: the same slot, and what the account has already is left out", async () => {
+    const machine = new Machine();
+    await machine.boot();
+    const plan = await planFor(machine, { account: nameOf(machine), settings: { rotate: true } });
+    expect(plan).toMatchObject({ outcome: "linked", account: { slot: 3, userName: "rivet**********" } });
+    expect(plan.notNeeded.map(({ command, reason }) => `${command}: ${reason}`)).toEqual([
+      "Set User Access: the account has these rights already",
+      "Set User Password: the account is enabled already",
+      "Set Channel Access: the channel is open already",
+    ]);
+    const before = machine.bmc.writes.length;
+    await machine.boot({ rotate: true });
+    expect(plan.commands.map(({ command }) => command)).toEqual(machine.bmc.writes.slice(before));
+  });
+
+  test("one that is named but not there", async () => {
+    const plan = await planFor(new Machine(), { account: "rivetgone" });
+    expect(plan).toMatchObject({ outcome: "linked", account: { slot: 3 } });
+    expect(plan.remarks).toContain('No slot of the BMC holds "rivetgone".');
+  });
+});
+
+describe("the plan where the run would not link", () => {
+  test("no free slot: who sits where, and exit code 77", async () => {
+    const users = Array.from({ length: 9 }, (_, i) => ({ id: i + 2, name: `user${i + 2}`, password: "x" }));
+    const plan = await planFor(new Machine({ bmc: { userIds: 10, users } }));
+    expect(plan).toMatchObject({ exitCode: 77, commands: [], notNeeded: [] });
+    expect(plan.text).toMatch(/2 "user2", 3 "user3".*10 "user10"/);
+  });
+
+  test("locked: as far as reading shows it", async () => {
+    const faults: Fault[] = [{ on: ({ netFn, cmd }) => netFn === 6 && cmd === 0x44, effect: { answer: 0xd4 } }];
+    for (const account of [undefined, "rivetabc"]) {
+      const plan = await planFor(new Machine(), { faults, ...(account === undefined ? {} : { account }) });
+      expect(plan).toMatchObject({ outcome: "locked", exitCode: 0, commands: [], bmc: { mac: "52:54:00:b1:00:01" } });
+      expect(plan.text).toContain("D4h");
+    }
+  });
+
+  test("no BMC: what was tried", async () => {
+    const plan = await planFor(new Machine(), { noBmc: true, account: "rivetabc" });
+    expect(plan).toMatchObject({ outcome: "unmanaged", exitCode: 0, commands: [], ipmiCommands: 0 });
+    expect(plan.text).toContain("/dev/ipmi0: it does not exist");
+  });
+
+  test("a filler UUID: exit code 78", async () => {
+    const plan = await planFor(new Machine(), { uuid: "00000000-0000-0000-0000-000000000000" });
+    expect(plan).toMatchObject({ outcome: "error", exitCode: 78, ipmiCommands: 0 });
+  });
+
+  test("a BMC that is never ready: exit code 75, and what was seen", async () => {
+    const faults: Fault[] = [{ on: ({ cmd }) => cmd === 1, effect: { answer: 0xd2 } }];
+    for (const account of [undefined, "rivetabc"]) {
+      const plan = await planFor(new Machine(), { faults, ...(account === undefined ? {} : { account }) });
+      expect(plan).toMatchObject({ outcome: "error", exitCode: 75 });
+      expect(plan.text).toContain("completion code D2h");
+    }
+  });
+});
+
+test("as text it fits 80 columns and does not steer the terminal", async () => {
+  const machine = new Machine({ bmc: { users: [{ id: 2, name: "rivet\u001b[31m", password: "x" }] } });
+  const text = planText(await planFor(machine));
+  expect(text).toContain("rivet?[31m");
+  expect(Math.max(...text.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(80);
+  expect(text.split("\n").slice(0, 12)).toEqual([
+    "outcome  linked",
+    `machine  ${machineUuid}`,
+    "BMC      52:54:00:b1:00:01, 10.0.0.7, channel 1",
+    'account  "rivet**********" in slot 3',
+    "",
+    "The machine would be linked to BMC 52:54:00:b1:00:01: an account is made in slot",
+    "3, and the service logs in with it from remote.",
+    "",
+    "The run would send, after the service has stored name and password:",
+    "  1  Set User Name",
+    '       user ID 3: name "rivet**********"',
+    "  2  Set User Password",
+  ]);
+});
