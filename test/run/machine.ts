@@ -3,9 +3,12 @@ import { run } from "../../agent/run.ts";
 import { makeStep, type StepEvent, type StepOptions } from "../../agent/step.ts";
 import { defaultLimits, type World } from "../../agent/world.ts";
 import { cryptoRandomBelow } from "../../inband/account/credentials.ts";
+import type { Clock } from "../../inband/clock.ts";
 import { NoBmcError } from "../../inband/openipmi/open-bmc.ts";
 import { encodeFru } from "../../ipmi/fru/encode.ts";
-import { SimulatedBmc, type SimulatedBmcOptions } from "../simulator/simulated-bmc.ts";
+import type { Profile } from "../simulator/profile.ts";
+import { strict } from "../simulator/profiles.ts";
+import { createBmc, type SimulatedBmc, type SimulatedBmcOptions } from "../simulator/simulated-bmc.ts";
 import { type Fault, SimulatedTransport } from "../simulator/simulated-transport.ts";
 import { fakeClock } from "./fake-clock.ts";
 import { FakeService } from "./fake-service.ts";
@@ -41,6 +44,8 @@ export const foreignUsers = [
 
 export interface MachineOptions {
   readonly bmc?: SimulatedBmcOptions;
+  /** Default: the strictest answers of all. Another one comes with its own users and FRU. */
+  readonly profile?: Profile;
   readonly noBmc?: boolean;
 }
 
@@ -54,7 +59,8 @@ export class Machine {
   readonly #noBmc: boolean;
 
   constructor(options: MachineOptions = {}) {
-    this.bmc = new SimulatedBmc({ users: foreignUsers, fru, ...options.bmc });
+    const own = options.profile === undefined ? { users: foreignUsers, fru } : { machineUuid };
+    this.bmc = createBmc(options.profile ?? strict, { ...own, ...options.bmc });
     this.#noBmc = options.noBmc ?? false;
     this.service = new FakeService(this.bmc);
   }
@@ -74,13 +80,13 @@ export class Machine {
   }
 
   async boot(options: BootOptions = {}): Promise<Outcome> {
-    const clock = fakeClock();
+    const { clock = fakeClock() } = options;
     this.events = [];
     const world: World = {
       readSmbios: async () => smbiosTables(options.uuid ?? machineUuid),
       openBmc: async () => {
         if (this.#noBmc) throw new NoBmcError(tried);
-        this.transport = new SimulatedTransport(this.bmc, options.faults);
+        this.transport = new SimulatedTransport(this.bmc, options.faults, options.clock);
         return this.transport;
       },
       connectService: async () => this.service.client(),
@@ -103,6 +109,8 @@ export interface BootOptions {
   readonly rotate?: boolean;
   readonly uuid?: string;
   readonly faults?: readonly Fault[];
+  /** Passes the BMC's delays on too. Default: one that jumps, on which answers take no time. */
+  readonly clock?: Clock;
   readonly step?: Pick<StepOptions, "hook" | "signal">;
   readonly world?: Partial<World>;
 }

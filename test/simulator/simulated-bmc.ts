@@ -1,85 +1,80 @@
-import type { Command } from "../../ipmi/command.ts";
-import {
-  allCommands,
-  getChannelAccess,
-  getChannelInfo,
-  getDeviceId,
-  getFruInventoryAreaInfo,
-  getLanConfigurationParameters,
-  getSystemGuid,
-  getUserAccess,
-  getUserName,
-  readFruData,
-  setChannelAccess,
-  setUserAccess,
-  setUserName,
-  setUserPassword,
-  setUserPayloadAccess,
-} from "../../ipmi/commands/index.ts";
+import { allCommands } from "../../ipmi/commands/index.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { DecodeError } from "../../ipmi/errors.ts";
-import {
-  defaultGatewayAddress,
-  ipAddress,
-  ipAddressSource,
-  ipv6DynamicAddress,
-  ipv6Ipv4AddressingEnables,
-  ipv6Ipv4Support,
-  ipv6Status,
-  macAddress,
-  subnetMask,
-  vlanId,
-} from "../../ipmi/lan-parameters.ts";
-import { privilegeLevels } from "../../ipmi/privilege-level.ts";
+import { uuidToGuid } from "../../ipmi/guid.ts";
 import type { Message, Reply } from "../../ipmi/transport.ts";
-import { emptyUser, type GivenUser, givenUser, nameText, padded, type SimulatedUser, sameBytes } from "./users.ts";
+import { mayDo } from "./access-rules.ts";
+import { Chassis, type PowerOperation } from "./chassis.ts";
+import { channelCommands } from "./commands/channel-commands.ts";
+import { chassisCommands } from "./commands/chassis-commands.ts";
+import { deviceCommands } from "./commands/device-commands.ts";
+import { fruCommands } from "./commands/fru-commands.ts";
+import { type Arrival, type Handler, key, Refusal, refuse } from "./commands/handler.ts";
+import { lanCommands } from "./commands/lan-commands.ts";
+import { userCommands } from "./commands/user-commands.ts";
+import { Condition } from "./condition.ts";
+import { type Delivery, deliver } from "./delivery.ts";
+import { FaultRules } from "./fault-effects.ts";
+import type { FaultEffect, FaultRule } from "./fault-rule.ts";
+import { fruImage } from "./fru-image.ts";
+import type { Profile, SimulatedLan } from "./profile.ts";
+import { emptyUser, type GivenUser, givenUser, nameText, type SimulatedUser, sameBytes } from "./users.ts";
 
-/** One LAN of a simulated BMC. */
-export interface SimulatedLan {
-  readonly channel: number;
-  readonly mac: string;
-  readonly ipv4Address: string;
-  /** With one, parameters 50 to 59 are supported; without, they get 80h as on most boards. */
-  readonly ipv6Address?: string;
-}
-
+/** What one BMC has that is not its profile's. */
 export interface SimulatedBmcOptions {
   readonly userIds?: number;
   readonly fixedNameCount?: number;
+  /** Instead of the profile's users. */
   readonly users?: readonly GivenUser[];
   readonly lans?: readonly SimulatedLan[];
-  /** 16 bytes; without them Get System GUID gets C1h. */
+  /** What Get System GUID answers: 16 bytes. */
   readonly guid?: Uint8Array;
-  /** Without it FRU 0 gets CBh. */
-  readonly fru?: Uint8Array;
+  /** The machine's UUID, for a profile whose GUID is the machine's. */
+  readonly machineUuid?: string;
+  /** The bytes of FRU 0; "none" is a BMC without one. */
+  readonly fru?: Uint8Array | "none";
+  /** Beside those of the profile, and before them. */
+  readonly faults?: readonly FaultRule[];
+  readonly onPower?: (operation: PowerOperation) => void;
 }
 
-/** What a BMC answers instead of 00h. */
-class Refusal extends Error {
-  readonly completionCode: number;
-  constructor(completionCode: number) {
-    super(`refused with ${completionCode.toString(16)}`);
-    this.completionCode = completionCode;
-  }
+/** Somebody who may try to log in from remote. */
+export interface RemoteUser {
+  readonly id: number;
+  /** 20 bytes, filled with 00h; secret. */
+  readonly password: Uint8Array;
+  /** The greatest privilege of a session, 1 to 5. */
+  readonly privilege: number;
 }
 
-function refuse(completionCode: number): never {
-  throw new Refusal(completionCode);
-}
+const nothing = new Uint8Array();
 
-const defaultLan: SimulatedLan = { channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "10.0.0.7" };
+const handlers: ReadonlyMap<string, Handler> = new Map([
+  ...deviceCommands,
+  ...channelCommands,
+  ...userCommands,
+  ...lanCommands,
+  ...fruCommands,
+  ...chassisCommands,
+]);
 
-/**
- * A BMC with a state: users, passwords, LAN, FRU. As strict as the strictest real ones (OpenBMC, Dell, Lenovo): no rights
- * for a user without a name (FFh), no enabling without a password (D5h), no name twice (CCh), no redundant enabling (CCh),
- * four bytes for Set User Access (C7h), 34 bytes of FRU at most (C8h). What is stored changes only by the commands.
- */
+const names: ReadonlyMap<string, string> = new Map(allCommands.map((each) => [key(each), each.name]));
+
+/** Commands that change what the BMC keeps of accounts and channels. */
+const accountWrites = new Set([0x40, 0x43, 0x45, 0x47, 0x4c].map((cmd) => key({ netFn: 0x06, cmd })));
+const onUsers = new Set([0x43, 0x44, 0x45, 0x46, 0x47].map((cmd) => key({ netFn: 0x06, cmd })));
+
+/** A BMC with a state: users, passwords, channels, LAN, FRU, chassis. What is stored changes only by the commands. */
 export class SimulatedBmc {
+  readonly profile: Profile;
   readonly users: readonly SimulatedUser[];
   readonly lans: readonly SimulatedLan[];
   readonly fixedNameCount: number;
+  /** Undefined where Get System GUID is refused. */
   readonly guid: Uint8Array | undefined;
+  readonly guidRefused: number;
   readonly fru: Uint8Array | undefined;
+  readonly chassis = new Chassis();
   /** Names of the commands, in order. */
   readonly log: string[] = [];
   /** Of all LAN channels: the copy in use and the stored one. */
@@ -87,14 +82,24 @@ export class SimulatedBmc {
     volatile: { accessMode: 2, privilegeLevelLimit: 4 },
     nonVolatile: { accessMode: 2, privilegeLevelLimit: 4 },
   };
+  readonly #condition: Condition;
+  readonly #faults: FaultRules;
+  #late: readonly Delivery[] = [];
+  #writes = 0;
 
-  constructor(options: SimulatedBmcOptions = {}) {
-    const given = new Map((options.users ?? []).map((user) => [user.id, givenUser(user)]));
-    this.users = Array.from({ length: options.userIds ?? 16 }, (_, i) => given.get(i + 1) ?? emptyUser(i + 1));
-    this.fixedNameCount = options.fixedNameCount ?? 1;
-    this.lans = options.lans ?? [defaultLan];
-    this.guid = options.guid;
-    this.fru = options.fru;
+  constructor(profile: Profile, options: SimulatedBmcOptions = {}) {
+    const { users, channels, device, fru } = profile;
+    this.profile = profile;
+    const given = new Map((options.users ?? users.given).map((user) => [user.id, givenUser(user)]));
+    this.users = Array.from({ length: options.userIds ?? users.ids }, (_, i) => given.get(i + 1) ?? emptyUser(i + 1));
+    this.fixedNameCount = options.fixedNameCount ?? users.fixedNameCount;
+    this.lans = options.lans ?? channels.lans;
+    this.guid = options.guid ?? guidOf(device.guid, options.machineUuid);
+    this.guidRefused = "refused" in device.guid ? device.guid.refused : CompletionCode.invalidCommand;
+    this.fru = options.fru === "none" ? undefined : (options.fru ?? fruImage(fru));
+    this.#condition = new Condition(profile.timing);
+    this.#faults = new FaultRules([...(options.faults ?? []), ...profile.faults]);
+    if (options.onPower !== undefined) this.chassis.onPower = options.onPower;
   }
 
   /** The names of the commands that change something, as far as they were sent. */
@@ -102,241 +107,136 @@ export class SimulatedBmc {
     return this.log.filter((name) => name.startsWith("Set "));
   }
 
-  /** The privilege that a login from remote with this name and password has; undefined if it is refused. */
-  login(name: string, password: Uint8Array): number | undefined {
-    const wanted = new Uint8Array(20);
-    wanted.set(password);
-    const user = this.users.find(
-      (each) => name !== "" && nameText(each) === name && each.enabled && each.ipmiMessaging,
-    );
-    if (user?.password === undefined || !sameBytes(user.password, wanted)) return undefined;
-    const { accessMode, privilegeLevelLimit } = this.channelAccess.volatile;
-    return accessMode === 2 ? Math.min(user.privilege, privilegeLevelLimit) : undefined;
+  /**
+   * Takes one message and says what comes back over the wire, and when: nothing, an answer, two, one for another
+   * request. For faces; knows of fault rules.
+   */
+  receive(message: Message, arrival: Arrival): readonly Delivery[] {
+    const effect = this.#faults.effectOn(message) ?? {};
+    const answer = this.#answerUnder(effect, message, arrival);
+    const late = this.#late;
+    const now = answer === undefined ? [] : deliver(message, answer, effect);
+    this.#late = effect.late === true ? now : [];
+    return effect.late === true ? late : [...late, ...now];
   }
 
-  /** Executes one message. */
-  handle(message: Message): Reply {
+  #answerUnder(effect: FaultEffect, message: Message, arrival: Arrival): Reply | undefined {
+    const { completionCode, drop, resetMs } = effect;
+    const execute = effect.execute ?? (completionCode !== undefined || drop === "request" ? "no" : "yes");
+    const restore = execute === "pretend" ? this.#snapshot() : undefined;
+    if (execute === "no") this.log.push("(refused)");
+    const answer = execute === "no" ? { completionCode: 0, data: nothing } : this.handle(message, arrival);
+    restore?.();
+    if (resetMs !== undefined) this.reset(arrival.nowMs, resetMs);
+    if (answer === undefined || drop !== undefined || resetMs !== undefined) return undefined;
+    return completionCode === undefined ? answer : { completionCode, data: nothing };
+  }
+
+  /** Executes one message; undefined if the BMC does not answer. Knows of no fault rules. */
+  handle(message: Message, arrival: Arrival = { nowMs: 0, from: "in-band" }): Reply | undefined {
+    const id = key(message);
+    this.log.push(names.get(id) ?? `${message.netFn}/${message.cmd}`);
+    const { access, timing } = this.profile;
+    if (arrival.from === "in-band" && access.inBand === "disabled") return undefined;
+    const write = accountWrites.has(id) && !isTest(message);
+    const hindrance = this.#condition.hinders(arrival.nowMs, onUsers.has(id), write);
+    if (hindrance === "silence") return undefined;
+    if (hindrance !== undefined) return { ...hindrance, data: nothing };
+    if (!mayDo(access, message, arrival)) return { completionCode: access.refused, data: nothing };
+    if (!write) return this.#execute(message, arrival);
+
+    this.#writes += 1;
+    const { resetAtWrite: reset, losesEveryWrite: loses } = timing;
+    const resets = reset?.number === this.#writes ? reset : undefined;
+    const lost = resets?.kept === false || (loses !== undefined && this.#writes % loses === 0);
+    const restore = lost ? this.#snapshot() : undefined;
+    const reply = this.#execute(message, arrival);
+    restore?.();
+    if (reply.completionCode === 0) this.#condition.written(arrival.nowMs);
+    if (resets === undefined) return reply;
+    this.reset(arrival.nowMs, resets.downMs);
+    return undefined;
+  }
+
+  #execute(message: Message, arrival: Arrival): Reply {
     const handler = handlers.get(key(message));
-    const command = allCommands.find((each) => key(each) === key(message));
-    this.log.push(command?.name ?? `${message.netFn}/${message.cmd}`);
-    if (handler === undefined) return { completionCode: CompletionCode.invalidCommand, data: new Uint8Array() };
+    if (handler === undefined) return { completionCode: CompletionCode.invalidCommand, data: nothing };
     try {
-      return { completionCode: 0, data: handler(this, message.data) };
+      return { completionCode: 0, data: handler(this, message.data, arrival) };
     } catch (error) {
-      if (error instanceof Refusal) return { completionCode: error.completionCode, data: new Uint8Array() };
-      if (error instanceof DecodeError) {
-        return { completionCode: CompletionCode.requestLengthInvalid, data: new Uint8Array() };
-      }
+      if (error instanceof Refusal) return { completionCode: error.completionCode, data: nothing };
+      if (error instanceof DecodeError) return { completionCode: CompletionCode.requestLengthInvalid, data: nothing };
       throw error;
     }
   }
 
+  /** The account with which somebody may log in from remote; undefined if none of that name can. */
+  remoteUser(name: string): RemoteUser | undefined {
+    const { accessMode, privilegeLevelLimit } = this.channelAccess.volatile;
+    if (this.profile.lan.refusesLogin === true || accessMode !== 2 || name === "") return undefined;
+    const user = this.users.find(
+      (each) => nameText(each) === name && each.enabled && each.ipmiMessaging && !each.callbackOnly,
+    );
+    if (user?.password === undefined || user.privilege === 0 || user.privilege > 5) return undefined;
+    return { id: user.id, password: user.password, privilege: Math.min(user.privilege, privilegeLevelLimit) };
+  }
+
+  /** The privilege that a login from remote with this name and password has; undefined if it is refused. */
+  login(name: string, password: Uint8Array): number | undefined {
+    const user = this.remoteUser(name);
+    const wanted = new Uint8Array(20);
+    wanted.set(password);
+    return user !== undefined && sameBytes(user.password, wanted) ? user.privilege : undefined;
+  }
+
+  /** Switches the BMC off and on again. What is stored stays; what is only in use is loaded anew. */
+  reset(nowMs: number, downMs: number): void {
+    this.channelAccess.volatile = { ...this.channelAccess.nonVolatile };
+    this.chassis.identifyUntilMs = 0;
+    this.#late = [];
+    this.#condition.reset(nowMs, downMs);
+  }
+
+  restartNetwork(untilMs: number): void {
+    this.#condition.restartNetwork(untilMs);
+  }
+
+  get saysInitializing(): boolean {
+    return this.#condition.initializing;
+  }
+
+  /** Refuses an ID that is not there. */
   user(id: number): SimulatedUser {
-    return this.users[id - 1] ?? refuse(CompletionCode.parameterOutOfRange);
+    return this.users[id - 1] ?? refuse(this.profile.users.outOfRange);
   }
 
+  /** Refuses a channel that is no LAN. */
   lan(channel: number): SimulatedLan {
-    return this.lans.find((each) => each.channel === channel) ?? refuse(CompletionCode.invalidDataField);
+    return this.lans.find((each) => each.channel === channel) ?? refuse(this.profile.channels.noSuchChannel);
+  }
+
+  /** Returns what brings back users, channels and boot options as they are now. */
+  #snapshot(): () => void {
+    const users = this.users.map((user) => ({ ...user }));
+    const { volatile, nonVolatile } = this.channelAccess;
+    const channelAccess = { volatile: { ...volatile }, nonVolatile: { ...nonVolatile } };
+    return () => {
+      for (const [i, user] of users.entries()) Object.assign(this.users[i] ?? {}, user);
+      this.channelAccess = channelAccess;
+    };
   }
 }
 
-function key({ netFn, cmd }: { readonly netFn: number; readonly cmd: number }): string {
-  return `${netFn}/${cmd}`;
+/** Makes a BMC that is as its profile says. */
+export function createBmc(profile: Profile, options: SimulatedBmcOptions = {}): SimulatedBmc {
+  return new SimulatedBmc(profile, options);
 }
 
-type Handler = (bmc: SimulatedBmc, data: Uint8Array) => Uint8Array;
-const handlers = new Map<string, Handler>();
-
-function on<Q, P>(command: Command<Q, P>, answer: (bmc: SimulatedBmc, request: Q) => P): void {
-  handlers.set(key(command), (bmc, data) => command.encodeResponse(answer(bmc, command.decodeRequest(data))));
+function isTest({ cmd, data }: Message): boolean {
+  return cmd === 0x47 && ((data[1] ?? 0) & 0x03) === 3;
 }
 
-on(getDeviceId, () => ({
-  deviceId: 0x20,
-  device: { providesSdrs: false, revision: 1 },
-  firmware: { deviceAvailable: true, majorRevision: 9 },
-  firmwareMinorRevisionBcd: 0x08,
-  ipmiVersion: { minor: 0, major: 2 },
-  additionalDeviceSupport: {
-    chassis: true,
-    bridge: false,
-    ipmbEventGenerator: false,
-    ipmbEventReceiver: false,
-    fruInventory: true,
-    sel: true,
-    sdrRepository: true,
-    sensor: true,
-  },
-  manufacturerId: 0x1291,
-  productId: 0x0f02,
-}));
-
-on(getSystemGuid, (bmc) => ({ guid: bmc.guid ?? refuse(CompletionCode.invalidCommand) }));
-
-on(getChannelInfo, (bmc, { channelNumber }) => {
-  const isLan = bmc.lans.some(({ channel }) => channel === channelNumber);
-  if (!isLan && channelNumber !== 0 && channelNumber !== 15) refuse(CompletionCode.invalidDataField);
-  return {
-    channelNumber,
-    // Tables 6-3 and 6-2 by number: 802.3 LAN, IPMB, system interface; IPMB-1.0, KCS; multi-session or session-less.
-    mediumType: isLan ? 0x04 : channelNumber === 0 ? 0x01 : 0x0c,
-    protocolType: isLan ? 0x01 : 0x05,
-    session: { support: isLan ? 2 : 0, activeCount: 0 },
-    vendorId: 7154,
-    auxiliaryInfo: new Uint8Array(2),
-  };
-});
-
-on(getLanConfigurationParameters, (bmc, { channel, parameterSelector, setSelector }) => ({
-  parameterRevision: 0x11,
-  parameterData: lanParameter(bmc.lan(channel.number), parameterSelector, setSelector),
-}));
-
-function lanParameter(lan: SimulatedLan, selector: number, set: number): Uint8Array {
-  const plain = new Map<number, () => Uint8Array>([
-    [3, () => ipAddress.encode(lan.ipv4Address)],
-    [4, () => ipAddressSource.encode("dhcp")],
-    [5, () => macAddress.encode(lan.mac)],
-    [6, () => subnetMask.encode("255.255.255.0")],
-    [12, () => defaultGatewayAddress.encode("10.0.0.1")],
-    [20, () => vlanId.encode({ enabled: false, id: 0 })],
-  ]).get(selector);
-  if (plain !== undefined) return plain();
-  const address = lan.ipv6Address ?? refuse(0x80);
-  const six = new Map<number, () => Uint8Array>([
-    [50, () => ipv6Ipv4Support.encode({ alertDestinations: false, ipv6AndIpv4: true, ipv6Only: false })],
-    [51, () => ipv6Ipv4AddressingEnables.encode("ipv6AndIpv4")],
-    [
-      55,
-      () => ipv6Status.encode({ staticAddressMax: 0, dynamicAddressMax: 2, support: { slaac: true, dhcpv6: true } }),
-    ],
-    [
-      59,
-      () =>
-        ipv6DynamicAddress.encode({
-          setSelector: set,
-          source: { type: "slaac" },
-          address: set === 0 ? address : "::",
-          prefixLength: 64,
-          status: "active",
-        }),
-    ],
-  ]).get(selector);
-  return (six ?? (() => refuse(0x80)))();
-}
-
-on(getChannelAccess, (bmc, { channelNumber, setting }) => {
-  bmc.lan(channelNumber);
-  const { accessMode, privilegeLevelLimit } = bmc.channelAccess[setting];
-  return {
-    access: { pefAlerting: true, perMessageAuthentication: false, userLevelAuthentication: true, accessMode },
-    privilegeLevelLimit,
-  };
-});
-
-on(setChannelAccess, (bmc, { channelNumber, access, privilegeLevelLimit }) => {
-  bmc.lan(channelNumber);
-  const number = (mode: string | number) => (mode === "alwaysAvailable" ? 2 : typeof mode === "number" ? mode : 0);
-  if (access.perMessageAuthentication || !access.pefAlerting) refuse(CompletionCode.invalidDataField);
-  if (access.setting !== "doNotSet") bmc.channelAccess[access.setting].accessMode = number(access.accessMode);
-  if (privilegeLevelLimit.setting !== "doNotSet") {
-    bmc.channelAccess[privilegeLevelLimit.setting].privilegeLevelLimit = levelNumber(privilegeLevelLimit.limit);
-  }
-  return {};
-});
-
-on(getUserAccess, (bmc, { channelNumber, userId }) => {
-  bmc.lan(channelNumber);
-  const user = bmc.user(userId);
-  return {
-    maxUserIds: bmc.users.length,
-    enabled: {
-      status: user.enabled ? 1 : 2,
-      count: bmc.users.filter(({ enabled }) => enabled).length,
-    },
-    fixedNameCount: bmc.fixedNameCount,
-    access: {
-      callbackOnly: user.callbackOnly,
-      linkAuthentication: user.linkAuthentication,
-      ipmiMessaging: user.ipmiMessaging,
-      privilegeLimit: user.privilege,
-    },
-  };
-});
-
-on(setUserAccess, (bmc, { access, userId, privilegeLimit, sessionLimit }) => {
-  bmc.lan(access.channelNumber);
-  const user = bmc.user(userId);
-  if (sessionLimit === undefined) refuse(CompletionCode.requestLengthInvalid);
-  if (sessionLimit !== 0) refuse(CompletionCode.invalidDataField);
-  if (nameText(user) === "") refuse(CompletionCode.unspecified);
-  if (access.changeBits) {
-    user.callbackOnly = access.callbackOnly;
-    user.linkAuthentication = access.linkAuthentication;
-    user.ipmiMessaging = access.ipmiMessaging;
-  }
-  user.privilege = levelNumber(privilegeLimit);
-  return {};
-});
-
-on(getUserName, (bmc, { userId }) => ({ userName: nameText(bmc.user(userId)) }));
-
-on(setUserName, (bmc, { userId, userName }) => {
-  const user = bmc.user(userId);
-  if (userId <= bmc.fixedNameCount || !/^[a-zA-Z_]\w*$/.test(userName)) refuse(CompletionCode.invalidDataField);
-  if (bmc.users.some((each) => nameText(each) === userName)) refuse(CompletionCode.invalidDataField);
-  user.name = padded(userName, 16);
-  return {};
-});
-
-on(setUserPassword, (bmc, { user: { id, twentyBytes }, action, password }) => {
-  const user = bmc.user(id);
-  switch (action.operation) {
-    case "enable":
-      if (user.password === undefined) refuse(CompletionCode.notSupportedInPresentState);
-      if (user.enabled) refuse(CompletionCode.invalidDataField);
-      user.enabled = true;
-      return {};
-    case "disable":
-      user.enabled = false;
-      return {};
-    case "set":
-      if (nameText(user) === "") refuse(CompletionCode.unspecified);
-      user.password = new Uint8Array(20);
-      user.password.set(password?.reveal() ?? refuse(CompletionCode.requestLengthInvalid));
-      user.passwordBytes = twentyBytes ? 20 : 16;
-      return {};
-    case "test": {
-      if ((twentyBytes ? 20 : 16) !== user.passwordBytes) refuse(0x81);
-      const given = new Uint8Array(20);
-      given.set(password?.reveal() ?? refuse(CompletionCode.requestLengthInvalid));
-      if (user.password === undefined || !sameBytes(user.password, given)) refuse(0x80);
-      return {};
-    }
-    default:
-      return action.operation satisfies never;
-  }
-});
-
-on(setUserPayloadAccess, (bmc, { user, standardPayloads }) => {
-  const { id, operation } = user;
-  if (standardPayloads.sol) bmc.user(id).solAllowed = operation === "enable";
-  return {};
-});
-
-on(getFruInventoryAreaInfo, (bmc, { fruDeviceId }) => {
-  if (fruDeviceId !== 0 || bmc.fru === undefined) refuse(CompletionCode.notPresent);
-  return { areaSizeBytes: bmc.fru.length, access: { unit: "bytes" } };
-});
-
-on(readFruData, (bmc, { fruDeviceId, offset, count }) => {
-  if (fruDeviceId !== 0 || bmc.fru === undefined) refuse(CompletionCode.notPresent);
-  if (count > 34) refuse(CompletionCode.requestLengthLimitExceeded);
-  if (offset >= bmc.fru.length) refuse(CompletionCode.parameterOutOfRange);
-  const data = bmc.fru.slice(offset, offset + count);
-  return { countReturned: data.length, data };
-});
-
-function levelNumber(level: keyof typeof privilegeLevels | number): number {
-  return typeof level === "number" ? level : privilegeLevels[level];
+function guidOf(guid: Profile["device"]["guid"], machineUuid: string | undefined): Uint8Array | undefined {
+  if ("bytes" in guid) return Uint8Array.from(Buffer.from(guid.bytes, "hex"));
+  return "machine" in guid && machineUuid !== undefined ? uuidToGuid(machineUuid, guid.machine) : undefined;
 }

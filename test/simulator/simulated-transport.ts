@@ -1,5 +1,8 @@
+import type { Clock } from "../../inband/clock.ts";
+import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { TransportError } from "../../ipmi/errors.ts";
 import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
+import type { Delivery } from "./delivery.ts";
 import type { SimulatedBmc } from "./simulated-bmc.ts";
 
 /** Something that goes wrong with a message. */
@@ -20,18 +23,27 @@ export interface Fault {
     | "cut short";
 }
 
-/** The in-band way to a simulated BMC, with faults. */
+/** The longest message of the kernel's driver, network function and command included. */
+const mostBytes = 272;
+
+/**
+ * The in-band way to a simulated BMC, through a driver like the kernel's: it tells answers apart by the message that they
+ * are to, and makes codes of its own of what is no answer. What does not come is waited for until the signal ends the wait.
+ */
 export class SimulatedTransport implements Transport {
   readonly name = "simulated";
   readonly maxRequestBytes = 270;
   closed = false;
   readonly #bmc: SimulatedBmc;
   readonly #faults: { readonly fault: Fault; left: number }[];
+  readonly #clock: Clock | undefined;
   #commands = 0;
 
-  constructor(bmc: SimulatedBmc, faults: readonly Fault[] = []) {
+  /** @param clock without one all that takes time takes none, and what does not come has not come at once */
+  constructor(bmc: SimulatedBmc, faults: readonly Fault[] = [], clock?: Clock) {
     this.#bmc = bmc;
     this.#faults = faults.map((fault) => ({ fault, left: fault.times ?? Number.POSITIVE_INFINITY }));
+    this.#clock = clock;
   }
 
   async exchange(message: Message, signal: AbortSignal): Promise<Reply> {
@@ -39,7 +51,7 @@ export class SimulatedTransport implements Transport {
     if (signal.aborted) throw new TransportError(this.name, "no", "ended", { cause: signal.reason });
     this.#commands += 1;
     const rule = this.#faults.find(({ fault, left }) => left > 0 && fault.on(message, this.#commands));
-    if (rule === undefined) return this.#bmc.handle(message);
+    if (rule === undefined) return await this.#reply(message, signal);
     rule.left -= 1;
     const { effect } = rule.fault;
     const nothing = new Uint8Array();
@@ -49,13 +61,40 @@ export class SimulatedTransport implements Transport {
       this.#bmc.log.push("(refused)");
       return { completionCode: effect.answer, data: nothing };
     }
-    const reply = this.#bmc.handle(message);
+    const reply = await this.#reply(message, signal);
     if (effect === "reply lost") throw new TransportError(this.name, "unknown", "no answer");
     if (effect === "cut short") return { ...reply, data: nothing };
     return { completionCode: effect.answerAfterwards, data: nothing };
   }
 
+  async #reply(message: Message, signal: AbortSignal): Promise<Reply> {
+    const clock = this.#clock;
+    const arrival = { nowMs: clock?.now() ?? 0, from: "in-band" } as const;
+    const answer = this.#bmc.receive(message, arrival).find(({ answers }) => answers === message);
+    try {
+      if (answer !== undefined) {
+        await clock?.sleep(answer.afterMs, signal);
+        return asTheDriverTells(message, answer);
+      }
+      while (clock !== undefined) await clock.sleep(3_600_000, signal);
+    } catch (error) {
+      throw new TransportError(this.name, "unknown", "no answer", { cause: error });
+    }
+    throw new TransportError(this.name, "unknown", "no answer");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.closed = true;
   }
+}
+
+/** FFh for an answer to another command, C6h for one that is cut off or too long: ipmi_msghandler.c, ipmi_kcs_sm.c. */
+function asTheDriverTells(message: Message, { cmd, body }: Delivery): Reply {
+  const nothing = new Uint8Array();
+  if (cmd !== message.cmd) return { completionCode: CompletionCode.unspecified, data: nothing };
+  const [completionCode, ...data] = body;
+  if (completionCode === undefined || body.length + 2 > mostBytes) {
+    return { completionCode: CompletionCode.requestTruncated, data: nothing };
+  }
+  return { completionCode, data: Uint8Array.from(data) };
 }
