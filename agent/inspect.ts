@@ -3,7 +3,8 @@ import { scanAccounts } from "../inband/account/scan-accounts.ts";
 import { systemClock } from "../inband/clock.ts";
 import { type Conversation, sendPatiently } from "../inband/conversation.ts";
 import { inspectBmc } from "../inband/inspect-bmc.ts";
-import { NoBmcError, openBmc } from "../inband/openipmi/open-bmc.ts";
+import type { KcsAddress } from "../inband/kcs/kcs-address.ts";
+import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
 import { identifyMachine } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
 import { readSmbiosTables, type SmbiosTables } from "../inband/smbios/read-tables.ts";
@@ -13,6 +14,7 @@ import { manufacturerName } from "../ipmi/manufacturer.ts";
 import type { Transport } from "../ipmi/transport.ts";
 import { type Document, documentOf } from "./inspect-document.ts";
 import { gatherInventory } from "./inventory.ts";
+import { openInband } from "./open-inband.ts";
 import { version } from "./version.ts";
 
 /** What inspect touches; a test stands in for it. */
@@ -24,6 +26,7 @@ export interface InspectWorld {
 }
 
 const readyLimitMs = 15_000;
+const kcsWaitMs = 5_000;
 const inspectLimitMs = 120_000;
 const inventoryLimitMs = 15_000;
 
@@ -31,10 +34,13 @@ const inventoryLimitMs = 15_000;
  * Everything that can be found out about machine and BMC, as text in the wanted format. Changes nothing: no command that
  * writes is sent. Each part that fails is told in `problems` and does not keep the others back.
  */
-export async function inspect(output: "table" | "yaml" | "json", device: string | undefined): Promise<string> {
+export async function inspect(
+  output: "table" | "yaml" | "json",
+  way: { readonly device: string | undefined; readonly kcs: KcsAddress | undefined },
+): Promise<string> {
   const found = await findOut({
     readSmbios: () => readSmbiosTables(),
-    openBmc: (signal) => openBmc({ signal, ...(device === undefined ? {} : { devices: [device] }) }),
+    openBmc: (signal) => openInband({ ...way, kcsWaitMs }, signal),
     inventory: gatherInventory,
     kernel: () => readFile("/proc/sys/kernel/osrelease", "latin1"),
   });

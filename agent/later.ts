@@ -28,7 +28,7 @@ export async function perform(
       return invocation.exitCode;
     case "inspect": {
       const { inspect } = await import("./inspect.ts");
-      write(1, await inspect(invocation.output, invocation.device));
+      write(1, await inspect(invocation.output, invocation));
       return 0;
     }
     case "plan": {

@@ -13,16 +13,16 @@ export interface ReadyBmc {
   readonly device: DeviceIdentity;
 }
 
-/** The firmware says that there is a BMC, but the kernel's driver shows none: that is not a machine without one. */
+/** Firmware or operator say that there is a BMC, but no way to it is open: that is not a machine without one. */
 export class HiddenBmcError extends Error {
   override readonly name = "HiddenBmcError";
   readonly code = "hidden-bmc";
 
-  constructor({ interfaceType, base }: IpmiDeviceInformation, cause: NoBmcError) {
-    const [first] = cause.tried;
-    const why = first === undefined ? "" : ` (${first.reason})`;
+  /** @param who says so, and what: "SMBIOS names a BMC (KCS at io 0xca2)" */
+  constructor(who: string, cause: NoBmcError) {
+    const why = cause.tried.map(({ way, reason }) => `${way}: ${reason}`).join("; ");
     super(
-      `SMBIOS names a BMC (${interfaceType} at ${base.space} 0x${base.address.toString(16)}), but the kernel's driver shows none${why}. ` +
+      `${who}, but no way to it is open${why === "" ? "" : ` (${why})`}. ` +
         "It may be booting or hang: run again in a few minutes; if that does not help, reset the BMC.",
       { cause },
     );
@@ -49,7 +49,9 @@ export function openBeside(
       if (!(error instanceof NoBmcError)) throw error;
       // Boards with a socket for a BMC leave the address zero; the kernel takes that for none as well.
       const device = named.find(({ base }) => base.address !== 0n);
-      if (device !== undefined) throw new HiddenBmcError(device, error);
+      if (device !== undefined) throw new HiddenBmcError(smbiosNames(device), error);
+      const namedBy = error.tried.find((way) => way.namedBy !== undefined)?.namedBy;
+      if (namedBy !== undefined) throw new HiddenBmcError(`${namedBy} names a BMC`, error);
       return { tried: error.tried };
     }
     return { transport, device: await waitUntilReady({ transport, clock: world.clock, signal }, limits.bmcReadyMs) };
@@ -71,6 +73,9 @@ export function openBeside(
     },
   };
 }
+
+const smbiosNames = ({ interfaceType, base }: IpmiDeviceInformation): string =>
+  `SMBIOS names a BMC (${interfaceType} at ${base.space} 0x${base.address.toString(16)})`;
 
 /** So that the BMC's own limit, which says what was seen, comes first. */
 const graceMs = 5_000;

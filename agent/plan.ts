@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { InbandLockedError, scanAccounts } from "../inband/account/scan-accounts.ts";
 import { systemClock } from "../inband/clock.ts";
-import { NoBmcError, openBmc } from "../inband/openipmi/open-bmc.ts";
+import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import { waitUntilReady } from "../inband/wait-until-ready.ts";
 import type { ExitCode } from "../proto/exit-code.ts";
@@ -13,6 +13,7 @@ import { readLocalSources } from "./configure.ts";
 import { explainFailure } from "./failure.ts";
 import { documentOf } from "./inspect-document.ts";
 import { lookAtBmc } from "./look-at-bmc.ts";
+import { openInband } from "./open-inband.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "./outcome.ts";
 import { limitedRun } from "./perform-run.ts";
 import { type PretendedService, pretendedService, standardPolicy } from "./plan-service.ts";
@@ -63,7 +64,7 @@ export async function plan(request: PlanRequest): Promise<{ readonly text: strin
   const { local, remarks } = readLocalSources(request.flags, readCommandLine(request.cmdline));
   const world: PlanWorld = {
     readSmbios: (signal) => readSmbiosTables(undefined, signal),
-    openBmc: (signal) => openBmc({ signal, ...(device === undefined ? {} : { devices: [device] }) }),
+    openBmc: (signal) => openInband({ device, kcs: local.kcs, kcsWaitMs: local.bmcLimitMs / 2 }, signal),
     clock: systemClock,
     randomBelow: (below) => randomInt(below),
   };

@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
+import { allowedKcsAddresses, type KcsAddress, parseKcsAddress } from "../inband/kcs/kcs-address.ts";
 import { ExitCode } from "../proto/exit-code.ts";
 import { UsageError } from "./config/config-error.ts";
 import { allowedValues, flagOf, type Key, type KeyName, kernelKeyOf, keys } from "./config/keys.ts";
@@ -8,7 +9,12 @@ import { version } from "./version.ts";
 /** What the command line asks for. */
 export type Invocation =
   | { readonly command: "run"; readonly flags: ReadonlyMap<KeyName, string>; readonly cmdline: string }
-  | { readonly command: "inspect"; readonly output: "table" | "yaml" | "json"; readonly device: string | undefined }
+  | {
+      readonly command: "inspect";
+      readonly output: "table" | "yaml" | "json";
+      readonly device: string | undefined;
+      readonly kcs: KcsAddress | undefined;
+    }
   | ({ readonly command: "plan" } & PlanRequest)
   /** Help or version was shown, or a usage error was told. */
   | { readonly command: "none"; readonly exitCode: ExitCode };
@@ -24,7 +30,7 @@ const exitCodes = `Exit codes:
   78  configuration: a key, a file, a certificate, or the firmware's SMBIOS table`;
 
 /** The keys on which it depends what the run writes. */
-const planKeys = ["rotate", "user_slot", "harden", "bmc_limit", "limit"];
+const planKeys = ["rotate", "user_slot", "harden", "bmc_limit", "limit", "kcs"];
 
 /** The table of keys for an 80-column terminal. */
 function keyHelp(shown: readonly Key[], withDocument: boolean): string {
@@ -48,7 +54,8 @@ function indented(text: string): string {
   return lines.map((line) => `      ${line}`).join("\n");
 }
 
-const deviceHelp = "device node of the BMC (default: the first of /dev/ipmi0, /dev/ipmi/0, /dev/ipmidev/0)";
+const deviceHelp =
+  "device node of the BMC, and no other way (default: the first of /dev/ipmi0, /dev/ipmi/0, /dev/ipmidev/0, then raw KCS where SMBIOS names its ports)";
 
 type Options = Readonly<Record<string, string | true | undefined>>;
 
@@ -137,16 +144,21 @@ export function readInvocation(
     .description("print everything that can be found out about machine and BMC; changes nothing")
     .option("--output <FORMAT>", "table, yaml or json", "table")
     .option("--device <PATH>", deviceHelp)
+    .option("--kcs <ADDRESS>", "where the BMC's KCS registers are, as io:0xca2,spacing=1")
     .addHelpText(
       "after",
       "\nNeeds no service and no configuration. Without a BMC it says which ways were tried\nand why each failed, and still exits 0. Passwords are neither read nor shown.\n\nExamples:\n  metal-rivet inspect\n  metal-rivet inspect --output json | jq .bmc.mac",
     )
-    .action((options: { output: string; device?: string }) => {
+    .action((options: { output: string; device?: string; kcs?: string }) => {
       const { output } = options;
       if (output !== "table" && output !== "yaml" && output !== "json") {
         throw new UsageError("--output", `"${output}" is not allowed; allowed: table, yaml or json`);
       }
-      invocation = { command: "inspect", output, device: options.device };
+      const kcs = options.kcs === undefined ? undefined : parseKcsAddress(options.kcs);
+      if (kcs === undefined && options.kcs !== undefined) {
+        throw new UsageError("--kcs", `"${options.kcs}" is not allowed; allowed: ${allowedKcsAddresses}`);
+      }
+      invocation = { command: "inspect", output, device: options.device, kcs };
     });
 
   try {

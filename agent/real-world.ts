@@ -1,11 +1,11 @@
 import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { systemClock } from "../inband/clock.ts";
-import { openBmc } from "../inband/openipmi/open-bmc.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import type { RetryOptions } from "../outband-client/service/retry.ts";
 import type { LocalSettings, Settings } from "./config/settings.ts";
 import { type Console, durationText } from "./console.ts";
+import { openInband } from "./open-inband.ts";
 import { version } from "./version.ts";
 import { defaultLimits, type EnrolmentClient, type RunSettings, type World } from "./world.ts";
 
@@ -16,7 +16,7 @@ const graceMs = 15_000;
 export function realWorld(settings: Settings, console: Console): World {
   return {
     readSmbios: (signal) => readSmbiosTables(undefined, signal),
-    openBmc: (signal) => openBmc({ signal }),
+    openBmc: (signal) => openInband({ kcs: settings.kcs, kcsWaitMs: kcsWaitMs(settings) }, signal),
     connectService: () => connectService(settings, console),
     readBootId: async (signal) =>
       (await readFile("/proc/sys/kernel/random/boot_id", { encoding: "latin1", signal })).trim(),
@@ -27,6 +27,13 @@ export function realWorld(settings: Settings, console: Console): World {
     settings: runSettings(settings),
   };
 }
+
+/**
+ * As init with drivers, the wait for the device node has shown already that nobody is there. Half of the limit, so that the
+ * reason is told by who waited.
+ */
+const kcsWaitMs = ({ bmcLimitMs, ipmiDriver }: LocalSettings): number =>
+  process.pid === 1 && ipmiDriver ? 0 : bmcLimitMs / 2;
 
 /** What of the settings the run itself needs. */
 export function runSettings({ rotate, userSlot, serviceLimitMs, bmcLimitMs }: LocalSettings): RunSettings {

@@ -1,3 +1,5 @@
+import { allowedKcsAddresses } from "../../inband/kcs/kcs-address.ts";
+
 /**
  * The keys of the configuration, each written once. Flags, keys of the kernel command line, keys of the document, the
  * help and the README's table follow from this list.
@@ -135,6 +137,22 @@ export const keys = [
     placeholder: "SECONDS",
     default: "180",
     description: "time to wait until the BMC is ready",
+  },
+  {
+    name: "kcs",
+    type: { kind: "text", pattern: /^io:/i, allowed: allowedKcsAddresses },
+    placeholder: "ADDRESS",
+    description:
+      "where the BMC's KCS registers are, as io:0xca2,spacing=1; for the IPMI driver, as init, and for raw KCS where there is none. Without it the firmware's word counts",
+    notInDocument: true,
+  },
+  {
+    name: "ipmi_driver",
+    type: { kind: "choice", choices: ["1", "0"] },
+    placeholder: "0|1",
+    default: "1",
+    description: "load the kernel's IPMI drivers, as init only; 0: leave the BMC to raw KCS over /dev/port",
+    notInDocument: true,
   },
 ] as const satisfies readonly Key[];
 

@@ -48,7 +48,11 @@ describe("sources", () => {
   test("the first one wins, key by key", () => {
     const settings = localSettings([
       source("flag", { log: "json" }),
-      source("kernel", { log: "text", rotate: "yes", user_slot: "05" }, "exec:/sbin/init2"),
+      source(
+        "kernel",
+        { log: "text", rotate: "yes", user_slot: "05", kcs: "IO:0xE4,spacing=4", ipmi_driver: "0" },
+        "exec:/sbin/init2",
+      ),
       source("document", { limit: "60", interface: "52-54-00-AA-BB-CC" }, "halt"),
     ]);
     expect(settings).toEqual({
@@ -61,7 +65,10 @@ describe("sources", () => {
       networkLimitMs: 180_000,
       serviceLimitMs: 300_000,
       bmcLimitMs: 180_000,
+      kcs: { port: 0xe4, spacing: 4 },
+      ipmiDriver: false,
     });
+    expect(localSettings([])).toMatchObject({ kcs: undefined, ipmiDriver: true });
   });
 
   test.each([
@@ -76,6 +83,13 @@ describe("sources", () => {
     ["service", "http://10.0.0.1:1", "allowed: HOST:PORT"],
     ["then", "exec:relative", "allowed: wait, poweroff"],
     ["interface", "eth0;rm", "allowed: the name of an interface"],
+    ["kcs", "0xca2", "allowed: io:0xca2 or io:0xca2,spacing=N"],
+    ["kcs", "mem:0xfed00ca2", "registers in memory (mem:) only the kernel's driver can reach"],
+    ["kcs", "io:0x0", "allowed: io:0xca2"],
+    ["kcs", "io:0xffff", "allowed: io:0xca2"],
+    ["kcs", "io:0x10ca2", "allowed: io:0xca2"],
+    ["kcs", "io:0xca2,spacing=3", "with 1, 2, 4, 8 or 16 bytes"],
+    ["ipmi_driver", "2", "allowed: 1 or 0"],
   ] as const)("%s=%s is refused, also when another source overrides it", (name, value, message) => {
     const good = source("flag", {
       log: "text",

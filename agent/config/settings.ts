@@ -1,3 +1,4 @@
+import { type KcsAddress, parseKcsAddress } from "../../inband/kcs/kcs-address.ts";
 import type { Credentials, PemOrigin } from "./certificates.ts";
 import { ConfigError, fileProblem, quoted, UsageError } from "./config-error.ts";
 import type { DocumentKeys } from "./document.ts";
@@ -24,6 +25,10 @@ export interface LocalSettings {
   readonly networkLimitMs: number;
   readonly serviceLimitMs: number;
   readonly bmcLimitMs: number;
+  /** Undefined: as the firmware says. */
+  readonly kcs: KcsAddress | undefined;
+  /** Whether the init loads the kernel's IPMI drivers. */
+  readonly ipmiDriver: boolean;
 }
 
 export interface Settings extends LocalSettings {
@@ -73,6 +78,7 @@ function isAllowed({ key, value }: Given): boolean {
   switch (type.kind) {
     case "text": {
       if (!type.pattern.test(value) || /[\0\n]/.test(value)) return false;
+      if (key.name === "kcs") return parseKcsAddress(value) !== undefined;
       return key.name !== "service" || Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535;
     }
     case "choice":
@@ -120,6 +126,8 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
     bmcLimitMs: milliseconds("bmc_limit"),
+    kcs: parseKcsAddress(text("kcs")),
+    ipmiDriver: text("ipmi_driver") === "1",
   };
 }
 

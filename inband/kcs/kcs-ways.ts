@@ -31,7 +31,7 @@ const lookEveryMs = 500;
  */
 export function kcsWays(options: KcsWaysOptions): readonly Way[] {
   const { configured, named } = options;
-  if (configured !== undefined) return [wayAt(configured, options)];
+  if (configured !== undefined) return [wayAt(configured, "rivet.kcs", options)];
   // Boards with a socket for a BMC leave the address zero.
   const devices = named.filter(({ base }) => base.address !== 0n);
   if (devices.length === 0) {
@@ -42,21 +42,19 @@ export function kcsWays(options: KcsWaysOptions): readonly Way[] {
 
 function wayTo({ interfaceType, base, registerSpacingBytes }: IpmiDeviceInformation, options: KcsWaysOptions): Way {
   const where = `${base.space} 0x${base.address.toString(16)}`;
-  if (interfaceType !== "KCS") return closed("raw KCS", `SMBIOS names ${interfaceType} at ${where}, which is no KCS`);
+  const named = (reason: string): Way => ({ ...closed("raw KCS", reason), namedBy: "SMBIOS" });
+  if (interfaceType !== "KCS") return named(`SMBIOS names ${interfaceType} at ${where}, which is no KCS`);
   const spacing = registerSpacingBytes;
   if (base.space !== "io" || base.address + BigInt(spacing) > 0xffffn) {
-    return closed(
-      "raw KCS",
-      `SMBIOS names registers at ${where}; only the kernel's driver reaches those outside the I/O ports`,
-    );
+    return named(`SMBIOS names registers at ${where}; only the kernel's driver reaches those outside the I/O ports`);
   }
-  return wayAt({ port: Number(base.address), spacing }, options);
+  return wayAt({ port: Number(base.address), spacing }, "SMBIOS", options);
 }
 
 const closed = (name: string, reason: string): Way => ({ name, open: () => Promise.reject(new Error(reason)) });
 
-function wayAt(address: KcsAddress, options: KcsWaysOptions): Way {
-  return { name: kcsName(address), open: (signal) => openKcs(address, options, signal) };
+function wayAt(address: KcsAddress, namedBy: string, options: KcsWaysOptions): Way {
+  return { name: kcsName(address), namedBy, open: (signal) => openKcs(address, options, signal) };
 }
 
 /** @throws Error that says why there is no way */

@@ -11,6 +11,8 @@ export const defaultDevices: readonly string[] = ["/dev/ipmi0", "/dev/ipmi/0", "
 export interface TriedWay {
   readonly way: string;
   readonly reason: string;
+  /** Who says that there is a BMC this way: then it is not one that the machine does not have. */
+  readonly namedBy?: string;
 }
 
 /** No way to a BMC was found. That may be right: not every machine has one. */
@@ -29,6 +31,8 @@ export class NoBmcError extends Error {
 export interface Way {
   /** "kcs:0xca2". */
   readonly name: string;
+  /** Who says that there is a BMC this way, if anybody does: "SMBIOS". */
+  readonly namedBy?: string;
   /** @throws Error whose message says why there is no way */
   readonly open: (signal: AbortSignal) => Promise<Transport>;
 }
@@ -52,22 +56,26 @@ export async function openBmc(options: OpenBmcOptions = {}): Promise<Transport> 
   const { devices = defaultDevices, clock = systemClock, open = openKernelDevice } = options;
   const { signal = new AbortController().signal, otherWays = async () => [] } = options;
   const tried: TriedWay[] = [];
-  const attempt = async (way: string, work: () => Transport | Promise<Transport>): Promise<Transport | undefined> => {
+  const attempt = async (
+    way: Omit<TriedWay, "reason">,
+    work: () => Transport | Promise<Transport>,
+  ): Promise<Transport | undefined> => {
     signal.throwIfAborted();
     try {
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      tried.push({ way, reason: error instanceof Error ? error.message : String(error) });
+      tried.push({ ...way, reason: error instanceof Error ? error.message : String(error) });
       return undefined;
     }
   };
   for (const path of devices) {
-    const transport = await attempt(path, () => new OpenIpmiTransport(open(path), clock));
+    const transport = await attempt({ way: path }, () => new OpenIpmiTransport(open(path), clock));
     if (transport !== undefined) return transport;
   }
-  for (const way of await otherWays()) {
-    const transport = await attempt(way.name, () => way.open(signal));
+  for (const { name, namedBy, open: openWay } of await otherWays()) {
+    const way = { way: name, ...(namedBy === undefined ? {} : { namedBy }) };
+    const transport = await attempt(way, () => openWay(signal));
     if (transport !== undefined) return transport;
   }
   throw new NoBmcError(tried);
