@@ -6,28 +6,28 @@ import { until } from "../lab/deadline.ts";
 import { connectAsMachine } from "../lab/machine-side.ts";
 import { encodeFrame, type Frame, FrameReader } from "../lab/vm-codec.ts";
 import { startCodecServer } from "./codec-server.ts";
-import type { OutgoingReply } from "./outgoing-reply.ts";
+import { type Delivery, deliver } from "./delivery.ts";
 
 const getDeviceId = { netFn: 0x06, lun: 0, cmd: 0x01, data: Uint8Array.of(0xa0, 0xaa) };
 
-const echo = ({ netFn, ...rest }: Message): OutgoingReply => ({
-  ...rest,
-  netFn: netFn | 1,
-  completionCode: 0xc1,
-  delayMs: 0,
-});
+const echo = (request: Message, delayMs = 0): readonly Delivery[] =>
+  deliver(request, { completionCode: 0xc1, data: request.data }, { delayMs });
 
 const soon = () => AbortSignal.timeout(5_000);
 
 test("answers a machine, data bytes escaped where the framing needs it", async () => {
-  await using server = await startCodecServer({ execute: (request) => [echo(request)] });
+  await using server = await startCodecServer({ execute: (request) => echo(request) });
   await using machine = await connectAsMachine(server.port);
   expect(await machine.exchange(getDeviceId, soon())).toEqual({ completionCode: 0xc1, data: getDeviceId.data });
 });
 
 test("silence, and a delayed answer", async () => {
-  const replies: OutgoingReply[][] = [[], [{ ...echo(getDeviceId), delayMs: 30 }]];
-  await using server = await startCodecServer({ execute: () => replies.shift() ?? [] });
+  const delays = [undefined, 30];
+  const execute = (request: Message) => {
+    const delayMs = delays.shift();
+    return delayMs === undefined ? [] : echo(request, delayMs);
+  };
+  await using server = await startCodecServer({ execute });
   await using machine = await connectAsMachine(server.port);
   await expect(machine.exchange(getDeviceId, AbortSignal.timeout(20))).rejects.toThrow("no answer in time");
   const start = performance.now();
@@ -36,7 +36,7 @@ test("silence, and a delayed answer", async () => {
 });
 
 test("the next machine takes the place of the one before", async () => {
-  await using server = await startCodecServer({ execute: (request) => [echo(request)] });
+  await using server = await startCodecServer({ execute: (request) => echo(request) });
   await using first = await connectAsMachine(server.port);
   await first.exchange(getDeviceId, soon());
   await using second = await connectAsMachine(server.port);

@@ -1,13 +1,13 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Message } from "../../ipmi/transport.ts";
 import { Control, encodeFrame, encodeMessage, FrameReader, parseMessage } from "../lab/vm-codec.ts";
-import type { OutgoingReply } from "./outgoing-reply.ts";
+import type { Delivery } from "./delivery.ts";
 
 export interface CodecServerOptions {
   /** TCP port on 127.0.0.1; a free one by default. */
   readonly port?: number;
-  /** Executes a request; every reply goes out after its own delay. None: the BMC keeps silent. */
-  readonly execute: (request: Message) => readonly OutgoingReply[];
+  /** Executes a request. */
+  readonly execute: (request: Message) => readonly Delivery[];
   /** The machine was reset, or one was switched on. */
   readonly onMachineReset?: () => void;
 }
@@ -55,6 +55,22 @@ export async function startCodecServer(options: CodecServerOptions): Promise<Cod
     write("control", Uint8Array.of(Control.version, protocolVersion));
     write("control", Uint8Array.of(Control.noAttention));
 
+    const send = ({ answers, netFn, cmd, body, afterMs }: Delivery) => {
+      const sequence = sequences.get(answers);
+      // A late answer to somebody on another way, or before the machine was reset.
+      if (sequence === undefined) return;
+      const bytes = encodeMessage({ sequence, netFn: netFn | 1, lun: answers.lun, cmd, data: body });
+      if (afterMs <= 0) {
+        write("message", bytes);
+        return;
+      }
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        write("message", bytes);
+      }, afterMs);
+      timers.add(timer);
+    };
+    const sequences = new WeakMap<Message, number>();
     const frames = new FrameReader();
     socket.on("data", (chunk: Buffer) => {
       for (const frame of frames.push(chunk)) {
@@ -65,19 +81,9 @@ export async function startCodecServer(options: CodecServerOptions): Promise<Cod
         const request = parseMessage(frame.bytes);
         if (request === undefined) continue;
         const { sequence, netFn, lun, cmd, data } = request;
-        for (const reply of options.execute({ netFn, lun, cmd, data })) {
-          const { completionCode, data: body, delayMs, ...header } = reply;
-          const bytes = encodeMessage({ sequence, ...header, data: Uint8Array.of(completionCode, ...body) });
-          if (delayMs <= 0) {
-            write("message", bytes);
-            continue;
-          }
-          const timer = setTimeout(() => {
-            timers.delete(timer);
-            write("message", bytes);
-          }, delayMs);
-          timers.add(timer);
-        }
+        const message = { netFn, lun, cmd, data };
+        sequences.set(message, sequence);
+        for (const delivery of options.execute(message)) send(delivery);
       }
     });
   });

@@ -31,8 +31,7 @@ import {
   sameCode,
   sessionKeys,
 } from "../../outband-client/lan/session-keys.ts";
-import { neededPrivilege } from "./lan-privileges.ts";
-import type { OutgoingReply } from "./outgoing-reply.ts";
+import { type Delivery, deliver } from "./delivery.ts";
 
 /** Somebody who may log in to the simulated BMC. */
 export interface LanUser {
@@ -45,8 +44,8 @@ export interface LanUser {
 }
 
 export interface LanServerOptions {
-  /** A function is asked at every login: users that change. */
-  readonly users: readonly LanUser[] | (() => readonly LanUser[]);
+  /** A function is asked at every login for whoever has that name. */
+  readonly users: readonly LanUser[] | ((name: string) => LanUser | undefined);
   /** Default: both that are spoken here. */
   readonly suites?: readonly CipherSuite[];
   /** What Get Channel Cipher Suites tells, when it is not the truth; "silent" does not answer. */
@@ -69,11 +68,11 @@ export interface LanServerOptions {
   /** Milliseconds, of any start. Default: real time. */
   readonly now?: () => number;
   /** Answers requests outside sessions instead of this server. */
-  readonly sessionless?: (message: Message) => readonly OutgoingReply[];
+  readonly sessionless?: (message: Message) => readonly Delivery[];
   /** Refuses a level above the user's limit only when the session is raised, not in RAKP 2. */
   readonly lateLimit?: boolean;
-  /** The commands behind the session: one answer at once, or as many as go out, each after its own delay. */
-  readonly handle: (message: Message, privilege: number) => Reply | readonly OutgoingReply[];
+  /** The commands behind the session, at its present privilege: one answer at once, or all that goes out. */
+  readonly handle: (message: Message, privilege: number) => Reply | readonly Delivery[];
 }
 
 /** A datagram to the client. */
@@ -132,7 +131,7 @@ export class LanServer {
   answers(datagram: Uint8Array): readonly OutgoingDatagram[] {
     this.#closeIdle();
     try {
-      if (datagram[3] === 0x06) return atOnce(encodePong({ tag: decodePing(datagram), ipmi: true, asf: true }));
+      if (datagram[3] === 0x06) return single(encodePong({ tag: decodePing(datagram), ipmi: true, asf: true }));
       return this.#packet(datagram);
     } catch (error) {
       if (error instanceof DecodeError) return [];
@@ -150,11 +149,11 @@ export class LanServer {
     if (packet.format === "1.5") return this.#sessionless(packet.payload);
     switch (packet.payloadType) {
       case "openSessionRequest":
-        return atOnce(this.#openSession(packet.payload));
+        return single(this.#openSession(packet.payload));
       case "rakp1":
-        return atOnce(this.#rakp1(packet.payload));
+        return single(this.#rakp1(packet.payload));
       case "rakp3":
-        return atOnce(this.#rakp3(packet.payload));
+        return single(this.#rakp3(packet.payload));
       case "ipmi":
         return this.#inSession(packet.sessionId, datagram);
       case "sol":
@@ -169,8 +168,8 @@ export class LanServer {
 
   #sessionless(payload: Uint8Array): readonly OutgoingDatagram[] {
     const request = decodeRequest(payload);
-    const replies = this.#options.sessionless?.(request) ?? repliesTo(request, this.#sessionlessReply(request));
-    return replies.map(({ delayMs, ...reply }) => ({ datagram: encodePacket15(responseTo(request, reply)), delayMs }));
+    const deliveries = this.#options.sessionless?.(request) ?? atOnce(request, this.#sessionlessReply(request));
+    return responsesTo(deliveries).map(({ payload, delayMs }) => ({ datagram: encodePacket15(payload), delayMs }));
   }
 
   #sessionlessReply({ netFn, cmd, data }: Message): Reply | undefined {
@@ -239,7 +238,8 @@ export class LanServer {
     const privilege = role & 0x0f;
     const text = Buffer.from(name).toString("latin1");
     const { users } = this.#options;
-    const user = (typeof users === "function" ? users() : users).find(
+    const known = typeof users === "function" ? [users(text)].filter((each) => each !== undefined) : users;
+    const user = known.find(
       (each) => each.name === text && each.enabled !== false && (byNameOnly || (each.limit ?? 4) === privilege),
     );
     if (user === undefined) return this.#end("rakp2", tag, 0x0d, session);
@@ -283,21 +283,19 @@ export class LanServer {
     if (!session.inbound.take(packet.sequence)) return [];
     session.lastUsedMs = this.#now();
     const request = decodeRequest(packet.payload);
-    return this.#sessionReplies(request, session).map(({ delayMs, ...reply }) => {
+    return responsesTo(this.#deliveries(request, session)).map(({ payload, delayMs }) => {
       const numbers = { sessionId: session.consoleSessionId, sequence: session.outbound.next() };
-      const payload = responseTo(request, reply);
       return { datagram: seal.close({ payloadType: "ipmi", ...numbers, payload }), delayMs };
     });
   }
 
-  #sessionReplies(request: LanRequest, session: Session): readonly OutgoingReply[] {
+  #deliveries(request: LanRequest, session: Session): readonly Delivery[] {
     const { netFn, lun, cmd, data } = request;
     this.executed.push({ netFn, lun, cmd, data });
     const own = this.#sessionCommand(request, session);
-    if (own !== undefined) return repliesTo(request, own);
-    if (session.level < neededPrivilege(request)) return repliesTo(request, bare(0xd4));
-    const replies = this.#options.handle({ netFn, lun, cmd, data }, session.level);
-    return "completionCode" in replies ? repliesTo(request, replies) : replies;
+    if (own !== undefined) return atOnce(request, own);
+    const answer = this.#options.handle(request, session.level);
+    return "completionCode" in answer ? atOnce(request, answer) : answer;
   }
 
   /** Commands about the session itself; undefined for all others. */
@@ -332,18 +330,26 @@ function ok(data: Uint8Array): Reply {
   return { completionCode: 0, data };
 }
 
-function atOnce(datagram: Uint8Array | undefined): readonly OutgoingDatagram[] {
+function single(datagram: Uint8Array | undefined): readonly OutgoingDatagram[] {
   return datagram === undefined ? [] : [{ datagram, delayMs: 0 }];
 }
 
-function repliesTo({ netFn, lun, cmd }: Message, reply: Reply | undefined): readonly OutgoingReply[] {
-  return reply === undefined ? [] : [{ netFn: netFn | 1, lun, cmd, ...reply, delayMs: 0 }];
+function atOnce(request: Message, reply: Reply | undefined): readonly Delivery[] {
+  return reply === undefined ? [] : deliver(request, reply, {});
 }
 
-/** Addresses and sequence number are the request's; network function and command what the BMC says. */
-function responseTo(request: LanRequest, reply: Omit<OutgoingReply, "delayMs">): Uint8Array {
-  return encodeResponse({ ...request, ...reply, netFn: reply.netFn & ~1 });
+/** A late answer has the sequence number of its own request; one to a request from elsewhere is nothing to this client. */
+function responsesTo(deliveries: readonly Delivery[]): { readonly payload: Uint8Array; readonly delayMs: number }[] {
+  return deliveries.flatMap(({ answers, netFn, cmd, body, afterMs }) => {
+    const [completionCode, ...data] = body;
+    // Without a completion code it is no response; nobody would take it.
+    if (!isLanRequest(answers) || completionCode === undefined) return [];
+    const response = { sequence: answers.sequence, netFn, cmd, completionCode, data: Uint8Array.from(data) };
+    return [{ payload: encodeResponse(response), delayMs: afterMs }];
+  });
 }
+
+const isLanRequest = (message: Message): message is LanRequest => "sequence" in message;
 
 function key(secret: string | Uint8Array): KeyObject {
   return createSecretKey(typeof secret === "string" ? Buffer.from(secret, "latin1") : secret);
