@@ -1,4 +1,5 @@
 import { systemClock } from "../inband/clock.ts";
+import { ipmiOnPci } from "../inband/ipmi-on-pci.ts";
 import type { KcsAddress } from "../inband/kcs/kcs-address.ts";
 import { openBmc, type Way } from "../inband/openipmi/open-bmc.ts";
 import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
@@ -22,7 +23,15 @@ export interface InbandOptions {
  */
 export async function openInband(options: InbandOptions, signal: AbortSignal): Promise<Transport> {
   if (options.device !== undefined) return await openBmc({ signal, devices: [options.device] });
-  return await openBmc({ signal, otherWays: () => rawKcs(options, signal) });
+  return await openBmc({ signal, otherWays: () => otherWays(options, signal) });
+}
+
+async function otherWays(options: InbandOptions, signal: AbortSignal): Promise<readonly Way[]> {
+  const onPci = (await ipmiOnPci()).map(({ address, interfaceType }) => {
+    const reason = `an IPMI interface (${interfaceType}) of which the kernel's driver made no device`;
+    return { name: `PCI device ${address}`, namedBy: "PCI", open: () => Promise.reject(new Error(reason)) };
+  });
+  return [...(await rawKcs(options, signal)), ...onPci];
 }
 
 async function rawKcs({ kcs, kcsWaitMs }: InbandOptions, signal: AbortSignal): Promise<readonly Way[]> {

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { systemClock } from "../../inband/clock.ts";
-import type { Afterwards } from "../config/settings.ts";
+import type { IpmiDeviceInformation } from "../../inband/smbios/type-38-ipmi-device.ts";
+import type { Afterwards, LocalSettings } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
 import { afterRun } from "./after-run.ts";
@@ -8,7 +9,7 @@ import type { BegunInit } from "./first-steps.ts";
 import { realIpmiDeviceWorld, waitForIpmiDevice } from "./ipmi-device-node.ts";
 import { quietKernel } from "./kernel-messages.ts";
 import { reap, setHostName } from "./libc.ts";
-import { ModuleLoader } from "./modules.ts";
+import { type IpmiHints, ModuleLoader } from "./modules.ts";
 import {
   applyLease,
   type Bound,
@@ -75,14 +76,17 @@ async function prepare(from: LocalSources, release: string, console: Console): P
   // starts here: the first question to the DHCP servers is on its way while the other drivers load
   const network = bringUpNetwork(from, console);
   network.catch(() => undefined);
-  const firmware = await ipmiInFirmware();
-  timed("load IPMI drivers", () => modules.loadIpmiDrivers(firmware.ssif));
+  const ipmi = await lookForIpmi(from.local);
+  if (from.local.ipmiDriver) timed("load IPMI drivers", () => modules.loadIpmiDrivers(ipmi));
+  else console.note("the IPMI drivers are left out, as rivet.ipmi_driver=0 says");
   for (const problem of modules.problems) console.note(`driver: ${problem}`);
   loadAhead().catch(() => undefined); // whoever needs a part imports it again, and tells
-  const wait = { limitMs: from.local.bmcLimitMs, probeAgain: () => modules.probeIpmiAgain(firmware.ssif) };
+  const wait = { limitMs: from.local.bmcLimitMs, probeAgain: () => modules.probeIpmiAgain(ipmi) };
   await Promise.all([
     network,
-    firmware.named ? waitForIpmiDevice({ ...realIpmiDeviceWorld, ...wait }, console) : undefined,
+    from.local.ipmiDriver && ipmi.namedBy !== undefined
+      ? waitForIpmiDevice({ ...realIpmiDeviceWorld, ...wait, namedBy: ipmi.namedBy }, console)
+      : undefined,
   ]);
 }
 
@@ -136,18 +140,29 @@ function describeLease({ nic, lease }: Bound): string {
   ].join(", ");
 }
 
+/** The way to the BMC, and who names one if anybody does. */
+async function lookForIpmi({ kcs }: LocalSettings): Promise<IpmiHints & { readonly namedBy: string | undefined }> {
+  const devices = await ipmiInFirmware();
+  const { ipmiOnPci } = await import("../../inband/ipmi-on-pci.ts");
+  const onPci = kcs === undefined && devices.length === 0 && (await ipmiOnPci()).length > 0;
+  const byFirmware = devices.length > 0 ? "SMBIOS" : onPci ? "PCI" : undefined;
+  return {
+    ssif: devices.some(({ interfaceType }) => interfaceType === "SSIF"),
+    kcs,
+    namedBy: kcs === undefined ? byFirmware : "rivet.kcs",
+  };
+}
+
 /** What SMBIOS says of the way to the BMC. A damaged table is not this function's to report: the run reads it again. */
-async function ipmiInFirmware(): Promise<{ named: boolean; ssif: boolean }> {
+async function ipmiInFirmware(): Promise<readonly IpmiDeviceInformation[]> {
   try {
     const [{ readSmbiosTables }, { parseSmbios }] = await Promise.all([
       import("../../inband/smbios/read-tables.ts"),
       import("../../inband/smbios/parse-smbios.ts"),
     ]);
-    const { ipmiDevices: all } = parseSmbios(await readSmbiosTables());
-    const ipmiDevices = all.filter(({ base }) => base.address !== 0n);
-    return { named: ipmiDevices.length > 0, ssif: ipmiDevices.some(({ interfaceType }) => interfaceType === "SSIF") };
+    return parseSmbios(await readSmbiosTables()).ipmiDevices.filter(({ base }) => base.address !== 0n);
   } catch {
-    return { named: false, ssif: false };
+    return [];
   }
 }
 

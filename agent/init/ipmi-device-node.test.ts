@@ -9,7 +9,7 @@ async function wait(probesNeeded: number, limitMs = 60_000) {
   const probeAgain = () => {
     probes++;
   };
-  const world = { clock, limitMs, probeAgain, isThere: () => probes >= probesNeeded };
+  const world = { clock, limitMs, probeAgain, namedBy: "SMBIOS", isThere: () => probes >= probesNeeded };
   await waitForIpmiDevice(world, { note: (text) => notes.push(text) });
   return { probes, notes, waitedMs: clock.now() };
 }

@@ -9,6 +9,8 @@ export interface IpmiDeviceWorld {
   readonly isThere: () => boolean;
   /** Has the drivers look for the BMC once more; a BMC that says nothing holds them for half a minute. */
   readonly probeAgain: () => void;
+  /** Who says that there is a BMC: "SMBIOS". */
+  readonly namedBy: string;
   /** For the BMC to show up, in milliseconds. */
   readonly limitMs: number;
 }
@@ -19,11 +21,11 @@ export const realIpmiDeviceWorld = { clock: systemClock, isThere: () => existsSy
 const appearsWithinMs = 5_000;
 
 /**
- * Waits for the device node of a BMC that the firmware names. The drivers look for it when they load: one that was booting
+ * Waits for the device node of a BMC that firmware or operator name. The drivers look for it when they load: one that was booting
  * at that moment is missed for good, so they are made to look again until the limit.
  */
 export async function waitForIpmiDevice(world: IpmiDeviceWorld, console: Pick<Console, "note">): Promise<void> {
-  const { clock, isThere, probeAgain, limitMs } = world;
+  const { clock, isThere, probeAgain, limitMs, namedBy } = world;
   const startedAt = clock.now();
   for (let probes = 1; ; probes++) {
     const probedAt = clock.now();
@@ -32,12 +34,12 @@ export async function waitForIpmiDevice(world: IpmiDeviceWorld, console: Pick<Co
       await clock.sleep(pauseMs);
     }
     if (clock.now() - startedAt >= limitMs) {
-      console.note(`SMBIOS names a BMC, but the kernel found none within ${limitMs / 1000} s`);
+      console.note(`${namedBy} names a BMC, but the kernel found none within ${limitMs / 1000} s`);
       return;
     }
     if (probes === 1) {
       console.note(
-        `SMBIOS names a BMC, but the kernel finds none; it may be booting: looking for at most ${limitMs / 1000} s`,
+        `${namedBy} names a BMC, but the kernel finds none; it may be booting: looking for at most ${limitMs / 1000} s`,
       );
     }
     probeAgain();

@@ -88,9 +88,9 @@ describe("loader", () => {
         attempts.push(`-${name}`);
         if (refused[name]) throw Object.assign(new Error(`delete_module: ${refused[name]}`), { code: refused[name] });
       },
-      load(path) {
+      load(path, parameters) {
         const name = path.replace(/.*\//, "");
-        attempts.push(name);
+        attempts.push(parameters === "" ? name : `${name} ${parameters}`);
         const code = refused[name];
         if (code) throw Object.assign(new Error(`finit_module: ${code}`), { code });
         if (name === "virtio_pci.ko") {
@@ -125,20 +125,30 @@ describe("loader", () => {
 
   test("SSIF and its bus only where the firmware names it; each file once", () => {
     const { loader, attempts } = machine();
-    loader.loadIpmiDrivers(false);
+    loader.loadIpmiDrivers({ ssif: false, kcs: undefined });
     expect(attempts).toEqual(["ipmi_msghandler.ko", "ipmi_devintf.ko", "ipmi_si.ko"]);
-    loader.loadIpmiDrivers(true);
+    loader.loadIpmiDrivers({ ssif: true, kcs: undefined });
     expect(attempts.slice(3)).toEqual(["i2c-piix4.ko.xz", "ipmi_ssif.ko"]);
   });
 
   test("the BMC is looked for once more, also where the driver had found nothing", () => {
     const { loader, attempts } = machine({ "ipmi_si.ko": "ENODEV", ipmi_si: "ENOENT" });
-    loader.loadIpmiDrivers(true);
+    loader.loadIpmiDrivers({ ssif: true, kcs: undefined });
     attempts.length = 0;
-    loader.probeIpmiAgain(false);
+    loader.probeIpmiAgain({ ssif: false, kcs: undefined });
     expect(attempts).toEqual(["-ipmi_si", "ipmi_si.ko"]);
-    loader.probeIpmiAgain(true);
+    loader.probeIpmiAgain({ ssif: true, kcs: undefined });
     expect(attempts.slice(2)).toEqual(["-ipmi_si", "ipmi_si.ko", "-ipmi_ssif", "ipmi_ssif.ko"]);
+  });
+
+  test("the operator's address goes to ipmi_si, and to no other module", () => {
+    const { loader, attempts } = machine();
+    const hints = { ssif: true, kcs: { port: 0xca2, spacing: 4 } };
+    loader.loadIpmiDrivers(hints);
+    loader.probeIpmiAgain(hints);
+    const withParameters = "ipmi_si.ko type=kcs ports=0xca2 regspacings=4";
+    expect(attempts.filter((attempt) => attempt.includes(" "))).toEqual([withParameters, withParameters]);
+    expect(attempts).toContain("ipmi_ssif.ko");
   });
 
   test("loaded before is good, refused is told and not tried again", () => {

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { KcsAddress } from "../../inband/kcs/kcs-address.ts";
 import { type LibcError, loadModule, unloadModule } from "./libc.ts";
 import {
   type Alias,
@@ -14,8 +15,8 @@ import {
 export interface ModuleWorld {
   /** "" in life: the root of /lib/modules and /sys. */
   readonly root: string;
-  /** Loads one file; LibcError with code EEXIST when it is loaded already. */
-  readonly load: (path: string) => void;
+  /** Loads one file, with parameters as "name=value"; LibcError with code EEXIST when it is loaded already. */
+  readonly load: (path: string, parameters: string) => void;
   /** Unloads one module; LibcError with code ENOENT when it is not loaded. */
   readonly unload: (name: string) => void;
 }
@@ -23,10 +24,10 @@ export interface ModuleWorld {
 export const realModuleWorld: ModuleWorld = {
   root: "",
   unload: unloadModule,
-  load(path) {
+  load(path, parameters) {
     const fd = openSync(path, "r");
     try {
-      loadModule(fd, "", /\.(xz|zst|gz)$/.test(path));
+      loadModule(fd, parameters, /\.(xz|zst|gz)$/.test(path));
     } finally {
       closeSync(fd);
     }
@@ -37,6 +38,19 @@ export const realModuleWorld: ModuleWorld = {
 const networkDevice = /^(pci:.*bc02sc|virtio:d00000001v)/;
 /** By the driver, not by the class: Intel's PIIX4, SMBus and power management in one, calls itself a bridge (06). */
 const smbusDriver = /^i2c_/;
+
+/** Where the BMC is, as far as the drivers do not find out by themselves (ACPI, SMBIOS, PCI). */
+export interface IpmiHints {
+  /** The firmware names a BMC on an SMBus. */
+  readonly ssif: boolean;
+  /** The operator's word for ipmi_si, which it takes before the firmware's. */
+  readonly kcs: KcsAddress | undefined;
+}
+
+/** Linux Documentation/driver-api/ipmi.rst, "The SI Driver". */
+export function siParameters(kcs: KcsAddress | undefined): string {
+  return kcs === undefined ? "" : `type=kcs ports=0x${kcs.port.toString(16)} regspacings=${kcs.spacing}`;
+}
 
 /**
  * Loads kernel modules with what they need, each file once. Problems do not throw: a machine with one broken driver still
@@ -59,10 +73,12 @@ export class ModuleLoader {
     if (this.#dependencies.size === 0) this.problems.push(`${list}: there is none; drivers must be built in`);
   }
 
-  /** True when the module is there now: loaded, loaded before, or built in. */
-  load(name: string): boolean {
+  /** True when the module is there now: loaded, loaded before, or built in. The parameters are its own. */
+  load(name: string, parameters = ""): boolean {
     const order = loadOrder(this.#dependencies, name);
-    if (order) return order.map((path) => this.#loadFile(path)).every(Boolean);
+    if (order) {
+      return order.map((path) => this.#loadFile(path, path === order.at(-1) ? parameters : "")).every(Boolean);
+    }
     return existsSync(join(this.#world.root, "/sys/module", name.replaceAll("-", "_")));
   }
 
@@ -70,11 +86,13 @@ export class ModuleLoader {
    * Has the IPMI drivers look for the BMC once more: they look when they are loaded, and never again.
    * What does not work shows by the device node, which stays away.
    */
-  probeIpmiAgain(ssif: boolean): void {
+  probeIpmiAgain({ ssif, kcs }: IpmiHints): void {
     for (const name of ssif ? ["ipmi_si", "ipmi_ssif"] : ["ipmi_si"]) {
       const file = this.#dependencies.get(name);
       if (!file) continue;
-      for (const step of [() => this.#world.unload(name), () => this.#world.load(join(this.#folder, file.path))]) {
+      const path = join(this.#folder, file.path);
+      const parameters = name === "ipmi_si" ? siParameters(kcs) : "";
+      for (const step of [() => this.#world.unload(name), () => this.#world.load(path, parameters)]) {
         try {
           step();
         } catch {
@@ -84,12 +102,12 @@ export class ModuleLoader {
     }
   }
 
-  #loadFile(path: string): boolean {
+  #loadFile(path: string, parameters: string): boolean {
     const before = this.#tried.get(path);
     if (before !== undefined) return before;
     let good = true;
     try {
-      this.#world.load(join(this.#folder, path));
+      this.#world.load(join(this.#folder, path), parameters);
       this.loaded.push(path.slice(path.lastIndexOf("/") + 1).replace(/\.ko.*$/, ""));
     } catch (error) {
       const { code, message } = error as LibcError;
@@ -114,9 +132,9 @@ export class ModuleLoader {
   }
 
   /** Loads KCS and BT by ipmi_si, SSIF where the firmware names it, and the device nodes. */
-  loadIpmiDrivers(ssif: boolean): void {
+  loadIpmiDrivers({ ssif, kcs }: IpmiHints): void {
     this.load("ipmi_devintf");
-    this.load("ipmi_si");
+    this.load("ipmi_si", siParameters(kcs));
     if (!ssif) return;
     this.#loadForDevices(/^pci:/, smbusDriver);
     this.load("ipmi_ssif");
