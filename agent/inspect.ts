@@ -5,10 +5,16 @@ import { type Conversation, sendPatiently } from "../inband/conversation.ts";
 import { inspectBmc } from "../inband/inspect-bmc.ts";
 import type { KcsAddress } from "../inband/kcs/kcs-address.ts";
 import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
+import { Pace } from "../inband/pace.ts";
 import { identifyMachine } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
 import { readSmbiosTables, type SmbiosTables } from "../inband/smbios/read-tables.ts";
-import { waitUntilReady } from "../inband/wait-until-ready.ts";
+import {
+  type DeviceIdentity,
+  DeviceIdRefusedError,
+  unknownDevice,
+  waitUntilReady,
+} from "../inband/wait-until-ready.ts";
 import { getUserAccess } from "../ipmi/commands/get-user-access.ts";
 import { manufacturerName } from "../ipmi/manufacturer.ts";
 import type { Transport } from "../ipmi/transport.ts";
@@ -104,14 +110,27 @@ async function findOutBmc(world: InspectWorld, problems: string[], part: Part): 
     return {};
   }
   await using _ = transport;
-  const conversation: Conversation = { transport, clock: systemClock, signal };
-  const device = await part("BMC", () => waitUntilReady(conversation, readyLimitMs));
+  const conversation: Conversation = { transport, clock: systemClock, signal, pace: new Pace(readyLimitMs) };
+  const device = await part("BMC", () => identityOf(conversation, problems));
   if (!device) return { bmc: { transport: transport.name } };
-  const seen = await part("BMC", () => inspectBmc(conversation, device, "always"));
+  const seen = await part("BMC", () =>
+    inspectBmc(conversation, device, { extent: "all", waitMs: 0, note: () => undefined }),
+  );
   const found = seen ?? { transport: transport.name, ...device };
   const manufacturer = manufacturerName(device.manufacturerId);
   const users = seen && (await part("users", () => readUsers(conversation, seen.channel)));
   return { bmc: { ...found, manufacturer, users } };
+}
+
+/** A BMC that refuses to tell what it is may still tell other things. */
+async function identityOf(conversation: Conversation, problems: string[]): Promise<DeviceIdentity> {
+  try {
+    return await waitUntilReady(conversation, readyLimitMs);
+  } catch (error) {
+    if (!(error instanceof DeviceIdRefusedError)) throw error;
+    problems.push(`BMC: ${error.message}`);
+    return unknownDevice;
+  }
 }
 
 /** Who is on the BMC: names and rights on the LAN channel. A BMC tells no password, to nobody. */

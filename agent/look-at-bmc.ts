@@ -1,7 +1,13 @@
+import { InbandLockedError } from "../inband/account/scan-accounts.ts";
+import type { Note } from "../inband/await-address.ts";
 import type { Conversation } from "../inband/conversation.ts";
-import { inspectBmc } from "../inband/inspect-bmc.ts";
+import { addressWaitMs, type BmcInspection, inspectBmc } from "../inband/inspect-bmc.ts";
+import { NoLanChannelError } from "../inband/lan-channel.ts";
+import { refusalText } from "../inband/read-parameter.ts";
 import { type KnownBmc, recogniseBmc } from "../inband/recognise-bmc.ts";
 import type { DeviceIdentity } from "../inband/wait-until-ready.ts";
+import { CompletionCode } from "../ipmi/completion-code.ts";
+import type { CompletionCodeError } from "../ipmi/errors.ts";
 import type { BmcFacts } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { factsToProto, noFacts } from "./to-proto.ts";
 
@@ -16,28 +22,56 @@ export interface SeenBmc {
   readonly findings: readonly string[];
 }
 
+export interface LookOptions {
+  /** How the BMC refused Get Device ID, if it did. */
+  readonly refused?: CompletionCodeError | undefined;
+  /** Tells what is waited for. */
+  readonly note?: Note;
+}
+
 /**
  * Looks whether the BMC is the known one (3 commands); if it is not, reads all of it.
- * @throws NoLanChannelError, TransportError
+ * @throws InbandLockedError if the BMC tells nothing by which it could be reported; NoLanChannelError, TransportError,
+ *   NotReadyError
  */
 export async function lookAtBmc(
   conversation: Conversation,
   device: DeviceIdentity,
   known: KnownBmc | undefined,
+  { refused, note = () => undefined }: LookOptions = {},
 ): Promise<SeenBmc> {
   const findings: string[] = [];
+  if (refused !== undefined) findings.push(`The BMC does not tell what it is: ${refusalText(refused)}.`);
   if (known !== undefined) {
     const recognition = await recogniseBmc(conversation, known);
     if (recognition.same) {
-      const { ipv4Address = "" } = recognition;
+      const { ipv4Address = "", finding } = recognition;
+      if (finding !== undefined) findings.push(finding);
       const { mac, channel } = known;
       const facts = { ...noFacts, ...device, transport: conversation.transport.name, mac, channel, ipv4Address };
       return { facts, address: ipv4Address, recognised: known, findings };
     }
     findings.push(recognition.reason);
   }
-  const bmc = await inspectBmc(conversation, device, "without IPv4");
+  const bmc = await inspect(conversation, device, refused, note);
   findings.push(...bmc.findings);
   const [ipv6 = ""] = bmc.ipv6Addresses;
   return { facts: factsToProto(bmc), address: bmc.ipv4Address ?? ipv6.replace(/\/.*$/, ""), findings };
+}
+
+async function inspect(
+  conversation: Conversation,
+  device: DeviceIdentity,
+  refused: CompletionCodeError | undefined,
+  note: Note,
+): Promise<BmcInspection> {
+  try {
+    return await inspectBmc(conversation, device, { extent: "needed", waitMs: addressWaitMs, note });
+  } catch (error) {
+    if (!(error instanceof NoLanChannelError)) throw error;
+    // C1h alone may as well mean that the BMC has no LAN.
+    const isLock = error.refusal !== undefined && error.refusal.completionCode !== CompletionCode.invalidCommand;
+    const lock = refused ?? (isLock ? error.refusal : undefined);
+    throw lock === undefined ? error : new InbandLockedError(lock);
+  }
 }

@@ -1,6 +1,13 @@
 import { NoBmcError, type TriedWay } from "../inband/openipmi/open-bmc.ts";
+import { Pace } from "../inband/pace.ts";
 import type { IpmiDeviceInformation } from "../inband/smbios/type-38-ipmi-device.ts";
-import { type DeviceIdentity, waitUntilReady } from "../inband/wait-until-ready.ts";
+import {
+  type DeviceIdentity,
+  DeviceIdRefusedError,
+  unknownDevice,
+  waitUntilReady,
+} from "../inband/wait-until-ready.ts";
+import type { CompletionCodeError } from "../ipmi/errors.ts";
 import { type CountingTransport, countingTransport } from "./counting-transport.ts";
 import type { Step } from "./step.ts";
 import type { World } from "./world.ts";
@@ -11,6 +18,10 @@ export type OpenedBmc = ReadyBmc | { readonly tried: readonly TriedWay[] };
 export interface ReadyBmc {
   readonly transport: CountingTransport;
   readonly device: DeviceIdentity;
+  /** How the BMC refused to tell its identity, which is unknown then: its in-band access is closed. */
+  readonly refused?: CompletionCodeError;
+  /** What is learnt of it, for all that is said to it later. */
+  readonly pace: Pace;
 }
 
 /** Firmware or operator say that there is a BMC, but no way to it is open: that is not a machine without one. */
@@ -54,7 +65,15 @@ export function openBeside(
       if (namedBy !== undefined) throw new HiddenBmcError(`${namedBy} names a BMC`, error);
       return { tried: error.tried };
     }
-    return { transport, device: await waitUntilReady({ transport, clock: world.clock, signal }, limits.bmcReadyMs) };
+    const pace = new Pace(limits.bmcReadyMs);
+    try {
+      const device = await waitUntilReady({ transport, clock: world.clock, signal, pace }, limits.bmcReadyMs);
+      return { transport, device, pace };
+    } catch (error) {
+      if (!(error instanceof DeviceIdRefusedError)) throw error;
+      // Commands that the BMC's allowlist has may work all the same.
+      return { transport, device: unknownDevice, refused: error.cause, pace };
+    }
   };
   const bmc = step(
     "open BMC",

@@ -65,7 +65,7 @@ export function describeOutcome(outcome: Outcome): string {
       return `No BMC found, the machine is unmanaged. Tried ${tried === "" ? "nothing" : tried}.`;
     }
     case "locked":
-      return `BMC ${outcome.mac} lets its machine make no accounts: ${outcome.reason}`;
+      return `${outcome.mac === "" ? "The BMC" : `BMC ${outcome.mac}`} lets its machine make no accounts: ${outcome.reason}`;
     case "failed":
       return `The service could not take control of BMC ${bmcText(outcome.bmc)}: ${outcome.reason} (${count}).`;
     default:
@@ -136,6 +136,8 @@ function exitCodeOfError(error: Error): ExitCode {
     case "StepTimeoutError":
       return inStep !== undefined && serviceSteps.has(inStep) ? ExitCode.serviceUnavailable : ExitCode.temporary;
     case "NotReadyError":
+    case "InterruptedWriteError":
+    case "NoAnswerError":
     case "HiddenBmcError":
     case "NoLanChannelError":
     case "TransportError":

@@ -46,6 +46,9 @@ export function runSettings({ rotate, userSlot, serviceLimitMs, bmcLimitMs }: Lo
       beginMs: serviceLimitMs + graceMs,
       serviceMs: serviceLimitMs + graceMs,
       bmcReadyMs: bmcLimitMs,
+      // A BMC that restarts in the middle is waited for as long as one that starts.
+      inspectMs: defaultLimits.inspectMs + bmcLimitMs,
+      accountMs: defaultLimits.accountMs + bmcLimitMs,
     },
   };
 }

@@ -71,14 +71,14 @@ async function fasten(
   enrolment: Enrolment,
 ): Promise<Outcome> {
   const { limits, rotate } = world.settings;
-  const { device, transport } = bmc;
-  const talk = (signal: AbortSignal): Conversation => ({ transport, clock: world.clock, signal });
+  const { transport, pace } = bmc;
+  const talk = (signal: AbortSignal): Conversation => ({ transport, clock: world.clock, signal, pace });
 
   const known = rotate ? undefined : enrolment.freshAccount;
   const seen = await step(
     "inspect BMC",
     limits.inspectMs,
-    (signal) => lookAtBmc(talk(signal), device, known),
+    (signal) => lookAtBmc(talk(signal), bmc.device, known, { refused: bmc.refused, note: world.note }),
     seenText,
   );
   for (const finding of seen.findings) world.note(finding);

@@ -6,6 +6,8 @@ import { recogniseBmc } from "./recognise-bmc.ts";
 import { nameBytes, type ScriptedAnswer, scriptedBmc } from "./scripted-bmc.fixture.ts";
 
 const device = { firmwareVersion: "1.02", ipmiVersion: "2.0", manufacturerId: 674, productId: 256 };
+const all = { extent: "all", waitMs: 0, note: () => undefined } as const;
+const needed = { ...all, extent: "needed" } as const;
 const parameters: Readonly<Record<number, ScriptedAnswer>> = {
   3: [0x11, 10, 0, 0, 7],
   4: [0x11, 1],
@@ -17,10 +19,10 @@ const parameters: Readonly<Record<number, ScriptedAnswer>> = {
 };
 
 function bmc(changes: Readonly<Record<number, ScriptedAnswer>> = {}, guid: ScriptedAnswer = 0xc1) {
-  return scriptedBmc((name, [, selector = 0]) => {
+  return scriptedBmc((name, [channel = 0, selector = 0]) => {
     switch (name) {
       case "Get Channel Info":
-        return [1, 4, 1, 0x80, 0xf2, 0x1b, 0, 0, 0];
+        return channel === 1 ? [1, 4, 1, 0x80, 0xf2, 0x1b, 0, 0, 0] : 0xcc;
       case "Get LAN Configuration Parameters":
         return changes[selector] ?? parameters[selector] ?? 0x80;
       case "Get System GUID":
@@ -32,10 +34,10 @@ function bmc(changes: Readonly<Record<number, ScriptedAnswer>> = {}, guid: Scrip
 }
 
 describe("inspectBmc", () => {
-  test("reads all with eleven commands and the FRU", async () => {
+  test("reads all with eleven commands, one for each other channel, and the FRU", async () => {
     const guid = Array.from({ length: 16 }, (_, i) => i);
     const { conversation, log } = bmc({}, guid);
-    expect(await inspectBmc(conversation, device, "always")).toEqual({
+    expect(await inspectBmc(conversation, device, all)).toEqual({
       ...device,
       transport: "scripted",
       channel: 1,
@@ -52,12 +54,12 @@ describe("inspectBmc", () => {
       channels: [{ channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "10.0.0.7", remark: "elected" }],
       findings: [],
     });
-    expect(log).toHaveLength(11);
+    expect(log).toHaveLength(21);
   });
 
   test("what is not supported is left out without a word, the port is 623 then", async () => {
     const { conversation } = bmc({ 4: 0x80, 6: 0xcc, 8: 0x80, 12: 0xc9, 20: 0xc1 });
-    const seen = await inspectBmc(conversation, device, "always");
+    const seen = await inspectBmc(conversation, device, all);
     expect(seen.rmcpPort).toBe(623);
     expect(
       Object.keys(seen).filter((key) => ["ipv4Source", "ipv4Mask", "ipv4Gateway", "vlanId"].includes(key)),
@@ -67,7 +69,7 @@ describe("inspectBmc", () => {
 
   test("what could not be read is a finding with the code, and the rest is read", async () => {
     const { conversation } = bmc({ 6: 0xff, 12: [0x10, 1, 2, 3, 4], 20: [0x11, 1] }, 0xff);
-    const { findings, rmcpPort } = await inspectBmc(conversation, device, "always");
+    const { findings, rmcpPort } = await inspectBmc(conversation, device, all);
     expect(rmcpPort).toBe(624);
     expect(findings).toEqual([
       "Subnet Mask cannot be read: completion code FFh (unspecified error)",
@@ -81,7 +83,7 @@ describe("inspectBmc", () => {
     ["zeros", new Array<number>(16).fill(0)],
     ["ones", new Array<number>(16).fill(0xff)],
   ])("a GUID of %s is none", async (_what, guid) => {
-    const seen = await inspectBmc(bmc({}, guid).conversation, device, "always");
+    const seen = await inspectBmc(bmc({}, guid).conversation, device, all);
     expect(seen.guid).toBeUndefined();
     expect(seen.findings).toEqual(["The BMC's system GUID is not set."]);
   });
@@ -98,8 +100,8 @@ describe("inspectBmc", () => {
       64,
       status,
     ];
-    const { conversation, log } = scriptedBmc((name, [, selector = 0, set = 0]) => {
-      if (name === "Get Channel Info") return [1, 4, 1, 0x80, 0xf2, 0x1b, 0, 0, 0];
+    const { conversation, log } = scriptedBmc((name, [channel = 0, selector = 0, set = 0]) => {
+      if (name === "Get Channel Info") return [channel, channel === 1 ? 4 : 5, 1, 0x80, 0xf2, 0x1b, 0, 0, 0];
       if (selector === 50) return [0x11, 2];
       if (selector === 51) return [0x11, 2];
       if (selector === 55) return [0x11, 1, 9, 3];
@@ -114,19 +116,19 @@ describe("inspectBmc", () => {
       if (selector === 56) return 0x80;
       return parameters[selector] ?? 0xcb;
     });
-    expect((await inspectBmc(conversation, device, "always")).ipv6Addresses).toEqual(["2080::9/64"]);
+    expect((await inspectBmc(conversation, device, all)).ipv6Addresses).toEqual(["2080::9/64"]);
     expect(log.filter((each) => each.includes("013b")).length).toBeLessThanOrEqual(4);
   });
 
   test("a BMC with an IPv4 address is not asked for IPv6 where commands count", async () => {
     const { conversation, log } = bmc();
-    const { ipv6Addresses } = await inspectBmc(conversation, device, "without IPv4");
+    const { ipv6Addresses } = await inspectBmc(conversation, device, needed);
     expect(ipv6Addresses).toEqual([]);
     expect(log).toHaveLength(10);
   });
 
   test("a broken way to the BMC ends it", async () => {
-    await expect(inspectBmc(bmc({ 6: "no answer" }).conversation, device, "always")).rejects.toThrow(TransportError);
+    await expect(inspectBmc(bmc({ 6: "no answer" }).conversation, device, all)).rejects.toThrow(TransportError);
   });
 });
 

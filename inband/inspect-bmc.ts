@@ -7,6 +7,7 @@ import {
   subnetMask,
   vlanId,
 } from "../ipmi/lan-parameters.ts";
+import type { Note } from "./await-address.ts";
 import { type Conversation, impatient, sendPatiently } from "./conversation.ts";
 import { readIpv6Addresses } from "./ipv6-addresses.ts";
 import { findLanChannel, type SeenChannel } from "./lan-channel.ts";
@@ -42,20 +43,29 @@ export interface BmcInspection extends DeviceIdentity {
 
 const defaultRmcpPort = 623;
 
-/** When the IPv6 addresses are asked for: each costs a command, and a BMC that has an IPv4 address can be reached without. */
-export type AskIpv6 = "always" | "without IPv4";
+/** How far an inspection goes: each command costs time, and a run needs no more than one channel with one address. */
+export interface InspectOptions {
+  /** "needed": up to the first channel with MAC and IPv4 address, and IPv6 only where there is no IPv4. */
+  readonly extent: "needed" | "all";
+  /** How long to wait for a LAN channel to show up, and for an address by DHCP, each, in milliseconds; 0: not at all. */
+  readonly waitMs: number;
+  readonly note: Note;
+}
+
+/** Boards were seen to need 10 to 20 s for their address after they answer IPMI. */
+export const addressWaitMs = 30_000;
 
 /**
  * Reads all there is to know of a BMC, changing nothing: about 10 commands and one for each 32 bytes of FRU.
  * @param device from wait-until-ready.ts
- * @throws NoLanChannelError, TransportError
+ * @throws NoLanChannelError, TransportError, NotReadyError
  */
 export async function inspectBmc(
   conversation: Conversation,
   device: DeviceIdentity,
-  askIpv6: AskIpv6,
+  { extent, waitMs, note }: InspectOptions,
 ): Promise<BmcInspection> {
-  const lan = await findLanChannel(conversation);
+  const lan = await findLanChannel(conversation, { extent: extent === "all" ? "all" : "until found", waitMs, note });
   const findings = [...lan.findings];
 
   /** The value of an optional parameter; a refusal that is not "unsupported" is a finding. */
@@ -72,9 +82,8 @@ export async function inspectBmc(
   const vlan = await ask(vlanId);
   const port = await ask(primaryRmcpPort);
   const ipv6 =
-    askIpv6 === "always" || lan.ipv4Address === undefined
-      ? await readIpv6Addresses(conversation, lan.channel)
-      : { addresses: [], findings: [] };
+    lan.ipv6 ??
+    (extent === "all" ? await readIpv6Addresses(conversation, lan.channel, "usual") : { addresses: [], findings: [] });
   findings.push(...ipv6.findings);
   if (lan.ipv4Address === undefined && ipv6.addresses.length === 0) {
     findings.push("The BMC has no IP address yet: it cannot be reached from remote.");

@@ -30,12 +30,13 @@ function bmc(channels: Readonly<Record<number, Channel>>, info?: number) {
   });
 }
 
+const options = { extent: "until found", waitMs: 0, note: () => undefined } as const;
 const global = [0x20, 0x01, 0x0d, 0xb8, ...new Array<number>(11).fill(0), 7];
 
 describe("findLanChannel", () => {
   test("stops at the first channel with MAC and IPv4 address: three commands", async () => {
     const one = bmc({ 1: { mac: mac(1), ip: [10, 0, 0, 7] }, 2: { mac: mac(2), ip: [10, 0, 0, 8] } });
-    expect(await findLanChannel(one.conversation)).toEqual({
+    expect(await findLanChannel(one.conversation, options)).toEqual({
       channel: 1,
       mac: "52:54:00:b1:00:01",
       ipv4Address: "10.0.0.7",
@@ -51,7 +52,7 @@ describe("findLanChannel", () => {
       2: { mac: [0, 0, 0, 0, 0, 0] },
       3: { mac: mac(3), ip: [10, 0, 0, 9] },
     });
-    const found = await findLanChannel(conversation);
+    const found = await findLanChannel(conversation, options);
     expect(found).toMatchObject({ channel: 3, mac: "52:54:00:b1:00:03" });
     expect(found.seen.map(({ channel, remark }) => `${channel} ${remark}`)).toEqual([
       "1 its IPv4 address is 0.0.0.0",
@@ -65,7 +66,7 @@ describe("findLanChannel", () => {
       1: { mac: mac(1), ip: [0, 0, 0, 0] },
       8: { mac: mac(8), ip: [169, 254, 1, 1], ipv6: global },
     });
-    const found = await findLanChannel(conversation);
+    const found = await findLanChannel(conversation, options);
     expect(found).toMatchObject({ channel: 8, mac: "52:54:00:b1:00:08" });
     expect(found.ipv4Address).toBeUndefined();
     expect(found.seen.at(-1)?.remark).toBe("elected, although its IPv4 address is 169.254.1.1");
@@ -73,7 +74,7 @@ describe("findLanChannel", () => {
 
   test("takes a MAC alone if there is nothing better", async () => {
     const { conversation } = bmc({ 2: { medium: 6, mac: mac(2), ip: 0x80 } });
-    const found = await findLanChannel(conversation);
+    const found = await findLanChannel(conversation, options);
     expect(found).toMatchObject({ channel: 2, mac: "52:54:00:b1:00:02" });
     expect(found.seen[0]?.remark).toContain("its IPv4 address cannot be read: completion code 80h");
   });
@@ -82,7 +83,7 @@ describe("findLanChannel", () => {
     "without Get Channel Info (%d) it looks for a MAC (Facebook's OpenBMC)",
     async (code) => {
       const without = bmc({ 1: {}, 2: { mac: mac(2), ip: [10, 0, 0, 7] } }, code);
-      expect(await findLanChannel(without.conversation)).toMatchObject({ channel: 2 });
+      expect(await findLanChannel(without.conversation, options)).toMatchObject({ channel: 2 });
       expect(without.log.filter((each) => each.startsWith("Get Channel Info"))).toHaveLength(1);
     },
   );
@@ -92,14 +93,14 @@ describe("findLanChannel", () => {
     ["broadcast", [255, 255, 255, 255, 255, 255]],
     ["multicast", [0x27, 0x53, 0, 0, 0, 1]],
   ])("a %s MAC is none", async (_kind, bogus) => {
-    await expect(findLanChannel(bmc({ 1: { mac: bogus, ip: [10, 0, 0, 7] } }).conversation)).rejects.toThrow(
+    await expect(findLanChannel(bmc({ 1: { mac: bogus, ip: [10, 0, 0, 7] } }).conversation, options)).rejects.toThrow(
       NoLanChannelError,
     );
   });
 
   test("serial and IPMB channels are no LAN, even if they answer LAN parameters", async () => {
     const { conversation } = bmc({ 1: { medium: 5, mac: mac(1), ip: [10, 0, 0, 7] } });
-    await expect(findLanChannel(conversation)).rejects.toThrow("channels 1 to 11 are no LAN");
+    await expect(findLanChannel(conversation, options)).rejects.toThrow("channels 1 to 11 are no LAN");
   });
 
   test("a channel that cannot be asked is said, not taken for absent", async () => {
@@ -107,7 +108,7 @@ describe("findLanChannel", () => {
       if (name === "Get Channel Info") return channel === 1 ? 0xff : 0xcc;
       return 0xcb;
     });
-    await expect(findLanChannel(conversation)).rejects.toThrow(
+    await expect(findLanChannel(conversation, options)).rejects.toThrow(
       /channel 1 could not be asked what it is: completion code FFh \(unspecified error\)/,
     );
     expect(log.filter((each) => each === "Get Channel Info 01")).toHaveLength(3);

@@ -2,12 +2,14 @@ import { lanChannelNumbers } from "../ipmi/channel.ts";
 import { getChannelInfo } from "../ipmi/commands/get-channel-info.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../ipmi/errors.ts";
-import { ipKind, parseIpv4 } from "../ipmi/ip.ts";
 import { ipAddress, macAddress } from "../ipmi/lan-parameters.ts";
 import { macProblem, parseMac } from "../ipmi/mac.ts";
-import { type Conversation, impatient, sendPatiently } from "./conversation.ts";
-import { readIpv6Addresses } from "./ipv6-addresses.ts";
-import { isRefusal, readParameter, refusalText } from "./read-parameter.ts";
+import { awaitAddress, type Note } from "./await-address.ts";
+import { isClosed } from "./closed-access.ts";
+import { type Conversation, patientUnlessUnspecified as patience, sendPatiently } from "./conversation.ts";
+import { type Ipv6Addresses, readIpv6Addresses } from "./ipv6-addresses.ts";
+import { isRefusal, isUnsupported, type Refusal, readParameter, refusalText } from "./read-parameter.ts";
+import { isUsableIpv4 } from "./usable-address.ts";
 
 /** One channel of the BMC with an Ethernet behind it. */
 export interface SeenChannel {
@@ -15,7 +17,7 @@ export interface SeenChannel {
   readonly channel: number;
   /** Lower case with colons; undefined if it could not be read or is none (zero, broadcast, multicast). */
   readonly mac?: string;
-  /** Dotted form; undefined if it could not be read or can be nobody's (0.0.0.0, link-local). */
+  /** Dotted form; undefined if it could not be read or can be nobody's (0.0.0.0, link-local, 16.1.15.1). */
   readonly ipv4Address?: string;
   /** Why this channel was elected or not, for people. */
   readonly remark: string;
@@ -26,6 +28,8 @@ export interface LanChannel {
   readonly channel: number;
   readonly mac: string;
   readonly ipv4Address?: string;
+  /** Left out if it has an IPv4 address: then nobody asked. */
+  readonly ipv6?: Ipv6Addresses;
   /** Every channel that was seen, this one included. */
   readonly seen: readonly SeenChannel[];
   /** What an operator should know, one sentence each. */
@@ -37,8 +41,10 @@ export class NoLanChannelError extends Error {
   override readonly name = "NoLanChannelError";
   readonly code = "no-lan-channel";
   readonly seen: readonly SeenChannel[];
+  /** How the BMC refused every MAC address that it was asked for, if it did so as one whose in-band access is closed. */
+  readonly refusal: CompletionCodeError | undefined;
 
-  constructor(seen: readonly SeenChannel[], findings: readonly string[]) {
+  constructor(seen: readonly SeenChannel[], findings: readonly string[], refusal?: CompletionCodeError) {
     const channels = seen.map(({ channel, remark }) => `channel ${channel}: ${remark}`);
     const reasons = [...channels, ...findings].join("; ");
     super(
@@ -46,25 +52,89 @@ export class NoLanChannelError extends Error {
         "If it has just started, run again; else enable its network port.",
     );
     this.seen = seen;
+    this.refusal = refusal;
   }
 }
+
+export interface FindOptions {
+  /** "until found": asks no further channel once one has MAC and IPv4 address, because each costs time. */
+  readonly extent: "until found" | "all";
+  /** How long to wait for a LAN channel to show up, and for an address by DHCP, each, in milliseconds; 0: not at all. */
+  readonly waitMs: number;
+  readonly note: Note;
+}
+
+const pauseBetweenScansMs = 5_000;
 
 /** The larger, the better a channel serves. */
 const rank = { macAndIpv4: 3, macAndIpv6: 2, macOnly: 1, none: 0 } as const;
 
 interface Candidate extends SeenChannel {
   rank: number;
+  ipv6?: Ipv6Addresses;
+}
+
+interface Scan {
+  readonly seen: readonly Candidate[];
+  readonly findings: readonly string[];
+  readonly refusal: CompletionCodeError | undefined;
 }
 
 /**
  * Elects the LAN channel: the first with a MAC and an IPv4 address; else with a MAC and a global IPv6 address; else with a MAC.
- * Asks no further channel once the best is found: each costs time. Where Get Channel Info is not supported (Facebook's
- * OpenBMC), a channel is one if it has a MAC address.
- * @throws NoLanChannelError naming what was seen; TransportError
+ * Where Get Channel Info is not supported (Facebook's OpenBMC), a channel is one if it has a MAC address. A BMC that
+ * has just started may show no channel or no address yet: both are waited for.
+ * @throws NoLanChannelError naming what was seen; TransportError, NotReadyError
  */
-export async function findLanChannel(conversation: Conversation): Promise<LanChannel> {
+export async function findLanChannel(conversation: Conversation, options: FindOptions): Promise<LanChannel> {
+  const { seen, findings } = await scanUntilSeen(conversation, options);
+  const found = best(seen) ?? (await bestWithoutIpv4(conversation, seen, options));
+  const remarked = seen.map(({ rank: _rank, ipv6: _ipv6, ...each }) => {
+    const elected = each.channel === found.channel;
+    if (each.remark === "") return { ...each, remark: elected ? "elected" : `channel ${found.channel} comes first` };
+    return elected ? { ...each, remark: `elected, although ${each.remark}` } : each;
+  });
+  const { channel, mac, ipv4Address, ipv6 } = found;
+  return {
+    channel,
+    mac,
+    ...(ipv4Address === undefined ? {} : { ipv4Address }),
+    ...(ipv6 === undefined ? {} : { ipv6 }),
+    seen: remarked,
+    findings,
+  };
+}
+
+type WithMac = Candidate & { readonly mac: string };
+
+const hasMac = (candidate: Candidate): candidate is WithMac => candidate.mac !== undefined;
+
+const best = (seen: readonly Candidate[]): WithMac | undefined =>
+  seen.filter(hasMac).find((each) => each.rank === rank.macAndIpv4);
+
+/** Scans until there is a channel with a MAC address. A BMC that refuses everything is not asked again. */
+async function scanUntilSeen(conversation: Conversation, { extent, waitMs, note }: FindOptions): Promise<Scan> {
+  const { clock, signal } = conversation;
+  const startedAt = clock.now();
+  for (let said = false; ; said = true) {
+    const scanned = await scan(conversation, extent);
+    const { seen, findings, refusal } = scanned;
+    if (seen.some(hasMac)) return scanned;
+    const isOver = clock.now() - startedAt + pauseBetweenScansMs > waitMs;
+    if (refusal !== undefined || isOver) throw new NoLanChannelError(withoutRank(seen), findings, refusal);
+    if (!said) note(`The BMC shows no LAN channel with a MAC address: looking again for up to ${waitMs / 1000} s.`);
+    await clock.sleep(pauseBetweenScansMs, signal);
+  }
+}
+
+const withoutRank = (seen: readonly Candidate[]): SeenChannel[] => seen.map(({ rank: _, ...each }) => each);
+
+async function scan(conversation: Conversation, extent: FindOptions["extent"]): Promise<Scan> {
   const seen: Candidate[] = [];
   const findings: string[] = [];
+  const unread = new Map<string, number[]>();
+  let refusal: CompletionCodeError | undefined;
+  let othersThanRefused = 0;
   let infoSupported = true;
   for (const channel of lanChannelNumbers) {
     if (infoSupported) {
@@ -72,12 +142,19 @@ export async function findLanChannel(conversation: Conversation): Promise<LanCha
       if (kind === "other") continue;
       if (kind === "unsupported") infoSupported = false;
     }
-    const candidate = await look(conversation, channel, infoSupported);
-    if (candidate === undefined) continue;
-    seen.push(candidate);
-    if (candidate.rank === rank.macAndIpv4) return elect(candidate, seen, findings);
+    const candidate = await look(conversation, channel);
+    if (isClosed(candidate.refused)) refusal = candidate.refused;
+    else othersThanRefused += 1;
+    if (hasMac(candidate) || infoSupported) {
+      const { refused: _, ...each } = candidate;
+      seen.push(each);
+    } else if (candidate.refused !== undefined && !mayBeNoLan(candidate.refused)) {
+      unread.set(candidate.remark, [...(unread.get(candidate.remark) ?? []), channel]);
+    }
+    if (extent === "until found" && candidate.rank === rank.macAndIpv4) break;
   }
-  return elect(await bestWithoutIpv4(conversation, seen), seen, findings);
+  for (const [remark, channels] of unread) findings.push(`channel ${channels.join(", ")}: ${remark}`);
+  return { seen, findings, refusal: othersThanRefused === 0 ? refusal : undefined };
 }
 
 async function channelKind(
@@ -86,25 +163,21 @@ async function channelKind(
   findings: string[],
 ): Promise<"lan" | "other" | "unsupported"> {
   try {
-    const info = await sendPatiently(conversation, getChannelInfo, { channelNumber: channel }, impatient);
+    const info = await sendPatiently(conversation, getChannelInfo, { channelNumber: channel }, patience);
     return info.mediumType === "lan8023" || info.mediumType === "otherLan" ? "lan" : "other";
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    const code = error instanceof CompletionCodeError ? error.completionCode : undefined;
-    if (code !== undefined && unsupported.has(code)) return "unsupported";
-    if (code === undefined || !noSuchChannel.has(code)) {
+    // An allowlist in the BMC may leave the command out and still let LAN parameters be read.
+    if (isClosed(error) || hasCode(error, CompletionCode.invalidForLun)) return "unsupported";
+    if (![...noSuchChannel].some((code) => hasCode(error, code))) {
       findings.push(`channel ${channel} could not be asked what it is: ${refusalText(error)}`);
     }
     return "other";
   }
 }
 
-/** D4h too: an allowlist in the BMC may leave the command out and still let LAN parameters be read. */
-const unsupported: ReadonlySet<number> = new Set([
-  CompletionCode.invalidCommand,
-  CompletionCode.invalidForLun,
-  CompletionCode.insufficientPrivilege,
-]);
+const hasCode = (error: unknown, code: number): boolean =>
+  error instanceof CompletionCodeError && error.completionCode === code;
 
 /** 82h is "channel not supported" of Get Channel Info. */
 const noSuchChannel: ReadonlySet<number> = new Set([
@@ -115,51 +188,47 @@ const noSuchChannel: ReadonlySet<number> = new Set([
   CompletionCode.destinationUnavailable,
 ]);
 
-/** @param certain whether it is known to be a LAN; else it counts only if it has a MAC address */
-async function look(conversation: Conversation, channel: number, certain: boolean): Promise<Candidate | undefined> {
-  const macRead = await readParameter(conversation, channel, macAddress);
+/** How BMCs refuse the LAN parameters of a channel that is no LAN. */
+const mayBeNoLan = (refusal: Refusal): boolean => isUnsupported(refusal) || hasCode(refusal, CompletionCode.notPresent);
+
+async function look(conversation: Conversation, channel: number): Promise<Candidate & { readonly refused?: Refusal }> {
+  const macRead = await readParameter(conversation, channel, macAddress, { patience });
   if ("refused" in macRead) {
-    const remark = `its MAC address cannot be read: ${refusalText(macRead.refused)}`;
-    return certain ? { channel, remark, rank: rank.none } : undefined;
+    const { refused } = macRead;
+    return { channel, remark: `its MAC address cannot be read: ${refusalText(refused)}`, rank: rank.none, refused };
   }
   const problem = macProblem(parseMac(macRead.value) ?? new Uint8Array());
-  if (problem !== undefined) {
-    return certain ? { channel, remark: `its MAC address is none: ${problem}`, rank: rank.none } : undefined;
-  }
+  if (problem !== undefined) return { channel, remark: `its MAC address is none: ${problem}`, rank: rank.none };
   const mac = macRead.value;
-  const ip = await readParameter(conversation, channel, ipAddress);
+  const ip = await readParameter(conversation, channel, ipAddress, { patience });
   if ("refused" in ip) {
     return { channel, mac, remark: `its IPv4 address cannot be read: ${refusalText(ip.refused)}`, rank: rank.macOnly };
   }
-  if (ipKind(parseIpv4(ip.value) ?? new Uint8Array(4)) !== "unicast") {
-    return { channel, mac, remark: `its IPv4 address is ${ip.value}`, rank: rank.macOnly };
-  }
+  if (!isUsableIpv4(ip.value)) return { channel, mac, remark: `its IPv4 address is ${ip.value}`, rank: rank.macOnly };
   return { channel, mac, ipv4Address: ip.value, remark: "", rank: rank.macAndIpv4 };
 }
 
-async function bestWithoutIpv4(conversation: Conversation, seen: Candidate[]): Promise<Candidate | undefined> {
-  const withMac = seen.filter((each) => each.rank === rank.macOnly);
-  // With one candidate IPv6 decides nothing here.
-  if (withMac.length < 2) return withMac[0];
+/** The first with a global IPv6 address; else the first that gets an IPv4 address by DHCP; else the first with a MAC. */
+async function bestWithoutIpv4(
+  conversation: Conversation,
+  seen: readonly Candidate[],
+  { waitMs, note }: FindOptions,
+): Promise<WithMac> {
+  const withMac = seen.filter(hasMac);
   for (const candidate of withMac) {
-    const { addresses } = await readIpv6Addresses(conversation, candidate.channel);
-    if (addresses.length > 0) return candidate;
+    candidate.ipv6 = await readIpv6Addresses(conversation, candidate.channel, "without IPv4");
+    if (candidate.ipv6.addresses.length > 0) return candidate;
   }
-  return withMac[0];
-}
-
-function elect(elected: Candidate | undefined, seen: readonly Candidate[], findings: readonly string[]): LanChannel {
-  const remarked = seen.map(({ rank: _, ...each }) =>
-    each.channel === elected?.channel
-      ? { ...each, remark: each.remark === "" ? "elected" : `elected, although ${each.remark}` }
-      : each,
-  );
-  if (elected?.mac === undefined) throw new NoLanChannelError(remarked, findings);
-  return {
-    channel: elected.channel,
-    mac: elected.mac,
-    ...(elected.ipv4Address === undefined ? {} : { ipv4Address: elected.ipv4Address }),
-    seen: remarked,
-    findings,
-  };
+  const channels = withMac.map(({ channel }) => channel);
+  const { channels: asking, got } = await awaitAddress(conversation, channels, waitMs, note);
+  for (const candidate of withMac) {
+    if (!asking.includes(candidate.channel)) continue;
+    if (candidate.channel === got?.channel) {
+      return Object.assign(candidate, { ipv4Address: got.ipv4Address, remark: "it got its address late" });
+    }
+    candidate.remark += " and DHCP gave none in time";
+  }
+  const [first] = withMac;
+  if (first === undefined) throw new NoLanChannelError(withoutRank(seen), []);
+  return first;
 }

@@ -1,6 +1,7 @@
 import { getDeviceId } from "../ipmi/commands/get-device-id.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError, DecodeError, TransportError } from "../ipmi/errors.ts";
+import { isClosed } from "./closed-access.ts";
 import { type Conversation, sendOnce, withinLimit } from "./send-once.ts";
 
 /** What Get Device ID told of a BMC that is ready. */
@@ -14,6 +15,9 @@ export interface DeviceIdentity {
   readonly productId: number;
 }
 
+/** Of a BMC that does not tell. */
+export const unknownDevice: DeviceIdentity = { firmwareVersion: "", ipmiVersion: "", manufacturerId: 0, productId: 0 };
+
 /** The BMC is there but did not become ready. */
 export class NotReadyError extends Error {
   override readonly name = "NotReadyError";
@@ -22,7 +26,8 @@ export class NotReadyError extends Error {
   constructor(transport: string, waitedMs: number, seen: string, options?: ErrorOptions) {
     super(
       `${transport}: the BMC was not ready within ${Math.round(waitedMs / 1000)} s (${seen}). ` +
-        "It may be booting or updating its firmware: run again in a few minutes; if that does not help, reset the BMC.",
+        "It may be booting or updating its firmware: run again in a few minutes; if that does not help, reset the BMC, " +
+        "or see whether its settings switch in-band access off.",
       options,
     );
   }
@@ -119,8 +124,8 @@ async function wait(
       good = 0;
       bad.set(answer.problem, (bad.get(answer.problem) ?? 0) + 1);
       lastError = answer.error;
-      refusals = isRefused(answer.error) ? refusals + 1 : 0;
-      if (isRefused(answer.error) && refusals >= refusalsUntilLocked(answer.error)) {
+      refusals = isClosed(answer.error) ? refusals + 1 : 0;
+      if (isClosed(answer.error) && refusals >= refusalsUntilLocked(answer.error)) {
         throw new DeviceIdRefusedError(transport.name, answer.error);
       }
     }
@@ -132,18 +137,6 @@ async function wait(
     }
     await clock.sleep(pauseMs, signal);
   }
-}
-
-/** The codes with which a BMC may refuse everything to its own machine. */
-const lockedCodes: ReadonlySet<number> = new Set([
-  CompletionCode.insufficientPrivilege,
-  CompletionCode.notSupportedInPresentState,
-  CompletionCode.subFunctionDisabled,
-  CompletionCode.invalidCommand,
-]);
-
-function isRefused(error: unknown): error is CompletionCodeError {
-  return error instanceof CompletionCodeError && lockedCodes.has(error.completionCode);
 }
 
 function refusalsUntilLocked({ completionCode }: CompletionCodeError): number {

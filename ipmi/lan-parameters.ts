@@ -208,6 +208,12 @@ export const ipv6DynamicAddress = lanParameter(
   }),
 );
 
+/** AMI MegaRAC's own, in use before IPMI knew IPv6. Not in the specification; pyghmi reads them on Lenovo boards. */
+export const amiIpv6Address = lanParameter(0xc5, "IPv6 Address (AMI)", ipv6);
+
+/** Belongs to `amiIpv6Address`: 0 to 128. */
+export const amiIpv6PrefixLength = lanParameter(0xc6, "IPv6 Prefix Length (AMI)", uint8);
+
 /** Every parameter of this file. */
 export const allLanParameters: readonly LanParameter<unknown>[] = [
   ipAddress,
@@ -227,4 +233,6 @@ export const allLanParameters: readonly LanParameter<unknown>[] = [
   ipv6Dhcpv6StaticDuidStorageLength,
   ipv6Dhcpv6StaticDuid,
   ipv6DynamicAddress,
+  amiIpv6Address,
+  amiIpv6PrefixLength,
 ];
