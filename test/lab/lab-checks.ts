@@ -23,7 +23,7 @@ const label = (lab: Lab, machine: SimulatedMachine, what: string) =>
 export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
   const url = lab.documents.urlOf(`${machine.name}.yaml`);
   lab.screen.pending(label(lab, machine, "power on"), `machine ${machine.truth.uuid}`);
-  await machine.powerOn(`rivet.log=json rivet.config=${url}`);
+  await machine.powerOn(`rivet.log=json rivet.config=${url}${lab.ipmiDriver ? "" : " rivet.ipmi_driver=0"}`);
   const boot = await followMachine(lab, machine);
   const summary = summarise(boot, machine.bmc?.proxy.seen ?? []);
   result.first_boot = summary;

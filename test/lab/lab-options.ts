@@ -4,6 +4,8 @@ import { Command, InvalidArgumentError, Option } from "commander";
 export interface LabOptions {
   readonly machines: number;
   readonly keep: boolean;
+  /** False: the machines' kernels load no IPMI driver. */
+  readonly ipmiDriver: boolean;
   readonly output: "text" | "json";
 }
 
@@ -23,6 +25,7 @@ What it does, in this order:
 Examples:
   npm run lab
   npm run lab -- --machines 3
+  npm run lab -- --no-ipmi-driver
   npm run lab -- --keep                stays up; says how to look around and stop
   npm run --silent lab -- --output json > result.json
 
@@ -42,6 +45,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
       new Option("--machines <N>", "how many machines, each with a BMC of its own").default(1).argParser(count),
     )
     .addOption(new Option("--keep", "leave everything running and say how to look around").default(false))
+    .addOption(new Option("--no-ipmi-driver", "load no IPMI driver in the machines: raw KCS over /dev/port"))
     .addOption(
       new Option("--output <FORMAT>", "text, or one JSON document at the end (progress goes to standard error)")
         .choices(["text", "json"])

@@ -20,10 +20,14 @@ export interface Lab {
   readonly documents: DocumentServer;
   readonly screen: Screen;
   readonly signal: AbortSignal;
+  /** Whether the machines' kernels load the IPMI driver. */
+  readonly ipmiDriver: boolean;
 }
 
 export interface LabRunOptions {
   readonly machines: number;
+  /** False: the machines' kernels load no IPMI driver. */
+  readonly ipmiDriver: boolean;
   readonly screen: Screen;
   readonly signal: AbortSignal;
   /** Called when all is done and everything still runs; what it waits for ends the lab. */
@@ -151,7 +155,7 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
   for (const { name } of machines) {
     documents.put(`${name}.yaml`, { service: service.addressSeenByVm, ...certificates });
   }
-  return { directory, machines, service, documents, screen, signal };
+  return { directory, machines, service, documents, screen, signal, ipmiDriver: options.ipmiDriver };
 }
 
 function resultFor(machine: SimulatedMachine): MachineResult {

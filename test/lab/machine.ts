@@ -22,6 +22,8 @@ export interface MachineOptions {
   /** Virtual CPUs; 1 by default. */
   readonly cpus?: number;
   readonly nic?: VmOptions["nic"];
+  /** "isa-ipmi-kcs" by default. */
+  readonly bmcInterface?: VmOptions["bmcInterface"];
   readonly onReboot?: VmOptions["onReboot"];
   readonly kernel?: string;
   readonly initramfs?: string;
@@ -89,6 +91,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       uuid: truth.uuid,
       smbios: truth.smbios,
       bmcPort: bmc?.proxy.port,
+      bmcInterface: options.bmcInterface,
       nic: options.nic ?? "virtio-net-pci",
       nicMac: truth.nicMac,
       memoryMib: options.memoryMib ?? 512,

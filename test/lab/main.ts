@@ -56,6 +56,7 @@ async function lab(options: LabOptions, progress: NodeJS.WriteStream, colours: s
   try {
     const result = await runLab({
       machines: options.machines,
+      ipmiDriver: options.ipmiDriver,
       screen,
       signal,
       ...(options.keep ? { keepUntilStopped } : {}),

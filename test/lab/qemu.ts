@@ -6,6 +6,9 @@ import { pause, within } from "./deadline.ts";
 /** Strings of one SMBIOS structure, by QEMU's names: type 0 vendor, version, date; type 1 manufacturer, product, version, serial, sku, family; type 2 manufacturer, product, version, serial, asset; type 3 manufacturer, version, serial, asset. */
 export type SmbiosStrings = Readonly<Partial<Record<0 | 1 | 2 | 3, Readonly<Record<string, string>>>>>;
 
+/** QEMU's devices in front of an outside BMC: KCS and BT on I/O ports, both as PCI devices, and SSIF on the SMBus. */
+export type BmcInterface = "isa-ipmi-kcs" | "isa-ipmi-bt" | "pci-ipmi-kcs" | "pci-ipmi-bt" | "smbus-ipmi";
+
 export interface VmOptions {
   /** Logs and sockets of this VM go there. Must exist; its path must be shorter than 80 characters (a socket lies in it). */
   readonly directory: string;
@@ -22,6 +25,8 @@ export interface VmOptions {
   readonly cpus?: number;
   /** TCP port of a VM codec on 127.0.0.1. Without it the machine has no BMC at all. */
   readonly bmcPort?: number | undefined;
+  /** How the machine reaches its BMC; "isa-ipmi-kcs" by default. SMBIOS names it, but for the PCI devices. */
+  readonly bmcInterface?: BmcInterface | undefined;
   /** "virtio-net-pci" by default. */
   readonly nic?: "virtio-net-pci" | "e1000" | "none";
   /** MAC of the NIC. */
@@ -88,7 +93,7 @@ export async function startVm(options: VmOptions): Promise<Vm> {
 }
 
 function qemuArguments(options: VmOptions, monitor: string): string[] {
-  const { bmcPort, nic = "virtio-net-pci", accelerator = "tcg" } = options;
+  const { bmcPort, bmcInterface = "isa-ipmi-kcs", nic = "virtio-net-pci", accelerator = "tcg" } = options;
   const network =
     nic === "none"
       ? ["-nic", "none"]
@@ -102,7 +107,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
       ? []
       : [
           ...["-chardev", `socket,id=ipmi0,host=127.0.0.1,port=${bmcPort},reconnect=1`],
-          ...["-device", "ipmi-bmc-extern,id=bmc0,chardev=ipmi0", "-device", "isa-ipmi-kcs,bmc=bmc0"],
+          ...["-device", "ipmi-bmc-extern,id=bmc0,chardev=ipmi0", "-device", `${bmcInterface},bmc=bmc0`],
         ];
   const smbios = Object.entries(options.smbios ?? {}).flatMap(([type, strings]) => [
     "-smbios",
