@@ -1,5 +1,6 @@
 import { setUserPassword } from "../../ipmi/commands/index.ts";
 import type { Message } from "../../ipmi/transport.ts";
+import type { Arrival } from "./commands/handler.ts";
 import type { FaultEffect, FaultRule } from "./fault-rule.ts";
 
 /** Fault rules with the count of what they have met. Deterministic: the same messages meet the same effects. */
@@ -11,10 +12,10 @@ export class FaultRules {
   }
 
   /** What goes wrong with this message: the effect of the first rule that has one. Every rule that matches counts it. */
-  effectOn(message: Message): FaultEffect | undefined {
+  effectOn(message: Message, arrival: Arrival): FaultEffect | undefined {
     let found: FaultEffect | undefined;
     for (const each of this.#rules) {
-      if (!matches(each.rule, message)) continue;
+      if (!matches(each.rule, message, arrival)) continue;
       each.met += 1;
       const { from = 1, effects, count = effects.length } = each.rule;
       const index = each.met - from;
@@ -25,9 +26,11 @@ export class FaultRules {
   }
 }
 
-function matches(rule: FaultRule, message: Message): boolean {
+function matches(rule: FaultRule, message: Message, { from }: Arrival): boolean {
   const { user, channel, operation } = addressed(message);
+  const via = from === "in-band" ? from : "lan";
   return (
+    (rule.via ?? via) === via &&
     (rule.netFn ?? message.netFn) === message.netFn &&
     (rule.cmd ?? message.cmd) === message.cmd &&
     (rule.user === undefined || rule.user === user) &&

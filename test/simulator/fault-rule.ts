@@ -9,6 +9,8 @@ export interface FaultRule {
   readonly channel?: number;
   /** User ID in the request, where the command names one. */
   readonly user?: number;
+  /** On which way; default both. */
+  readonly via?: "in-band" | "lan";
   /** From which match on, counted from 1; default 1. */
   readonly from?: number;
   /** How many matches; default as many as there are effects. "always" has no end. */

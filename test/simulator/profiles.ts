@@ -71,9 +71,9 @@ const openbmc: Profile = {
   name: "openbmc",
   sources: [
     "§3.1, §3.3, §3.6-3.8, §3.14, §3.18, §7.1: openbmc/phosphor-host-ipmid user_mgmt.cpp, usercommands.cpp, apphandler.cpp",
-    "openbmc #2492, #3666",
+    "§2.3: xcat bmcsetup; openbmc #2492, #3666",
   ],
-  channels: { ...spec.channels, sessionLess: 0x82, setAccessRestartsMs: 5_000 },
+  channels: { ...spec.channels, medium: 0x06, sessionLess: 0x82, setAccessRestartsMs: 5_000 },
   users: {
     ...spec.users,
     ids: 15,
@@ -101,6 +101,7 @@ const intelBeforePost: Profile = {
   sources: [
     "§2.2: puppet-ipmi #14, #32 (Intel RMM), sidero #925 (S2600WF)",
     "§3.2, §3.8: xcat PR #6380 (product 115)",
+    "§3.17: FUS (Windmill)",
     "§4.2: openbmc/intel-ipmi-oem allowlist-filter.cpp",
   ],
   device: { ...spec.device, manufacturerId: 343, productId: 115, guid: { machine: "smbios" } },
@@ -112,6 +113,7 @@ const intelBeforePost: Profile = {
     given: [{ id: 2, name: "root", password: "superuser" }],
     shortAccess: 0xc7,
     unnamedAccess: 0xcc,
+    payloadRefused: 0xc1,
   },
 };
 
@@ -311,13 +313,19 @@ const lossyKcs: Profile = {
   name: "lossy-kcs",
   sources: ["§5.1: ipmi_kcs_sm.c, ipmi_si_intf.c", "§5.2: ipmitool open.c"],
   faults: [
-    { netFn: 0x06, cmd: 0x42, effects: [{ drop: "reply" }] },
-    { netFn: 0x0c, cmd: 0x02, from: 2, effects: [{ late: true }, {}, { truncate: 0 }] },
-    { netFn: 0x06, cmd: 0x46, from: 3, effects: [{ delayMs: 5_000 }, {}, { truncate: 0 }, { drop: "request" }] },
-    { netFn: 0x06, cmd: 0x43, effects: [{ delayMs: 50_000 }] },
-    { netFn: 0x06, cmd: 0x47, operation: "set", effects: [{ drop: "reply" }] },
-    { netFn: 0x06, cmd: 0x47, operation: "enable", effects: [{ truncate: 0 }] },
-    { netFn: 0x0a, cmd: 0x11, from: 2, effects: [{ truncate: 0 }, {}, { delayMs: 5_000 }] },
+    { via: "in-band", netFn: 0x06, cmd: 0x42, effects: [{ drop: "reply" }] },
+    { via: "in-band", netFn: 0x0c, cmd: 0x02, from: 2, effects: [{ late: true }, {}, { truncate: 0 }] },
+    {
+      via: "in-band",
+      netFn: 0x06,
+      cmd: 0x46,
+      from: 3,
+      effects: [{ delayMs: 5_000 }, {}, { truncate: 0 }, { drop: "request" }],
+    },
+    { via: "in-band", netFn: 0x06, cmd: 0x43, effects: [{ delayMs: 50_000 }] },
+    { via: "in-band", netFn: 0x06, cmd: 0x47, operation: "set", effects: [{ drop: "reply" }] },
+    { via: "in-band", netFn: 0x06, cmd: 0x47, operation: "enable", effects: [{ truncate: 0 }] },
+    { via: "in-band", netFn: 0x0a, cmd: 0x11, from: 2, effects: [{ truncate: 0 }, {}, { delayMs: 5_000 }] },
   ],
 };
 

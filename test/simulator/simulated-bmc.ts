@@ -112,7 +112,7 @@ export class SimulatedBmc {
    * request. For faces; knows of fault rules.
    */
   receive(message: Message, arrival: Arrival): readonly Delivery[] {
-    const effect = this.#faults.effectOn(message) ?? {};
+    const effect = this.#faults.effectOn(message, arrival) ?? {};
     const answer = this.#answerUnder(effect, message, arrival);
     const late = this.#late;
     const now = answer === undefined ? [] : deliver(message, answer, effect);
