@@ -76,7 +76,7 @@ export async function runLab(options: LabRunOptions): Promise<LabResult> {
 
 /** @throws Error if a program ends that all of it rests on */
 async function checkWatched(lab: Lab, results: readonly MachineResult[]): Promise<void> {
-  const bmcs = lab.machines.flatMap(({ bmc }) => (bmc === undefined ? [] : [bmc.sim.child]));
+  const bmcs = lab.machines.flatMap(({ bmc }) => (bmc?.sim.child === undefined ? [] : [bmc.sim.child]));
   using watch = watchForEarlyEnd([lab.service.child, ...bmcs]);
   try {
     await checkAll({ ...lab, signal: AbortSignal.any([lab.signal, watch.signal]) }, results);

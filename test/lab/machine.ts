@@ -1,20 +1,27 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { PowerOperation } from "../simulator/chassis.ts";
+import type { Profile } from "../simulator/profile.ts";
+import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
 import { artifacts } from "./artifacts.ts";
+import type { Child } from "./child.ts";
 import { type CodecProxy, startCodecProxy } from "./codec-proxy.ts";
-import { type IpmiSim, type LanConfig, type SimulatedUser, startIpmiSim, writeLanConfig } from "./ipmi-sim.ts";
-import { openPowerLine, type PowerLine } from "./power-line.ts";
+import { type LanConfig, type SimulatedUser, startIpmiSim, writeLanConfig } from "./ipmi-sim.ts";
+import { openPowerLine, type PowerRequest } from "./power-line.ts";
+import { machineOfProfile, startProfileBmc } from "./profile-bmc.ts";
 import { serialFileOf, startVm, type Vm, type VmOptions } from "./qemu.ts";
 import { SerialConsole } from "./serial-console.ts";
-import { fruImage, type Truth } from "./truth.ts";
+import { fruImage, type MadeUpTruth, type Truth } from "./truth.ts";
 
 export interface MachineOptions {
   /** "machine-1". */
   readonly name: string;
   /** A directory of this name is made in it. */
   readonly parentDirectory: string;
-  readonly truth: Truth;
-  /** Users of the BMC; one "ADMIN" in slot 2 by default. */
+  readonly truth: MadeUpTruth;
+  /** The BMC is a simulated one of ours that behaves like this, instead of OpenIPMI's ipmi_sim. */
+  readonly profile?: Profile;
+  /** Users of ipmi_sim; one "ADMIN" in slot 2 by default. */
   readonly users?: readonly SimulatedUser[];
   /** False: there is no BMC, and nothing that looks like one. */
   readonly withBmc?: boolean;
@@ -39,6 +46,19 @@ export interface PowerEvent {
   readonly by: "lan" | "lab" | "machine";
 }
 
+/** The BMC of a machine, on ports of 127.0.0.1. */
+export interface MachineBmc {
+  readonly sim: {
+    /** UDP port of IPMI over LAN. */
+    readonly lanPort: number;
+    /** ipmi_sim; a simulated BMC of ours runs in this process. */
+    readonly child?: Child;
+  };
+  readonly proxy: CodecProxy;
+  /** Its state, if it is one of ours. */
+  readonly simulated?: SimulatedBmc;
+}
+
 /** A VM with its BMC, wired like a server: whoever tells the BMC to cut the power stops the VM. */
 export interface SimulatedMachine extends AsyncDisposable {
   readonly name: string;
@@ -46,7 +66,7 @@ export interface SimulatedMachine extends AsyncDisposable {
   /** As it is now. */
   readonly truth: Truth;
   /** Undefined for a machine without BMC. */
-  readonly bmc: { readonly sim: IpmiSim; readonly proxy: CodecProxy } | undefined;
+  readonly bmc: MachineBmc | undefined;
   readonly console: SerialConsole;
   readonly powerEvents: readonly PowerEvent[];
   readonly isOn: boolean;
@@ -57,7 +77,10 @@ export interface SimulatedMachine extends AsyncDisposable {
   /** Sets the kernel command line for later boots only. */
   setCommandLine(commandLine: string): void;
   powerOff(): Promise<void>;
-  /** What the BMC tells as its addresses from now on, and what the firmware tells from the next boot on. */
+  /**
+   * What the BMC tells as its addresses from now on, and what the firmware tells from the next boot on.
+   * @throws Error for addresses of a BMC that is not ipmi_sim
+   */
   change(truth: Partial<Pick<Truth, "bmcIp" | "bmcMask" | "bmcGateway" | "smbios">>): void;
 }
 
@@ -67,7 +90,7 @@ const kernelDefaults = "console=ttyS0 quiet panic=5";
 /** Makes BMC and wires; the machine is off. */
 export async function assembleMachine(options: MachineOptions, signal?: AbortSignal): Promise<SimulatedMachine> {
   const { name } = options;
-  let { truth } = options;
+  let truth: Truth = options.truth;
   const directory = join(options.parentDirectory, name);
   mkdirSync(directory, { mode: 0o700 });
   await using stack = new AsyncDisposableStack();
@@ -100,11 +123,11 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
     });
     vm = started;
     happened("on", by);
-    power.setPower(true);
+    tellPower(true);
     void started.exited.then(() => {
       if (vm !== started) return;
       vm = undefined;
-      power.setPower(false);
+      tellPower(false);
       happened("off", "machine");
     });
   };
@@ -114,7 +137,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
     vm = undefined;
     await running.pullPlug();
     happened("off", by);
-    power.setPower(false);
+    tellPower(false);
   };
   const enqueue = (work: () => Promise<void>): Promise<void> => {
     const done = queue.then(work);
@@ -124,30 +147,47 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
     return done;
   };
 
-  const power: PowerLine = stack.use(
-    await openPowerLine(directory, (request) => {
-      const obey = async () => {
-        switch (request.kind) {
-          case "power":
-            return request.on ? await switchOn("lan") : await switchOff("lan");
-          case "reset":
-            happened("reset", "lan");
-            return await vm?.reset();
-          case "shutdown":
-            return await switchOff("lan");
-          case "boot":
-          case "identify":
-            return;
-          default:
-            return request satisfies never;
-        }
-      };
-      // What goes wrong is kept in `trouble`: nobody waits for it here.
-      enqueue(obey).catch(() => undefined);
-    }),
-  );
+  const onRequest = (request: PowerRequest) => {
+    const obey = async () => {
+      switch (request.kind) {
+        case "power":
+          return request.on ? await switchOn("lan") : await switchOff("lan");
+        case "reset":
+          happened("reset", "lan");
+          return await vm?.reset();
+        case "shutdown":
+          return await switchOff("lan");
+        case "boot":
+        case "identify":
+          return;
+        default:
+          return request satisfies never;
+      }
+    };
+    // What goes wrong is kept in `trouble`: nobody waits for it here.
+    enqueue(obey).catch(() => undefined);
+  };
 
-  const bmc = options.withBmc === false ? undefined : await wireBmc(stack, options, directory, power.program, signal);
+  let tellPower: (on: boolean) => void = () => undefined;
+  let bmc: MachineBmc | undefined;
+  if (options.profile !== undefined) {
+    const ofProfile = machineOfProfile(options.profile, options.truth);
+    truth = ofProfile.truth;
+    const sim = stack.use(
+      await startProfileBmc(ofProfile, (operation) => {
+        for (const request of powerRequests(operation)) onRequest(request);
+      }),
+    );
+    const proxy = stack.use(await startProxy(sim.vmPort, options));
+    bmc = { sim, proxy, simulated: sim.bmc };
+    tellPower = (on) => {
+      sim.bmc.chassis.powerOn = on;
+    };
+  } else if (options.withBmc !== false) {
+    const power = stack.use(await openPowerLine(directory, onRequest));
+    tellPower = (on) => power.setPower(on);
+    bmc = await wireIpmiSim(stack, options, directory, power.program, signal);
+  }
   const parts = stack.move();
   return {
     name,
@@ -174,7 +214,10 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
     powerOff: () => enqueue(() => switchOff("lab")),
     change(changes) {
       truth = { ...truth, ...changes };
-      if (bmc !== undefined) writeLanConfig(directory, lanConfigOf(truth));
+      const { smbios: _ofMachine, ...ofBmc } = changes;
+      if (bmc === undefined || Object.keys(ofBmc).length === 0) return;
+      if (bmc.simulated !== undefined) throw new Error(`${name}: the addresses of its BMC are those of the profile`);
+      writeLanConfig(directory, lanConfigOf(truth));
     },
     async [Symbol.asyncDispose]() {
       disposed = true;
@@ -189,13 +232,40 @@ function lanConfigOf(truth: Truth): LanConfig {
   return { mac, ip, mask, gateway, ipSource };
 }
 
-async function wireBmc(
+/** What an operation of Chassis Control means for the wires to the machine, in this order. */
+function powerRequests(operation: PowerOperation): readonly PowerRequest[] {
+  switch (operation) {
+    case "powerDown":
+      return [{ kind: "power", on: false }];
+    case "powerUp":
+      return [{ kind: "power", on: true }];
+    case "powerCycle":
+      return [
+        { kind: "power", on: false },
+        { kind: "power", on: true },
+      ];
+    case "hardReset":
+      return [{ kind: "reset" }];
+    case "softShutdown":
+      return [{ kind: "shutdown" }];
+    case "pulseDiagnosticInterrupt":
+      return [];
+    default:
+      return operation satisfies never;
+  }
+}
+
+async function startProxy(bmcPort: number, { bmcDelayMs }: MachineOptions): Promise<CodecProxy> {
+  return await startCodecProxy({ bmcPort, ...(bmcDelayMs === undefined ? {} : { delayMs: bmcDelayMs }) });
+}
+
+async function wireIpmiSim(
   stack: AsyncDisposableStack,
   options: MachineOptions,
   directory: string,
   powerProgram: string,
   signal: AbortSignal | undefined,
-): Promise<{ sim: IpmiSim; proxy: CodecProxy }> {
+): Promise<MachineBmc> {
   const { truth } = options;
   const sim = stack.use(
     await startIpmiSim(
@@ -210,8 +280,7 @@ async function wireBmc(
       signal,
     ),
   );
-  const delay = options.bmcDelayMs === undefined ? {} : { delayMs: options.bmcDelayMs };
-  const proxy = stack.use(await startCodecProxy({ bmcPort: sim.vmPort, ...delay }));
+  const proxy = stack.use(await startProxy(sim.vmPort, options));
   return { sim, proxy };
 }
 

@@ -1,13 +1,16 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { encodeFru } from "../../ipmi/fru/encode.ts";
-import type { Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { Bmc, BmcFacts, Fru } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { SmbiosStrings } from "./qemu.ts";
 
-/** What QEMU and ipmi_sim are told: the service's row has to say the same in the end. */
+/** What QEMU and the simulated BMC are told: the service's row has to say the same in the end. */
 export interface Truth {
   /** SMBIOS system UUID, and System GUID of the BMC. */
   readonly uuid: string;
   readonly bmcMac: string;
+  /** LAN channel of that MAC; 1 by default. */
+  readonly bmcChannel?: number;
+  /** "0.0.0.0": the BMC has no IPv4 address, and nothing of IPv4 is compared. */
   readonly bmcIp: string;
   readonly bmcMask: string;
   readonly bmcGateway: string;
@@ -15,8 +18,12 @@ export interface Truth {
   /** MAC of the machine's own NIC. */
   readonly nicMac: string;
   readonly smbios: Required<SmbiosStrings>;
-  readonly fru: FruTruth;
+  /** "unknown": the BMC tells another one or none, and it is not compared. */
+  readonly fru: FruTruth | "unknown";
 }
+
+/** A truth whose BMC tells the FRU that was made up for it. */
+export type MadeUpTruth = Truth & { readonly fru: FruTruth };
 
 export interface FruTruth {
   readonly chassisPartNumber: string;
@@ -36,7 +43,7 @@ export interface FruTruth {
 }
 
 /** Makes up a machine. Everything that can be random is: what a row says of it can only have been read from it. */
-export function makeUpTruth(): Truth {
+export function makeUpTruth(): MadeUpTruth {
   const serial = (prefix: string) => `${prefix}${randomBytes(4).toString("hex").toUpperCase()}`;
   return {
     uuid: randomUUID(),
@@ -85,11 +92,11 @@ export function makeUpTruth(): Truth {
 }
 
 /** Unicast and locally administered. */
-function randomMac(): string {
+export function randomMac(): string {
   return ["02", ...[...randomBytes(5)].map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
 }
 
-/** FRU data for ipmi_sim. */
+/** FRU data for a simulated BMC. */
 export function fruImage(fru: FruTruth): Uint8Array {
   return encodeFru({
     chassis: { chassisType: 0x17, partNumber: fru.chassisPartNumber, serialNumber: fru.chassisSerial },
@@ -122,34 +129,14 @@ export interface Difference {
 /** Holds a row of the service against what the machine and its BMC were told. */
 export function differences(truth: Truth, row: Bmc): Difference[] {
   const { facts, machine } = row;
-  const fru = facts?.fru;
   const { 0: bios, 1: system, 2: board, 3: chassis } = truth.smbios;
-  const pairs: [field: string, expected: string | undefined, found: string | undefined][] = [
+  const pairs: readonly Pair[] = [
     ["mac", truth.bmcMac, row.mac],
     ["machine_uuid", truth.uuid, row.machineUuid],
     ["facts.mac", truth.bmcMac, facts?.mac],
-    ["facts.channel", "1", facts?.channel.toString()],
-    ["facts.ipv4_address", truth.bmcIp, facts?.ipv4Address],
-    ["facts.ipv4_source", truth.bmcIpSource === "static" ? "1" : "2", facts?.ipv4Source.toString()],
-    ["facts.ipv4_mask", truth.bmcMask, facts?.ipv4Mask],
-    ["facts.ipv4_gateway", truth.bmcGateway, facts?.ipv4Gateway],
-    ["facts.fru.chassis_part_number", truth.fru.chassisPartNumber, fru?.chassisPartNumber],
-    ["facts.fru.chassis_serial", truth.fru.chassisSerial, fru?.chassisSerial],
-    ["facts.fru.board_manufacturer", truth.fru.boardManufacturer, fru?.boardManufacturer],
-    ["facts.fru.board_product_name", truth.fru.boardProductName, fru?.boardProductName],
-    ["facts.fru.board_serial", truth.fru.boardSerial, fru?.boardSerial],
-    ["facts.fru.board_part_number", truth.fru.boardPartNumber, fru?.boardPartNumber],
-    [
-      "facts.fru.board_manufactured_at",
-      truth.fru.boardManufacturedAt.toISOString(),
-      fru?.boardManufacturedAt?.toISOString(),
-    ],
-    ["facts.fru.product_manufacturer", truth.fru.productManufacturer, fru?.productManufacturer],
-    ["facts.fru.product_name", truth.fru.productName, fru?.productName],
-    ["facts.fru.product_part_number", truth.fru.productPartNumber, fru?.productPartNumber],
-    ["facts.fru.product_version", truth.fru.productVersion, fru?.productVersion],
-    ["facts.fru.product_serial", truth.fru.productSerial, fru?.productSerial],
-    ["facts.fru.product_asset_tag", truth.fru.productAssetTag, fru?.productAssetTag],
+    ["facts.channel", (truth.bmcChannel ?? 1).toString(), facts?.channel.toString()],
+    ...ipv4Pairs(truth, facts),
+    ...(truth.fru === "unknown" ? [] : fruPairs(truth.fru, facts?.fru)),
     ["machine.uuid", truth.uuid, machine?.uuid],
     ["machine.bios.vendor", bios.vendor, machine?.bios?.vendor],
     ["machine.bios.version", bios.version, machine?.bios?.version],
@@ -173,4 +160,38 @@ export function differences(truth: Truth, row: Bmc): Difference[] {
   return pairs
     .filter(([, expected, found]) => expected !== found)
     .map(([field, expected = "(nothing)", found = "(absent)"]) => ({ field, expected, found }));
+}
+
+type Pair = readonly [field: string, expected: string | undefined, found: string | undefined];
+
+function ipv4Pairs({ bmcIp, bmcIpSource, bmcMask, bmcGateway }: Truth, facts: BmcFacts | undefined): readonly Pair[] {
+  if (bmcIp === "0.0.0.0") return [];
+  return [
+    ["facts.ipv4_address", bmcIp, facts?.ipv4Address],
+    ["facts.ipv4_source", bmcIpSource === "static" ? "1" : "2", facts?.ipv4Source.toString()],
+    ["facts.ipv4_mask", bmcMask, facts?.ipv4Mask],
+    ["facts.ipv4_gateway", bmcGateway, facts?.ipv4Gateway],
+  ];
+}
+
+function fruPairs(truth: FruTruth, fru: Fru | undefined): readonly Pair[] {
+  return [
+    ["facts.fru.chassis_part_number", truth.chassisPartNumber, fru?.chassisPartNumber],
+    ["facts.fru.chassis_serial", truth.chassisSerial, fru?.chassisSerial],
+    ["facts.fru.board_manufacturer", truth.boardManufacturer, fru?.boardManufacturer],
+    ["facts.fru.board_product_name", truth.boardProductName, fru?.boardProductName],
+    ["facts.fru.board_serial", truth.boardSerial, fru?.boardSerial],
+    ["facts.fru.board_part_number", truth.boardPartNumber, fru?.boardPartNumber],
+    [
+      "facts.fru.board_manufactured_at",
+      truth.boardManufacturedAt.toISOString(),
+      fru?.boardManufacturedAt?.toISOString(),
+    ],
+    ["facts.fru.product_manufacturer", truth.productManufacturer, fru?.productManufacturer],
+    ["facts.fru.product_name", truth.productName, fru?.productName],
+    ["facts.fru.product_part_number", truth.productPartNumber, fru?.productPartNumber],
+    ["facts.fru.product_version", truth.productVersion, fru?.productVersion],
+    ["facts.fru.product_serial", truth.productSerial, fru?.productSerial],
+    ["facts.fru.product_asset_tag", truth.productAssetTag, fru?.productAssetTag],
+  ];
 }
