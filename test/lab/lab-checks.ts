@@ -25,7 +25,7 @@ export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: Mac
   lab.screen.pending(label(lab, machine, "power on"), `machine ${machine.truth.uuid}`);
   await machine.powerOn(`rivet.log=json rivet.config=${url}${lab.ipmiDriver ? "" : " rivet.ipmi_driver=0"}`);
   const boot = await followMachine(lab, machine);
-  const summary = summarise(boot, machine.bmc?.proxy.seen ?? []);
+  const summary = summarise(boot, machine.bmc?.proxy.seen ?? [], lab.ipmiDriver);
   result.first_boot = summary;
   if (boot.outcome !== "linked") {
     problem(lab, machine, result, "first boot", `ended with "${boot.outcome}" instead of "linked": ${boot.text}`);
@@ -90,7 +90,7 @@ export async function powerCycle(lab: Lab, machine: SimulatedMachine, result: Ma
 
 async function secondBoot(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
   const boot = await followMachine(lab, machine);
-  const summary = summarise(boot, machine.bmc?.proxy.seen ?? []);
+  const summary = summarise(boot, machine.bmc?.proxy.seen ?? [], lab.ipmiDriver);
   result.second_boot = summary;
   if (boot.outcome !== "recognised") {
     problem(lab, machine, result, "second boot", `ended with "${boot.outcome}" instead of "recognised": ${boot.text}`);

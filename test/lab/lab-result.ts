@@ -53,9 +53,12 @@ export interface BootSummary {
   readonly steps: readonly { readonly step: string; readonly duration_ms: number }[];
 }
 
-/** @param seen every command of this boot, the kernel driver's included */
-export function summarise(boot: BootResult, seen: readonly SeenCommand[]): BootSummary {
-  const commands = commandsOfPrograms(seen);
+/**
+ * @param seen every command of this boot, the kernel driver's included
+ * @param ipmiDriver whether the kernel had one
+ */
+export function summarise(boot: BootResult, seen: readonly SeenCommand[], ipmiDriver: boolean): BootSummary {
+  const commands = ipmiDriver ? commandsOfPrograms(seen) : seen;
   return {
     outcome: boot.outcome,
     exit_code: boot.exitCode,

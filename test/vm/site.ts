@@ -97,7 +97,8 @@ export async function boot<Name extends string>(
   const config = options.withoutDocument === true ? "" : `rivet.config=${site.documents.urlOf(document)}`;
   await machine.powerOn(`rivet.log=json ${config} ${options.args ?? ""}`.trim());
   const result = await followBoot(machine, { limitMs: 150_000 });
-  const commands = commandsOfPrograms(machine.bmc?.proxy.seen ?? []);
+  const seen = machine.bmc?.proxy.seen ?? [];
+  const commands = options.args?.includes("rivet.ipmi_driver=0") ? [...seen] : commandsOfPrograms(seen);
   if (options.stayOn !== true) await machine.powerOff();
   return { ...result, commands };
 }
