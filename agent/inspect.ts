@@ -18,8 +18,10 @@ import {
 import { getUserAccess } from "../ipmi/commands/get-user-access.ts";
 import { manufacturerName } from "../ipmi/manufacturer.ts";
 import type { Transport } from "../ipmi/transport.ts";
+import { type CountingTransport, countingTransport } from "./counting-transport.ts";
 import { type Document, documentOf } from "./inspect-document.ts";
 import { gatherInventory } from "./inventory.ts";
+import { latenciesText } from "./latencies.ts";
 import { openInband } from "./open-inband.ts";
 import { version } from "./version.ts";
 
@@ -101,9 +103,9 @@ type Part = <T>(what: string, work: () => Promise<T>) => Promise<T | undefined>;
 
 async function findOutBmc(world: InspectWorld, problems: string[], part: Part): Promise<object> {
   const signal = AbortSignal.timeout(inspectLimitMs);
-  let transport: Transport;
+  let transport: CountingTransport;
   try {
-    transport = await world.openBmc(signal);
+    transport = countingTransport(await world.openBmc(signal), systemClock);
   } catch (error) {
     if (error instanceof NoBmcError) return { bmc: undefined, tried: error.tried };
     problems.push(`BMC: ${error instanceof Error ? error.message : String(error)}`);
@@ -119,7 +121,8 @@ async function findOutBmc(world: InspectWorld, problems: string[], part: Part): 
   const found = seen ?? { transport: transport.name, ...device };
   const manufacturer = manufacturerName(device.manufacturerId);
   const users = seen && (await part("users", () => readUsers(conversation, seen.channel)));
-  return { bmc: { ...found, manufacturer, users } };
+  const commandLatencies = latenciesText(transport.latencies);
+  return { bmc: { ...found, manufacturer, users, commandLatencies } };
 }
 
 /** A BMC that refuses to tell what it is may still tell other things. */

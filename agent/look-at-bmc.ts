@@ -9,6 +9,7 @@ import type { DeviceIdentity } from "../inband/wait-until-ready.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
 import type { CompletionCodeError } from "../ipmi/errors.ts";
 import type { BmcFacts } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { Latencies } from "./latencies.ts";
 import { factsToProto, noFacts } from "./to-proto.ts";
 
 /** What was seen of the BMC, in the short look or in the long one. */
@@ -25,6 +26,8 @@ export interface SeenBmc {
 export interface LookOptions {
   /** How the BMC refused Get Device ID, if it did. */
   readonly refused?: CompletionCodeError | undefined;
+  /** How long the BMC took for its commands; for the long look, which has enough of them. */
+  readonly latencies?: () => Latencies;
   /** Tells what is waited for. */
   readonly note?: Note;
 }
@@ -38,10 +41,9 @@ export async function lookAtBmc(
   conversation: Conversation,
   device: DeviceIdentity,
   known: KnownBmc | undefined,
-  { refused, note = () => undefined }: LookOptions = {},
+  { refused, latencies, note = () => undefined }: LookOptions = {},
 ): Promise<SeenBmc> {
   const findings: string[] = [];
-  if (refused !== undefined) findings.push(`The BMC does not tell what it is: ${refusalText(refused)}.`);
   if (known !== undefined) {
     const recognition = await recogniseBmc(conversation, known);
     if (recognition.same) {
@@ -56,7 +58,8 @@ export async function lookAtBmc(
   const bmc = await inspect(conversation, device, refused, note);
   findings.push(...bmc.findings);
   const [ipv6 = ""] = bmc.ipv6Addresses;
-  return { facts: factsToProto(bmc), address: bmc.ipv4Address ?? ipv6.replace(/\/.*$/, ""), findings };
+  const facts = factsToProto(bmc, latencies?.());
+  return { facts, address: bmc.ipv4Address ?? ipv6.replace(/\/.*$/, ""), findings };
 }
 
 async function inspect(
@@ -66,7 +69,9 @@ async function inspect(
   note: Note,
 ): Promise<BmcInspection> {
   try {
-    return await inspectBmc(conversation, device, { extent: "needed", waitMs: addressWaitMs, note });
+    const bmc = await inspectBmc(conversation, device, { extent: "needed", waitMs: addressWaitMs, note });
+    if (refused === undefined) return bmc;
+    return { ...bmc, findings: [`The BMC does not tell what it is: ${refusalText(refused)}.`, ...bmc.findings] };
   } catch (error) {
     if (!(error instanceof NoLanChannelError)) throw error;
     // C1h alone may as well mean that the BMC has no LAN.

@@ -3,6 +3,7 @@ import type { FruRead } from "../inband/read-fru.ts";
 import type { MachineIdentity } from "../inband/smbios/identify-machine.ts";
 import { AddressSource, type BmcFacts, type Fru } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
+import type { Latencies } from "./latencies.ts";
 
 /** What the machine says of itself, as the contract names it. */
 export function machineToProto({ uuid, smbios }: MachineIdentity): Machine {
@@ -53,7 +54,7 @@ export const noFacts: BmcFacts = {
 };
 
 /** What the BMC told, as the contract names it. */
-export function factsToProto(bmc: BmcInspection): BmcFacts {
+export function factsToProto(bmc: BmcInspection, latencies?: Latencies): BmcFacts {
   return {
     mac: bmc.mac,
     channel: bmc.channel,
@@ -78,7 +79,7 @@ export function factsToProto(bmc: BmcInspection): BmcFacts {
     })),
     transport: bmc.transport,
     findings: [...bmc.findings],
-    commandLatencies: undefined,
+    commandLatencies: latencies && { ...latencies, buckets: [...latencies.buckets] },
   };
 }
 

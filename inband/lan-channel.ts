@@ -70,7 +70,8 @@ const pauseBetweenScansMs = 5_000;
 const rank = { macAndIpv4: 3, macAndIpv6: 2, macOnly: 1, none: 0 } as const;
 
 interface Candidate extends SeenChannel {
-  rank: number;
+  readonly rank: number;
+  remark: string;
   ipv6?: Ipv6Addresses;
 }
 
@@ -142,13 +143,11 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
       if (kind === "other") continue;
       if (kind === "unsupported") infoSupported = false;
     }
-    const candidate = await look(conversation, channel);
-    if (isClosed(candidate.refused)) refusal = candidate.refused;
+    const { refused, ...candidate } = await look(conversation, channel);
+    if (isClosed(refused)) refusal = refused;
     else othersThanRefused += 1;
-    if (hasMac(candidate) || infoSupported) {
-      const { refused: _, ...each } = candidate;
-      seen.push(each);
-    } else if (candidate.refused !== undefined && !mayBeNoLan(candidate.refused)) {
+    if (hasMac(candidate) || infoSupported) seen.push(candidate);
+    else if (refused !== undefined && !mayBeNoLan(refused)) {
       unread.set(candidate.remark, [...(unread.get(candidate.remark) ?? []), channel]);
     }
     if (extent === "until found" && candidate.rank === rank.macAndIpv4) break;
@@ -191,7 +190,12 @@ const noSuchChannel: ReadonlySet<number> = new Set([
 /** How BMCs refuse the LAN parameters of a channel that is no LAN. */
 const mayBeNoLan = (refusal: Refusal): boolean => isUnsupported(refusal) || hasCode(refusal, CompletionCode.notPresent);
 
-async function look(conversation: Conversation, channel: number): Promise<Candidate & { readonly refused?: Refusal }> {
+interface Looked extends Candidate {
+  /** How the BMC refused the MAC address. */
+  readonly refused?: Refusal;
+}
+
+async function look(conversation: Conversation, channel: number): Promise<Looked> {
   const macRead = await readParameter(conversation, channel, macAddress, { patience });
   if ("refused" in macRead) {
     const { refused } = macRead;
