@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { parseFru } from "../../ipmi/fru/parse.ts";
 import { Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { differences, fruImage, makeUpTruth, type Truth } from "./truth.ts";
+import { differences, fruImage, type MadeUpTruth, makeUpTruth } from "./truth.ts";
 
 /** The row as it has to be. */
-function rowOf(truth: Truth): Bmc {
+function rowOf(truth: MadeUpTruth): Bmc {
   const { 0: bios, 1: system, 2: board, 3: chassis } = truth.smbios;
   const { boardManufacturedAt, ...texts } = truth.fru;
   return Bmc.fromPartial({

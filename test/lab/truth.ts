@@ -23,7 +23,7 @@ export interface Truth {
 }
 
 /** A truth whose BMC tells the FRU that was made up for it. */
-export type MadeUpTruth = Truth & { readonly fru: FruTruth };
+export type MadeUpTruth = Omit<Truth, "fru"> & { readonly fru: FruTruth };
 
 export interface FruTruth {
   readonly chassisPartNumber: string;
