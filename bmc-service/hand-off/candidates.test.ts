@@ -1,11 +1,17 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Secret } from "../../ipmi/secret.ts";
 import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { AccountRow } from "../store/store.ts";
 import { candidates, mostCandidates } from "./candidates.ts";
 
-const { ACCOUNT_STATE_CONFIRMED, ACCOUNT_STATE_REFUSED, ACCOUNT_STATE_RETIRED, ACCOUNT_STATE_VERIFIED } = AccountState;
+const {
+  ACCOUNT_STATE_CONFIRMED,
+  ACCOUNT_STATE_ESCROWED,
+  ACCOUNT_STATE_REFUSED,
+  ACCOUNT_STATE_RETIRED,
+  ACCOUNT_STATE_VERIFIED,
+} = AccountState;
 
 function account(userName: string, state: AccountState, slot = 3): AccountRow {
   return {
@@ -17,6 +23,9 @@ function account(userName: string, state: AccountState, slot = 3): AccountRow {
     slot,
     channel: 1,
     proof: InbandProof.INBAND_PROOF_UNSPECIFIED,
+    givenBy: "",
+    passwordForm: PasswordForm.PASSWORD_FORM_UNSPECIFIED,
+    kind: { manufacturerId: 0, productId: 0, firmwareVersion: "" },
     state,
     stateReason: "",
     verifiedAt: undefined,
@@ -54,4 +63,41 @@ test("no BMC is asked often enough to lock us out, and the verified account is a
   expect(shown(accounts)).toHaveLength(mostCandidates);
   expect(shown(accounts)).toContain("old/old");
   expect(shown(accounts)[0]).toBe("new0/new0");
+});
+
+describe("several passwords under one name in one slot", () => {
+  const ladder = (states: readonly AccountState[]) =>
+    states.map((state, i) => ({
+      ...account("rivet", state),
+      id: `${i}`,
+      password: Secret.fromBytes(Buffer.from(`password ${i}`)),
+    }));
+  const tried = (accounts: AccountRow[]) =>
+    candidates(accounts).map(({ nameOf, passwordOf }) => `${nameOf.id}/${passwordOf.id}`);
+
+  test("the confirmed one is tried first, then the others, the newest first, none twice", () => {
+    const [e0, e1, c2, e3] = [
+      ACCOUNT_STATE_ESCROWED,
+      ACCOUNT_STATE_ESCROWED,
+      ACCOUNT_STATE_CONFIRMED,
+      ACCOUNT_STATE_ESCROWED,
+    ];
+    expect(tried(ladder([e0, e1, c2, e3]))).toEqual(["2/2", "0/0", "1/1", "3/3"]);
+  });
+
+  test("none confirmed: the newest first, the old account and the interrupted change among them", () => {
+    const accounts = [...ladder(Array(8).fill(ACCOUNT_STATE_ESCROWED)), account("old", ACCOUNT_STATE_VERIFIED)];
+    expect(tried(accounts)).toEqual(["0/0", "1/1", "old/old", "0/old"]);
+  });
+
+  test("what was refused makes room for the rest the next time", () => {
+    const r = ACCOUNT_STATE_REFUSED;
+    const e = ACCOUNT_STATE_ESCROWED;
+    expect(tried(ladder([r, r, r, r, e, e]))).toEqual(["4/4", "5/5", "0/0", "1/1"]);
+  });
+});
+
+test("an account that an operator gave is not mixed with ours, also in one slot", () => {
+  const given = { ...account("ADMIN", ACCOUNT_STATE_VERIFIED), givenBy: "operator" };
+  expect(shown([account("new", ACCOUNT_STATE_CONFIRMED), given])).toEqual(["new/new", "ADMIN/ADMIN"]);
 });

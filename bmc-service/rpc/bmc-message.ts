@@ -1,12 +1,14 @@
 import { manufacturerName } from "../../ipmi/manufacturer.ts";
-import type { Account, Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type Account, type Bmc, type Warning, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { isPlaceholder } from "../placeholder.ts";
 import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
-import type { AccountRow, BmcRecord, HistoryRow } from "../store/store.ts";
+import { boardSerial } from "../store/machines.ts";
+import type { AccountRow, BmcRecord, HistoryRow, Twin } from "../store/store.ts";
 
 /** @param showSecrets whether the password is filled in */
 export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets: boolean): Bmc {
-  const { row, machine, account } = record;
+  const { row, machine, account, twins } = record;
   const endpoint = row.facts && reachableAt(row.facts, addresses);
   return {
     mac: row.mac,
@@ -26,9 +28,21 @@ export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets
     chassis: row.chassis,
     agentVersion: machine?.agentVersion ?? "",
     remoteGuid: row.remoteGuid,
-    warnings: [],
+    warnings: twins.length === 0 ? [] : [duplicateUuid(record)],
     key: row.key,
   };
+}
+
+/** See store/machines.ts. */
+function duplicateUuid({ row, machine, twins }: BmcRecord): Warning {
+  const named = ({ key, boardSerial }: Twin) =>
+    boardSerial === "" ? key : `${key} (board serial number ${boardSerial})`;
+  const own = boardSerial(machine?.machine);
+  const text =
+    `UUID ${row.machineUuid} is reported by the machine of ${twins.map(named).join(", ")} too` +
+    `${own === "" ? "" : `; the board here has serial number ${own}`}. ` +
+    "Give each machine a UUID of its own, or delete the row of the board that is gone";
+  return { kind: WarningKind.WARNING_KIND_DUPLICATE_UUID, text };
 }
 
 export function accountMessage(account: AccountRow, showSecrets: boolean): Account {
@@ -49,10 +63,6 @@ export function historyMessage({ at, actor, action, detail }: HistoryRow): Histo
   return { at, actor, action, detail };
 }
 
-/** What boards hold where nobody filled in a name. */
-const placeholder =
-  /^(?:to be filled by o\.?e\.?m\.?|o\.?e\.?m\.?|default string|not specified|system manufacturer|unknown|none|n\/a|-+|\.+|x+|0+)?$/i;
-
 /** Display name of the vendor: FRU (product, board), SMBIOS (system, board), then the BMC's manufacturer id. */
 function vendorOf({ row, machine }: BmcRecord): string {
   const { fru, manufacturerId = 0 } = row.facts ?? {};
@@ -63,5 +73,5 @@ function vendorOf({ row, machine }: BmcRecord): string {
     machine?.machine.board?.manufacturer,
     manufacturerName(manufacturerId),
   ];
-  return names.map((name) => name?.trim() ?? "").find((name) => !placeholder.test(name)) ?? "";
+  return names.map((name) => name?.trim() ?? "").find((name) => !isPlaceholder(name)) ?? "";
 }

@@ -28,18 +28,25 @@ const historyMost = 1_000;
 
 /** The service that operators call; see the contract. */
 export function bmcService({ store, drivers, addresses }: BmcServiceOptions, guard: Guard): BmcServiceServer {
+  /** @throws NoSuchRowError; RpcError if a UUID has several rows: which one is meant is not for us to guess */
   async function byKey(text: string, context: CallContext): Promise<BmcRecord> {
     const key = requireKey("key", text);
-    const found = "mac" in key ? await store.bmc(key.mac) : await store.bmcOfMachine(key.uuid);
-    if (found === undefined) {
+    const found =
+      "key" in key ? [await store.bmc(key.key)].flatMap((row) => row ?? []) : await store.bmcsOfUuid(key.uuid);
+    const [only] = found;
+    if (only === undefined) {
       throw new NoSuchRowError(
-        "mac" in key
-          ? `there is no BMC ${key.mac}`
+        "key" in key
+          ? `there is no BMC ${key.key}`
           : `there is no BMC of machine ${key.uuid}, and no such machine without one`,
       );
     }
-    context.note({ mac: found.row.key });
-    return found;
+    if (found.length > 1) {
+      const keys = found.map(({ row }) => row.key).join(", ");
+      throw invalid("key", `${found.length} rows have that UUID; name one by its key: ${keys}`);
+    }
+    context.note({ mac: only.row.key });
+    return only;
   }
 
   async function byMac(text: string, context: CallContext): Promise<BmcRecord> {
@@ -185,7 +192,8 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
     listHistory: guard.unary("ListHistory", async ({ key, limit }, context) => {
       const wanted = limit === 0 ? historyDefault : requireRange("limit", limit, 1, historyMost);
       const parsed = requireKey("key", key);
-      const id = "mac" in parsed ? parsed.mac : parsed.uuid;
+      // The history of a machine without BMC is that of its UUID.
+      const id = "key" in parsed ? parsed.key.replace(/\/.*$/s, "") : parsed.uuid;
       context.note({ mac: id });
       const entries = await store.history(id, wanted);
       // What happened stays known after a row was deleted: only a key that was never seen is not found.

@@ -16,7 +16,7 @@ import {
 } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
 import type { Metrics } from "../metrics.ts";
-import { ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
+import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
 import { requireAscii, requireFacts, requireMac, requireMachineUuid, requireRange, requireText } from "./fields.ts";
 import type { CallContext, Guard } from "./guarded.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
@@ -51,12 +51,12 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
     reportBmc: guard.unary("ReportBmc", async (request: ReportBmcRequest, context) => {
       const session = await sessionOf(request, context);
       try {
-        await reportBmc(options, session, request, context);
+        const row = await reportBmc(options, session, request, context);
+        return { passwordFormHint: await passwordFormHint(store, row) };
       } catch (error) {
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
         throw error;
       }
-      return { passwordFormHint: PasswordForm.PASSWORD_FORM_UNSPECIFIED };
     }),
 
     reportInventory: guard.unary("ReportInventory", async (request, context) => {
@@ -82,7 +82,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       await store.confirmAccount(
         session,
         requireText("account_id", request.accountId),
-        { slot, channel, proof },
+        { slot, channel, proof, passwordForm: knownForm(request.passwordForm) },
         new Date(),
       );
       metrics.enrolment("confirmed");
@@ -122,7 +122,7 @@ async function begin(
   context.note({ machine: uuid });
   const sessionToken = randomBytes(32).toString("base64url");
   const now = new Date();
-  await store.beginSession({
+  const machineKey = await store.beginSession({
     id: randomUUID(),
     tokenHash: hashOf(sessionToken),
     machine: { ...machine, uuid },
@@ -132,24 +132,46 @@ async function begin(
     expiresAt: new Date(now.getTime() + sessionMs),
   });
   metrics.enrolment("begun");
-  return { sessionToken, linkage: await linkageOf(store, uuid, now, freshForMs), policy };
+  return { sessionToken, linkage: await linkageOf(store, machineKey, now, freshForMs), policy };
 }
 
-/** The linkage that is known of a machine; undefined if none is. */
-async function linkageOf(store: Store, uuid: string, now: Date, freshForMs: number): Promise<Linkage | undefined> {
-  const { row, account } = (await store.bmcOfMachine(uuid)) ?? {};
+/**
+ * The linkage that is known of a machine; undefined if none is. An account that an operator gave is not the agent's: its name is
+ * not told, so that the agent takes it for somebody else's and leaves it alone.
+ */
+async function linkageOf(
+  store: Store,
+  machineKey: string,
+  now: Date,
+  freshForMs: number,
+): Promise<Linkage | undefined> {
+  const { row, account } = (await store.bmcOfMachine(machineKey)) ?? {};
   if (row === undefined || row.mac === "") return undefined;
-  const accounts = await store.accounts(row.key);
+  const made = (await store.accounts(row.key)).filter(({ givenBy }) => givenBy === "");
+  const own = account?.givenBy === "" ? account : undefined;
   const age = row.verifiedAt === undefined ? Number.POSITIVE_INFINITY : now.getTime() - row.verifiedAt.getTime();
   return {
     mac: row.mac,
     channel: row.facts?.channel ?? 0,
-    userName: account?.userName ?? "",
-    slot: account?.slot ?? 0,
+    userName: own?.userName ?? "",
+    slot: own?.slot ?? 0,
     verifiedAt: row.verifiedAt,
     fresh: row.state === State.STATE_LINKED && age < freshForMs,
-    knownUserNames: [...new Set(accounts.map(({ userName }) => userName))],
+    knownUserNames: [...new Set(made.map(({ userName }) => userName))],
   };
+}
+
+/** What others of the row's kind took; a BMC that does not tell its kind is like no other. */
+async function passwordFormHint(store: Store, { facts }: BmcRow): Promise<PasswordForm> {
+  const known = facts === undefined || facts.manufacturerId === 0 ? undefined : await store.passwordForm(facts);
+  return known ?? PasswordForm.PASSWORD_FORM_UNSPECIFIED;
+}
+
+/** A form that only a newer agent knows is no hint for anybody. */
+function knownForm(form: PasswordForm): PasswordForm {
+  return Object.values(PasswordForm).includes(form) && form !== PasswordForm.UNRECOGNIZED
+    ? form
+    : PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 }
 
 async function reportBmc(
@@ -157,23 +179,24 @@ async function reportBmc(
   session: Session,
   { found }: ReportBmcRequest,
   context: CallContext,
-): Promise<void> {
+): Promise<BmcRow> {
   switch (found?.$case) {
     case undefined:
       throw invalid("found", "give bmc or no_bmc");
     case "bmc": {
       const facts = requireFacts("bmc", found.value);
       context.note({ mac: facts.mac });
-      await store.reportBmc(session, facts, new Date());
+      const row = await store.reportBmc(session, facts, new Date());
       metrics.enrolment("reported");
-      return;
+      return row;
     }
-    case "noBmc":
-      await store.reportNoBmc(session, found.value, new Date());
+    case "noBmc": {
+      const row = await store.reportNoBmc(session, found.value, new Date());
       metrics.enrolment("no_bmc");
-      return;
+      return row;
+    }
     default:
-      found satisfies never;
+      return found satisfies never;
   }
 }
 
@@ -194,7 +217,9 @@ async function escrow(
     throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
   if (session.bmcKey !== mac) throw invalid("mac", `${mac} is not what this session reported (${session.bmcKey})`);
   if (!userName.startsWith(policy.userNamePrefix)) {
-    const known = (await store.accounts(mac)).some((account) => account.userName === userName);
+    const known = (await store.accounts(mac)).some(
+      (account) => account.userName === userName && account.givenBy === "",
+    );
     if (!known) {
       const text = `user_name: the policy wants names that begin with "${policy.userNamePrefix}"`;
       throw new RpcError(status.PERMISSION_DENIED, text);
@@ -208,13 +233,13 @@ async function escrow(
 /** The BMC to hand off: what the session has reported, else what its machine is known to have. */
 async function handOffKey(store: Store, session: Session): Promise<string> {
   const record =
-    session.bmcKey === undefined ? await store.bmcOfMachine(session.machineUuid) : await store.bmc(session.bmcKey);
+    session.bmcKey === undefined ? await store.bmcOfMachine(session.machineKey) : await store.bmc(session.bmcKey);
   if (record === undefined) throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
   const { row } = record;
   if (row.mac === "")
     throw new MissingStepError(`machine ${session.machineUuid} has no BMC: there is nothing to hand off`);
-  if (row.machineUuid !== session.machineUuid) {
-    throw new MissingStepError(`BMC ${row.mac} belongs to machine ${row.machineUuid ?? "(none)"} now: begin again`);
+  if (row.machineKey !== session.machineKey) {
+    throw new MissingStepError(`BMC ${row.mac} belongs to machine ${row.machineKey ?? "(none)"} now: begin again`);
   }
   return row.key;
 }

@@ -81,10 +81,12 @@ export function requireMachineUuid(field: string, text: string): string {
   return uuid;
 }
 
-/** MAC of a BMC or UUID of a machine. */
-export function requireKey(field: string, text: string): { readonly mac: string } | { readonly uuid: string } {
-  if (parseMac(text) !== undefined) return { mac: requireMac(field, text) };
+/** MAC of a BMC, UUID of a machine, or the key of a row of several with one UUID: the UUID, "/" and more. */
+export function requireKey(field: string, text: string): { readonly key: string } | { readonly uuid: string } {
+  if (parseMac(text) !== undefined) return { key: requireMac(field, text) };
   if (parseUuid(text) !== undefined) return { uuid: text.toLowerCase() };
+  const [uuid = "", ...more] = text.split("/");
+  if (more.length > 0 && parseUuid(uuid) !== undefined) return { key: [uuid.toLowerCase(), ...more].join("/") };
   throw invalid(field, `${quoted(text)} is neither a MAC address nor a UUID`);
 }
 
@@ -110,7 +112,7 @@ export function requireText(field: string, text: string): string {
   return text;
 }
 
-/** The facts with every identifier in its one form. */
+/** The facts with every identifier in its one form. A BMC that tells no MAC address has no channel either. */
 export function requireFacts(path: string, facts: BmcFacts): BmcFacts {
   const field = (name: string) => `${path}.${name}`;
   const ipv4 = (name: string, text: string) => {
@@ -131,8 +133,8 @@ export function requireFacts(path: string, facts: BmcFacts): BmcFacts {
   }
   return {
     ...facts,
-    mac: requireMac(field("mac"), facts.mac),
-    channel: requireRange(field("channel"), facts.channel, 1, 11),
+    mac: facts.mac === "" ? "" : requireMac(field("mac"), facts.mac),
+    channel: facts.mac === "" ? 0 : requireRange(field("channel"), facts.channel, 1, 11),
     ipv4Address: address,
     ipv4Mask: ipv4("ipv4_mask", facts.ipv4Mask),
     ipv4Gateway: ipv4("ipv4_gateway", facts.ipv4Gateway),

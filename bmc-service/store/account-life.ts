@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { AccountState, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Database } from "./database.ts";
 import { accountPlace } from "./rows.ts";
 import {
   type AccountRow,
+  type BmcKind,
   type BmcRow,
   type Confirmation,
+  type GivenAccount,
   type HandOffFailure,
   type HandOffOutcome,
   type HandOffSuccess,
@@ -19,9 +22,11 @@ import type { Tables } from "./tables.ts";
 function reportedBmc(tables: Tables, session: Session): BmcRow {
   const row = session.bmcKey === undefined ? undefined : tables.bmc(session.bmcKey);
   if (row === undefined) throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
-  if (row.mac === "") throw new MissingStepError(`machine ${session.machineUuid} has no BMC, so it has no accounts`);
-  if (row.machineUuid !== session.machineUuid) {
-    throw new MissingStepError(`BMC ${row.mac} belongs to machine ${row.machineUuid ?? "(none)"} now: begin again`);
+  if (row.mac === "") {
+    throw new MissingStepError(`machine ${session.machineUuid} has no BMC with a MAC address, so it has no accounts`);
+  }
+  if (row.machineKey !== session.machineKey) {
+    throw new MissingStepError(`BMC ${row.mac} belongs to machine ${row.machineKey ?? "(none)"} now: begin again`);
   }
   return row;
 }
@@ -39,7 +44,7 @@ export function escrowAccount(tables: Tables, session: Session, account: NewAcco
         password.equals(account.password),
     );
   if (same !== undefined) return same.id;
-  const id = insertAccount(tables, row.key, session.id, account, now);
+  const id = insertAccount(tables, row.key, { ...account, sessionId: session.id }, now);
   tables.setState(row.key, State.STATE_ESCROWED, "", now);
   const detail = `account "${account.userName}" for slot ${account.slot}`;
   const { machineUuid } = session;
@@ -48,33 +53,43 @@ export function escrowAccount(tables: Tables, session: Session, account: NewAcco
 }
 
 /**
- * Accounts kept for each BMC besides the verified one: a machine that boots in a loop must not fill the disk. Far
- * more than a hand-off ever tries.
+ * Accounts kept for each BMC besides the verified one and the newest confirmed one, which the BMC has most likely: a
+ * machine that boots in a loop must not fill the disk. Far more than a hand-off ever tries.
  */
 const accountsKept = 100;
 
-function insertAccount(tables: Tables, bmcKey: string, sessionId: string, account: NewAccount, now: Date): string {
+interface Maker {
+  readonly sessionId?: string;
+  readonly givenBy?: string;
+}
+
+function insertAccount(tables: Tables, bmcKey: string, account: NewAccount & Maker, now: Date): string {
   const id = randomUUID();
   tables.database.run(
-    `INSERT INTO accounts (id, bmc_key, session_id, user_name, sealed_password, slot, channel, proof, state, state_reason, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, '', ?)`,
+    `INSERT INTO accounts (id, bmc_key, session_id, user_name, sealed_password, slot, channel, proof, state, state_reason, created_at,
+       given_by)
+     VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, '', ?, ?)`,
     id,
     bmcKey,
-    sessionId,
+    account.sessionId ?? "",
     account.userName,
     tables.box.seal(account.password, accountPlace(id)),
     account.slot,
     InbandProof.INBAND_PROOF_UNSPECIFIED,
     AccountState.ACCOUNT_STATE_ESCROWED,
     now.getTime(),
+    account.givenBy ?? "",
   );
   tables.database.run(
     `DELETE FROM accounts WHERE bmc_key = ? AND state <> ? AND sequence <= (
-       SELECT sequence FROM accounts WHERE bmc_key = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)`,
+       SELECT sequence FROM accounts WHERE bmc_key = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)
+     AND id NOT IN (SELECT id FROM accounts WHERE bmc_key = ? AND state = ? ORDER BY sequence DESC LIMIT 1)`,
     bmcKey,
     AccountState.ACCOUNT_STATE_VERIFIED,
     bmcKey,
     accountsKept,
+    bmcKey,
+    AccountState.ACCOUNT_STATE_CONFIRMED,
   );
   return id;
 }
@@ -84,7 +99,7 @@ export function confirmAccount(
   tables: Tables,
   session: Session,
   accountId: string,
-  { slot, channel, proof }: Confirmation,
+  { slot, channel, proof, passwordForm }: Confirmation,
   now: Date,
 ): void {
   const row = reportedBmc(tables, session);
@@ -96,11 +111,16 @@ export function confirmAccount(
   // Again, or late: what came after the confirmation is not undone by it.
   if (account.state !== AccountState.ACCOUNT_STATE_ESCROWED) return;
   tables.database.run(
-    "UPDATE accounts SET state = ?, state_reason = '', slot = ?, channel = ?, proof = ? WHERE id = ?",
+    `UPDATE accounts SET state = ?, state_reason = '', slot = ?, channel = ?, proof = ?, password_form = ?, manufacturer_id = ?,
+       product_id = ?, firmware_version = ? WHERE id = ?`,
     AccountState.ACCOUNT_STATE_CONFIRMED,
     slot,
     channel,
     proof,
+    passwordForm,
+    row.facts?.manufacturerId ?? 0,
+    row.facts?.productId ?? 0,
+    row.facts?.firmwareVersion ?? "",
     accountId,
   );
   if (accounts[0]?.id === accountId) tables.setState(row.key, State.STATE_CONFIRMED, "", now);
@@ -123,6 +143,7 @@ export function settleHandOff(tables: Tables, key: string, outcome: HandOffOutco
   switch (outcome.kind) {
     case "handed off":
       settleSuccess(tables, row, known, outcome, newerThanKnown, now);
+      addOutcome(tables, row, "linked", outcome.detail, now);
       break;
     case "failed":
       settleFailure(tables, row, known, outcome, newerThanKnown, now);
@@ -145,9 +166,7 @@ function settleSuccess(
   // The row was deleted and made anew meanwhile: nothing of the outcome is about it.
   if (named === undefined || secret === undefined) return;
   const mixed = named.id !== secret.id;
-  const winner = mixed
-    ? insertAccount(tables, row.key, named.sessionId, { ...named, password: secret.password }, now)
-    : named.id;
+  const winner = mixed ? insertAccount(tables, row.key, { ...named, password: secret.password }, now) : named.id;
   for (const account of known) {
     if (account.id === winner || account.state === AccountState.ACCOUNT_STATE_RETIRED) continue;
     const refused = outcome.refused.includes(account.id) && !mixed;
@@ -175,7 +194,56 @@ function settleSuccess(
   );
   if (newerThanKnown) tables.setRemark(row, row.stateReason, now);
   else tables.setState(row.key, State.STATE_LINKED, "", now);
-  addOutcome(tables, row, "linked", outcome.detail, now);
+  if (!mixed) rememberPasswordForm(tables, named, now);
+}
+
+/** What a BMC took, others of its kind will take. An account that was verified before has told it before, of the firmware then. */
+function rememberPasswordForm(tables: Tables, { state, passwordForm, kind }: AccountRow, now: Date): void {
+  if (state === AccountState.ACCOUNT_STATE_VERIFIED || kind.manufacturerId === 0) return;
+  if (passwordForm === PasswordForm.PASSWORD_FORM_UNSPECIFIED) return;
+  tables.database.run(
+    `INSERT INTO password_forms (manufacturer_id, product_id, firmware_version, form, proved_at) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET form = excluded.form, proved_at = excluded.proved_at`,
+    kind.manufacturerId,
+    kind.productId,
+    kind.firmwareVersion,
+    passwordForm,
+    now.getTime(),
+  );
+}
+
+/** See Store.passwordForm. */
+export function passwordForm(database: Database, kind: BmcKind): PasswordForm | undefined {
+  const found = database.get(
+    "SELECT form FROM password_forms WHERE manufacturer_id = ? AND product_id = ? AND firmware_version = ?",
+    kind.manufacturerId,
+    kind.productId,
+    kind.firmwareVersion,
+  );
+  return found && (Number(found.form) as PasswordForm);
+}
+
+/** See Store.adoptAccount. */
+export function adoptAccount(
+  tables: Tables,
+  row: BmcRow,
+  given: GivenAccount,
+  considered: readonly string[],
+  actor: string,
+  now: Date,
+): void {
+  const same = tables
+    .accounts(row.key)
+    .find(({ userName, password }) => userName === given.userName && password.equals(given.password));
+  const id = same?.id ?? insertAccount(tables, row.key, { ...given, givenBy: actor }, now);
+  const accounts = tables.accounts(row.key);
+  const known = accounts.filter((each) => each.id === id || considered.includes(each.id));
+  const { remoteGuid, chassis, detail } = given;
+  const outcome = { kind: "handed off", considered: [], refused: [], nameOf: id, passwordOf: id } as const;
+  settleSuccess(tables, row, known, { ...outcome, remoteGuid, chassis, detail }, known.length < accounts.length, now);
+  const { machineUuid = "" } = row;
+  const entry = { at: now, mac: row.mac, machineUuid, actor, action: "account given" };
+  tables.addHistory({ ...entry, detail: `account "${given.userName}": ${detail}` });
 }
 
 function settleFailure(

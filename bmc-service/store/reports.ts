@@ -1,27 +1,23 @@
 import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { claimedByOther, isProved, otherFound } from "./claim.ts";
+import { isProved, otherFound } from "./claim.ts";
+import { reporterOf, settleSession } from "./machines.ts";
 import type { Abort, BmcRow, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a report became: a row, or the conflict that was noted instead. */
 export type Reported = { readonly row: BmcRow } | { readonly conflict: string };
 
-/** Drivers of a BMC that was found in-band. */
-const inbandDrivers = JSON.stringify(["IPMI"]);
-
 /** See Store.reportBmc. */
 export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, now: Date): Reported {
   const { machineUuid } = session;
   const { mac } = reported;
+  if (mac === "") return reportHiddenBmc(tables, session, reported, now);
+  const machineKey = reporterOf(tables, session, mac, now);
+  if (typeof machineKey !== "string")
+    return conflict(tables, machineKey.contradicts, machineUuid, machineKey.text, now);
   const known = tables.bmc(mac);
-  const former = tables.bmcOfMachine(machineUuid);
-  if (known !== undefined && known.machineUuid !== machineUuid && isProved(known, tables.accounts(mac))) {
-    return conflict(tables, known, machineUuid, claimedByOther(known, machineUuid), now);
-  }
-  if (former !== undefined && former.key !== mac && isProved(former, tables.accounts(former.key))) {
-    return conflict(tables, former, machineUuid, otherFound(former, `BMC ${mac}`), now);
-  }
+  const former = tables.bmcOfMachine(machineKey);
   if (former !== undefined && former.key !== mac) leave(tables, former, `it reports BMC ${mac} now`, now);
 
   const history = (action: string, detail: string) =>
@@ -30,99 +26,135 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
   const facts = from !== undefined && reported.channels.length === 0 ? overlay(from, reported) : reported;
   const encoded = BmcFacts.encode(facts).finish();
   if (known === undefined) {
-    tables.database.run(
-      `INSERT INTO bmcs (key, mac, machine_uuid, drivers, state, state_reason, facts, remote_guid, created_at, changed_at)
-       VALUES (?, ?, ?, ?, ?, '', ?, '', ?, ?)`,
-      mac,
-      mac,
-      machineUuid,
-      inbandDrivers,
-      State.STATE_REPORTED,
-      encoded,
-      now.getTime(),
-      now.getTime(),
-    );
-    tables.changed(mac);
+    insertRow(tables, { key: mac, mac, machineKey, drivers: ["IPMI"], state: State.STATE_REPORTED, facts }, now);
     history("reported", `BMC at ${addressOf(facts)}, firmware ${facts.firmwareVersion || "not told"}`);
   } else {
-    const moved = known.machineUuid !== machineUuid;
-    const changed = from === undefined || !Buffer.from(BmcFacts.encode(from).finish()).equals(encoded);
-    if (moved || changed) {
+    const moved = known.machineKey !== machineKey;
+    if (moved || from === undefined || !Buffer.from(BmcFacts.encode(from).finish()).equals(encoded)) {
       tables.database.run(
-        "UPDATE bmcs SET machine_uuid = ?, facts = ?, changed_at = ? WHERE key = ?",
-        machineUuid,
+        "UPDATE bmcs SET machine_key = ?, facts = ?, changed_at = ? WHERE key = ?",
+        machineKey,
         encoded,
         now.getTime(),
         mac,
       );
-      tables.changed(mac);
     }
-    if (moved) history("moved", `from ${known.machineUuid ?? "no machine"} to machine ${machineUuid}`);
-    else if (changed) history("facts changed", `BMC at ${addressOf(facts)}`);
+    tables.changed(mac);
+    if (moved) history("moved", `from ${known.machineKey ?? "no machine"} to machine ${machineKey}`);
+    else if (from === undefined || isNews(from, facts)) history("facts changed", `BMC at ${addressOf(facts)}`);
+    if (moved) tables.changedTwins(known);
   }
-  return remember(tables, session, mac);
+  return remember(tables, session, machineKey, mac, known?.machineKey !== machineKey, now);
+}
+
+/** The BMC is there, but tells no MAC address: it is the machine's own, or one of which nothing else is known. */
+function reportHiddenBmc(tables: Tables, session: Session, facts: BmcFacts, now: Date): Reported {
+  const { machineKey, machineUuid } = session;
+  const present = tables.bmcOfMachine(machineKey);
+  if (present !== undefined && present.mac !== "")
+    return remember(tables, session, machineKey, present.key, false, now);
+  const reason = "the BMC tells no MAC address in-band";
+  const isNew = present?.facts === undefined;
+  if (present === undefined) {
+    const row = { key: machineKey, mac: "", machineKey, drivers: [], state: State.STATE_REPORTED, reason, facts };
+    insertRow(tables, row, now);
+  } else {
+    const encoded = BmcFacts.encode(facts).finish();
+    tables.database.run("UPDATE bmcs SET drivers = '[]', facts = ? WHERE key = ?", encoded, machineKey);
+    if (isNew) tables.setState(machineKey, State.STATE_REPORTED, reason, now);
+    else tables.changed(machineKey);
+  }
+  if (isNew) tables.addHistory({ at: now, mac: "", machineUuid, actor: "agent", action: "reported", detail: reason });
+  return remember(tables, session, machineKey, machineKey, present === undefined, now);
 }
 
 /** See Store.reportNoBmc. */
 export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now: Date): Reported {
-  const { machineUuid } = session;
-  const former = tables.bmcOfMachine(machineUuid);
+  const { machineKey, machineUuid } = session;
+  const former = tables.bmcOfMachine(machineKey);
   const tried = noBmc.tried.map(({ way, reason }) => `${way}: ${reason}`).join("; ");
   const why = tried === "" ? "no BMC found" : `no BMC found (${tried})`;
   if (former !== undefined && isProved(former, tables.accounts(former.key))) {
     return conflict(tables, former, machineUuid, otherFound(former, why), now);
   }
-  if (former !== undefined && former.key !== machineUuid) leave(tables, former, `it reports that it has ${why}`, now);
-  const present = tables.bmc(machineUuid);
+  if (former !== undefined && former.key !== machineKey) leave(tables, former, `it reports that it has ${why}`, now);
+  const present = tables.bmc(machineKey);
   if (present === undefined) {
-    insertMachineWithoutBmc(tables, machineUuid, ["Unmanaged"], State.STATE_UNMANAGED, why, now);
+    const row = {
+      key: machineKey,
+      mac: "",
+      machineKey,
+      drivers: ["Unmanaged"],
+      state: State.STATE_UNMANAGED,
+      reason: why,
+    };
+    insertRow(tables, row, now);
   } else if (present.state !== State.STATE_UNMANAGED || present.stateReason !== why) {
-    tables.database.run("UPDATE bmcs SET drivers = ? WHERE key = ?", JSON.stringify(["Unmanaged"]), machineUuid);
-    tables.setState(machineUuid, State.STATE_UNMANAGED, why, now);
+    const sql = "UPDATE bmcs SET drivers = ?, facts = NULL WHERE key = ?";
+    tables.database.run(sql, JSON.stringify(["Unmanaged"]), machineKey);
+    tables.setState(machineKey, State.STATE_UNMANAGED, why, now);
   }
   if (present?.stateReason !== why) {
     tables.addHistory({ at: now, mac: "", machineUuid, actor: "agent", action: "unmanaged", detail: why });
   }
-  return remember(tables, session, machineUuid);
+  return remember(tables, session, machineKey, machineKey, present === undefined, now);
 }
 
 /** See Store.abort. */
 export function abort(tables: Tables, session: Session, how: Abort, now: Date): void {
-  const { machineUuid } = session;
-  const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineUuid) : tables.bmc(session.bmcKey);
-  const { step, inbandLocked } = how;
-  const locked = inbandLocked ? "an operator must give credentials, in-band access is locked: " : "";
-  const reason = `${locked}the agent stopped${step === "" ? "" : ` at step "${step}"`}: ${how.reason}`;
-  // A machine that fails before it has found its BMC must not be invisible.
-  if (row === undefined) insertMachineWithoutBmc(tables, machineUuid, [], State.STATE_UNSPECIFIED, reason, now);
-  // A BMC that is linked stays so: the account that opens it was not touched.
-  else if (row.machineUuid === machineUuid && inbandLocked && !isProved(row, tables.accounts(row.key))) {
+  const { machineKey, machineUuid } = session;
+  const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineKey) : tables.bmc(session.bmcKey);
+  const mac = row?.machineKey === machineKey ? row.mac : "";
+  const proved = row !== undefined && isProved(row, tables.accounts(row.key));
+  const stopped = `the agent stopped${how.step === "" ? "" : ` at step "${how.step}"`}: ${how.reason}`;
+  const reason = how.inbandLocked ? `in-band access is locked, ${remedyOfLock(mac, proved)} (${stopped})` : stopped;
+  if (row === undefined) {
+    // A machine that fails before it has found its BMC must not be invisible.
+    const state = how.inbandLocked ? State.STATE_LOCKED : State.STATE_UNSPECIFIED;
+    insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state, reason }, now);
+    settleSession(tables, session, machineKey, null, now);
+  } else if (row.machineKey === machineKey && how.inbandLocked && !proved) {
     tables.setState(row.key, State.STATE_LOCKED, reason, now);
-  } else if (row.machineUuid === machineUuid) tables.setRemark(row, reason, now);
-  const mac = row?.machineUuid === machineUuid ? row.mac : "";
+  } else if (row.machineKey === machineKey) {
+    // A BMC that is linked stays so: the account that opens it was not touched.
+    tables.setRemark(row, reason, now);
+  }
   tables.addHistory({ at: now, mac, machineUuid, actor: "agent", action: "aborted", detail: reason });
 }
 
-function insertMachineWithoutBmc(
-  tables: Tables,
-  uuid: string,
-  drivers: readonly string[],
-  state: State,
-  reason: string,
-  now: Date,
-): void {
+function remedyOfLock(mac: string, proved: boolean): string {
+  if (proved) return "the account that the service knows stays in use";
+  if (mac !== "") {
+    return `operator must give credentials: bmcctl update ${mac} --user NAME --password-file FILE`;
+  }
+  return "and the BMC tells not even its MAC address: unlock the access from the host at the BMC and boot the machine again";
+}
+
+interface NewRow {
+  readonly key: string;
+  readonly mac: string;
+  readonly machineKey: string;
+  readonly drivers: readonly string[];
+  readonly state: State;
+  readonly reason?: string;
+  readonly facts?: BmcFacts;
+}
+
+function insertRow(tables: Tables, { key, mac, machineKey, drivers, state, reason = "", facts }: NewRow, now: Date) {
   tables.database.run(
-    `INSERT INTO bmcs (key, mac, machine_uuid, drivers, state, state_reason, remote_guid, created_at, changed_at)
-     VALUES (?, '', ?, ?, ?, ?, '', ?, ?)`,
-    uuid,
-    uuid,
+    `INSERT INTO bmcs (key, mac, machine_key, drivers, state, state_reason, facts, remote_guid, created_at, changed_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?)`,
+    key,
+    mac,
+    machineKey,
     JSON.stringify(drivers),
     state,
     reason,
+    facts === undefined ? null : BmcFacts.encode(facts).finish(),
     now.getTime(),
     now.getTime(),
   );
-  tables.changed(uuid);
+  tables.changed(key);
 }
 
 function conflict(tables: Tables, row: BmcRow, reporter: string, text: string, now: Date): Reported {
@@ -136,25 +168,57 @@ function conflict(tables: Tables, row: BmcRow, reporter: string, text: string, n
 /** Takes an unproved row away from its machine; one that only stood for the machine goes. */
 function leave(tables: Tables, row: BmcRow, why: string, now: Date): void {
   if (row.mac === "") {
-    tables.deleteBmc(row.key);
+    tables.deleteBmc(row);
     return;
   }
   const detail = `machine ${row.machineUuid} left: ${why}`;
-  tables.database.run("UPDATE bmcs SET machine_uuid = NULL WHERE key = ?", row.key);
+  tables.database.run("UPDATE bmcs SET machine_key = NULL WHERE key = ?", row.key);
   tables.setRemark(row, detail, now);
+  tables.changedTwins(row);
   const machineUuid = row.machineUuid ?? "";
   tables.addHistory({ at: now, mac: row.mac, machineUuid, actor: "agent", action: "left", detail });
 }
 
-function remember(tables: Tables, session: Session, key: string): Reported {
-  tables.database.run("UPDATE sessions SET bmc_key = ? WHERE id = ?", key, session.id);
+/**
+ * What the report says is stored: the session belongs to it.
+ * @param isNew whether the machine has the row since now: other rows of the same UUID are told of it then
+ */
+function remember(
+  tables: Tables,
+  session: Session,
+  machineKey: string,
+  key: string,
+  isNew: boolean,
+  now: Date,
+): Reported {
+  settleSession(tables, session, machineKey, key, now);
   const row = tables.bmc(key);
   if (row === undefined) throw new Error(`row ${key} vanished inside its own transaction`);
+  if (isNew) noteTwins(tables, row, now);
   return { row };
+}
+
+function noteTwins(tables: Tables, row: BmcRow, now: Date): void {
+  const { machineUuid = "" } = row;
+  const add = (of: BmcRow, other: BmcRow) => {
+    const detail = `UUID ${machineUuid} is reported by the machine of row ${other.key} too`;
+    tables.addHistory({ at: now, mac: of.mac, machineUuid, actor: "service", action: "duplicate UUID", detail });
+  };
+  for (const twin of tables.bmcsOfUuid(machineUuid).filter(({ key }) => key !== row.key)) {
+    add(row, twin);
+    add(twin, row);
+    tables.changed(twin.key);
+  }
 }
 
 function addressOf(facts: BmcFacts): string {
   return facts.ipv4Address || facts.ipv6Addresses[0] || "no address yet";
+}
+
+/** Whether facts differ in more than how long the BMC took this time. */
+function isNews(before: BmcFacts, after: BmcFacts): boolean {
+  const encoded = (facts: BmcFacts) => Buffer.from(BmcFacts.encode({ ...facts, commandLatencies: undefined }).finish());
+  return !encoded(before).equals(encoded(after));
 }
 
 /** What a short look has read takes the place of what was known; what it did not read stays. */

@@ -1,5 +1,5 @@
 import { type AccountState, BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import type { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { SqlRow } from "./database.ts";
 import type { SecretBox } from "./secret-box.ts";
@@ -16,7 +16,8 @@ export function bmcRow(row: SqlRow): BmcRow {
   return {
     key: text(row, "key"),
     mac: text(row, "mac"),
-    machineUuid: row.machine_uuid === null ? undefined : text(row, "machine_uuid"),
+    machineKey: textOrNone(row, "machine_key"),
+    machineUuid: textOrNone(row, "machine_uuid"),
     drivers: JSON.parse(text(row, "drivers")) as string[],
     state: number(row, "state") as State,
     stateReason: text(row, "state_reason"),
@@ -32,6 +33,7 @@ export function bmcRow(row: SqlRow): BmcRow {
 export function machineRow(row: SqlRow): MachineRow {
   const inventory = bytesOrNone(row, "inventory");
   return {
+    key: text(row, "key"),
     uuid: text(row, "uuid"),
     machine: Machine.decode(bytes(row, "machine")),
     inventory: inventory && Inventory.decode(inventory),
@@ -52,6 +54,13 @@ export function accountRow(row: SqlRow, box: SecretBox): AccountRow {
     slot: number(row, "slot"),
     channel: number(row, "channel"),
     proof: number(row, "proof") as InbandProof,
+    givenBy: text(row, "given_by"),
+    passwordForm: number(row, "password_form") as PasswordForm,
+    kind: {
+      manufacturerId: number(row, "manufacturer_id"),
+      productId: number(row, "product_id"),
+      firmwareVersion: text(row, "firmware_version"),
+    },
     state: number(row, "state") as AccountState,
     stateReason: text(row, "state_reason"),
     verifiedAt: timeOrNone(row, "verified_at"),
@@ -62,9 +71,10 @@ export function accountRow(row: SqlRow, box: SecretBox): AccountRow {
 export function sessionRow(row: SqlRow): Session {
   return {
     id: text(row, "id"),
+    machineKey: text(row, "machine_key"),
     machineUuid: text(row, "machine_uuid"),
     bootId: text(row, "boot_id"),
-    bmcKey: row.bmc_key === null ? undefined : text(row, "bmc_key"),
+    bmcKey: textOrNone(row, "bmc_key"),
     createdAt: time(row, "created_at"),
     expiresAt: time(row, "expires_at"),
   };
@@ -85,6 +95,10 @@ function text(row: SqlRow, column: string): string {
   const value = row[column];
   if (typeof value !== "string") throw new TypeError(`column ${column}: ${typeof value} is no text`);
   return value;
+}
+
+function textOrNone(row: SqlRow, column: string): string | undefined {
+  return row[column] === null ? undefined : text(row, column);
 }
 
 function number(row: SqlRow, column: string): number {

@@ -1,11 +1,12 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { Secret } from "../../ipmi/secret.ts";
 import { AccountState, type BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { systemReason } from "../config-error.ts";
-import { confirmAccount, escrowAccount, settleHandOff } from "./account-life.ts";
+import { adoptAccount, confirmAccount, escrowAccount, passwordForm, settleHandOff } from "./account-life.ts";
 import { Database, type SqlRow } from "./database.ts";
+import { boardSerial, machineOf } from "./machines.ts";
 import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
 import { abort, type Reported, reportBmc, reportNoBmc } from "./reports.ts";
@@ -14,21 +15,25 @@ import { SealBrokenError, SecretBox } from "./secret-box.ts";
 import {
   type Abort,
   type AccountRow,
+  type BmcKind,
   type BmcRecord,
   type BmcRow,
   type Change,
   ClaimConflictError,
   type Confirmation,
+  type GivenAccount,
   type HandOffOutcome,
   type HistoryRow,
+  type MachineRow,
   type NewAccount,
   type NewSession,
   NoSuchRowError,
   type Session,
   type Store,
+  type Twin,
 } from "./store.ts";
 import { StoreError } from "./store-error.ts";
-import { accountInUse, Tables } from "./tables.ts";
+import { accountInUse, listOrder, Tables } from "./tables.ts";
 
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
 const defaultHistoryKept = 1_000;
@@ -95,33 +100,25 @@ export class SqliteStore implements Store {
     return () => this.#listeners.delete(listener);
   }
 
-  async beginSession(session: NewSession): Promise<void> {
+  async beginSession(session: NewSession): Promise<string> {
     const { machine, now } = session;
-    this.#write((tables) => {
+    return this.#write((tables) => {
       const { database } = tables;
       database.run("DELETE FROM sessions WHERE expires_at <= ?", now.getTime());
+      const machineKey = machineOf(tables, session);
       database.run(
-        `INSERT INTO machines (uuid, machine, agent_version, boot_id, created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (uuid) DO UPDATE SET machine = excluded.machine, agent_version = excluded.agent_version,
-           boot_id = excluded.boot_id, changed_at = excluded.changed_at`,
-        machine.uuid,
-        Machine.encode(machine).finish(),
-        session.agentVersion,
-        session.bootId,
-        now.getTime(),
-        now.getTime(),
-      );
-      database.run(
-        `INSERT INTO sessions (id, token_hash, machine_uuid, boot_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO sessions (id, token_hash, machine_key, boot_id, created_at, expires_at, machine, agent_version)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         session.id,
         session.tokenHash,
-        machine.uuid,
+        machineKey,
         session.bootId,
         now.getTime(),
         session.expiresAt.getTime(),
+        Machine.encode(machine).finish(),
+        session.agentVersion,
       );
-      const row = tables.bmcOfMachine(machine.uuid);
-      if (row !== undefined) tables.changed(row.key);
+      return machineKey;
     });
   }
 
@@ -146,13 +143,14 @@ export class SqliteStore implements Store {
 
   async reportInventory(session: Session, inventory: Inventory, now: Date): Promise<void> {
     this.#write((tables) => {
-      tables.database.run(
-        "UPDATE machines SET inventory = ?, changed_at = ? WHERE uuid = ?",
-        Inventory.encode(inventory).finish(),
-        now.getTime(),
-        session.machineUuid,
-      );
-      const row = tables.bmcOfMachine(session.machineUuid);
+      const encoded = Inventory.encode(inventory).finish();
+      if (session.bmcKey === undefined) {
+        tables.database.run("UPDATE sessions SET inventory = ? WHERE id = ?", encoded, session.id);
+        return;
+      }
+      const sql = "UPDATE machines SET inventory = ?, changed_at = ? WHERE key = ?";
+      tables.database.run(sql, encoded, now.getTime(), session.machineKey);
+      const row = tables.bmcOfMachine(session.machineKey);
       if (row !== undefined) tables.changed(row.key);
     });
   }
@@ -173,6 +171,20 @@ export class SqliteStore implements Store {
     this.#write((tables) => settleHandOff(tables, key, outcome, now));
   }
 
+  async passwordForm(kind: BmcKind): Promise<PasswordForm | undefined> {
+    return passwordForm(this.#database, kind);
+  }
+
+  async adoptAccount(
+    key: string,
+    given: GivenAccount,
+    considered: readonly string[],
+    actor: string,
+    now: Date,
+  ): Promise<void> {
+    this.#write((tables) => adoptAccount(tables, existing(tables, key), given, considered, actor, now));
+  }
+
   async recordChassis(key: string, chassis: ChassisState): Promise<void> {
     this.#write((tables) => {
       const encoded = ChassisState.encode(chassis).finish();
@@ -184,16 +196,21 @@ export class SqliteStore implements Store {
     return this.#record(this.#database.get("SELECT * FROM bmcs WHERE key = ?", key));
   }
 
-  async bmcOfMachine(uuid: string): Promise<BmcRecord | undefined> {
-    return this.#record(this.#database.get("SELECT * FROM bmcs WHERE machine_uuid = ?", uuid));
+  async bmcOfMachine(machineKey: string): Promise<BmcRecord | undefined> {
+    return this.#record(this.#database.get("SELECT * FROM bmcs WHERE machine_key = ?", machineKey));
+  }
+
+  async bmcsOfUuid(uuid: string): Promise<BmcRecord[]> {
+    const sql = `SELECT * FROM bmcs WHERE machine_uuid = ? ORDER BY ${listOrder}`;
+    return this.#database.all(sql, uuid).flatMap((row) => this.#record(row) ?? []);
   }
 
   async bmcs(): Promise<BmcRecord[]> {
     const machines = new Map(
       this.#database
-        .all("SELECT * FROM machines WHERE uuid IN (SELECT machine_uuid FROM bmcs)")
+        .all("SELECT * FROM machines WHERE key IN (SELECT machine_key FROM bmcs)")
         .map(machineRow)
-        .map((machine) => [machine.uuid, machine]),
+        .map((machine) => [machine.key, machine]),
     );
     const accounts = Map.groupBy(
       this.#database
@@ -201,14 +218,15 @@ export class SqliteStore implements Store {
         .map((row) => accountRow(row, this.#box)),
       ({ bmcKey }) => bmcKey,
     );
-    return this.#database
-      .all("SELECT * FROM bmcs ORDER BY mac = '', mac, key")
-      .map(bmcRow)
-      .map((row) => ({
-        row,
-        machine: row.machineUuid === undefined ? undefined : machines.get(row.machineUuid),
-        account: accountInUse(accounts.get(row.key) ?? []),
-      }));
+    const rows = this.#database.all(`SELECT * FROM bmcs ORDER BY ${listOrder}`).map(bmcRow);
+    const machineOfRow = ({ machineKey }: BmcRow) => (machineKey === undefined ? undefined : machines.get(machineKey));
+    const ofUuid = Map.groupBy(rows, ({ machineUuid }) => machineUuid);
+    return rows.map((row) => ({
+      row,
+      machine: machineOfRow(row),
+      account: accountInUse(accounts.get(row.key) ?? []),
+      twins: row.machineUuid === undefined ? [] : twinsOf(row, ofUuid.get(row.machineUuid) ?? [], machineOfRow),
+    }));
   }
 
   async countByState(): Promise<ReadonlyMap<State, number>> {
@@ -234,7 +252,7 @@ export class SqliteStore implements Store {
   async deleteBmc(key: string, actor: string, now: Date): Promise<void> {
     this.#write((tables) => {
       const row = existing(tables, key);
-      tables.deleteBmc(key);
+      tables.deleteBmc(row);
       tables.addHistory(entryOf(row, now, actor, "deleted", "the row and its accounts; the BMC was not touched"));
     });
   }
@@ -264,13 +282,26 @@ export class SqliteStore implements Store {
   #record(found: SqlRow | undefined): BmcRecord | undefined {
     if (found === undefined) return undefined;
     const row = bmcRow(found);
-    const machine =
-      row.machineUuid === undefined
-        ? undefined
-        : this.#database.get("SELECT * FROM machines WHERE uuid = ?", row.machineUuid);
-    const accounts = new Tables(this.#database, this.#box, this.#historyKept).accounts(row.key);
-    return { row, machine: machine && machineRow(machine), account: accountInUse(accounts) };
+    const tables = new Tables(this.#database, this.#box, this.#historyKept);
+    const machineOfRow = ({ machineKey }: BmcRow) =>
+      machineKey === undefined ? undefined : tables.machine(machineKey);
+    return {
+      row,
+      machine: machineOfRow(row),
+      account: accountInUse(tables.accounts(row.key)),
+      twins: row.machineUuid === undefined ? [] : twinsOf(row, tables.bmcsOfUuid(row.machineUuid), machineOfRow),
+    };
   }
+}
+
+function twinsOf(
+  row: BmcRow,
+  ofUuid: readonly BmcRow[],
+  machineOfRow: (row: BmcRow) => MachineRow | undefined,
+): Twin[] {
+  return ofUuid
+    .filter(({ key }) => key !== row.key)
+    .map((twin) => ({ key: twin.key, boardSerial: boardSerial(machineOfRow(twin)?.machine) }));
 }
 
 /** SQLite would make the file with whatever the umask leaves, and gives its own files beside it the same mode. */

@@ -2,12 +2,13 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Secret } from "../../ipmi/secret.ts";
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { factsOf, mac1, mac2, machineOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import {
   type Change,
   ClaimConflictError,
+  type Confirmation,
   type HandOffSuccess,
   MissingStepError,
   NoSuchRowError,
@@ -84,7 +85,12 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       password: Secret.fromBytes(Buffer.from(password)),
       slot,
     });
-    const proof = InbandProof.INBAND_PROOF_PASSWORD_TESTED;
+    const confirmation: Confirmation = {
+      slot: 3,
+      channel: 1,
+      proof: InbandProof.INBAND_PROOF_PASSWORD_TESTED,
+      passwordForm: PasswordForm.PASSWORD_FORM_SIXTEEN,
+    };
     const success = (id: string, considered = [id], refused: string[] = []): HandOffSuccess => ({
       kind: "handed off",
       considered,
@@ -99,7 +105,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     async function linked(uuid: string, mac: string): Promise<string> {
       const session = await reported(uuid, mac);
       const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
-      await store.confirmAccount(session, id, { slot: 3, channel: 1, proof }, now());
+      await store.confirmAccount(session, id, confirmation, now());
       await store.settleHandOff(mac, success(id), now());
       return id;
     }
@@ -127,6 +133,24 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       expect(changed?.row.createdAt).toEqual(first?.row.createdAt);
     });
 
+    test("an inventory that comes before the report is stored with it", async () => {
+      const session = await begin(uuid1);
+      await store.reportInventory(session, Inventory.fromPartial({ memoryBytes: 512n }), now());
+      await store.reportBmc(await again(session), factsOf(mac1), now());
+      expect((await store.bmc(mac1))?.machine?.inventory?.memoryBytes).toBe(512n);
+      await store.reportBmc(await again(session), factsOf(mac1), now());
+      await store.reportInventory(await again(session), Inventory.fromPartial({ memoryBytes: 1024n }), now());
+      expect((await store.bmc(mac1))?.machine?.inventory?.memoryBytes).toBe(1024n);
+    });
+
+    test("how long the BMC took is kept, and is no news", async () => {
+      const session = await reported(uuid1, mac1);
+      const commandLatencies = { buckets: [{ upToMs: 0, count: 41 }], longestMs: 12 };
+      await store.reportBmc(session, factsOf(mac1, { commandLatencies }), now());
+      expect((await store.bmc(mac1))?.row.facts?.commandLatencies).toEqual(commandLatencies);
+      expect((await store.history(mac1, 10)).map(({ action }) => action)).toEqual(["reported"]);
+    });
+
     test("an account is stored once, with its password, and only after a report", async () => {
       const early = await begin(uuid1);
       await expect(store.escrowAccount(early, account("rivetab12", "secret"), now())).rejects.toThrow(MissingStepError);
@@ -151,7 +175,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
 
     test("everything is there after closing and opening", async () => {
       const id = await linked(uuid1, mac1);
-      await store.reportInventory(await begin(uuid1), Inventory.fromPartial({ memoryBytes: 512n }), now());
+      await store.reportInventory(await reported(uuid1, mac1), Inventory.fromPartial({ memoryBytes: 512n }), now());
       const before = [await store.bmcs(), await store.accounts(mac1), await store.history(mac1, 10)];
       await store[Symbol.asyncDispose]();
       store = await place.open();
@@ -166,7 +190,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       const session = await reported(uuid1, mac1);
       const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
       await store.settleHandOff(mac1, success(id), now());
-      await store.confirmAccount(session, id, { slot: 3, channel: 1, proof }, now());
+      await store.confirmAccount(session, id, confirmation, now());
       expect((await store.accounts(mac1))[0]?.state).toBe(AccountState.ACCOUNT_STATE_VERIFIED);
       expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_LINKED);
     });
@@ -265,6 +289,115 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret149");
       expect(kept.at(-1)).toMatchObject({ id: verified, state: AccountState.ACCOUNT_STATE_VERIFIED });
       expect((await store.bmc(mac1))?.account?.id).toBe(verified);
+    });
+
+    test("the account that was confirmed last is not pushed out by those that were not", async () => {
+      const session = await reported(uuid1, mac1);
+      const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
+      await store.confirmAccount(session, id, confirmation, now());
+      for (let i = 0; i < 120; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
+      const kept = await store.accounts(mac1);
+      expect(kept).toHaveLength(101);
+      expect(kept.at(-1)).toMatchObject({ id, state: AccountState.ACCOUNT_STATE_CONFIRMED });
+      expect((await store.bmc(mac1))?.account?.id).toBe(id);
+    });
+
+    describe("the form of a password", () => {
+      const kind = { manufacturerId: 10876, productId: 2404, firmwareVersion: "1.74" };
+      const form = PasswordForm.PASSWORD_FORM_TWENTY;
+
+      async function confirmed(session: Session, facts = factsOf(mac1, kind), passwordForm: PasswordForm = form) {
+        await store.reportBmc(session, facts, now());
+        const id = await store.escrowAccount(await again(session), account("rivetab12", `secret${clock}`), now());
+        await store.confirmAccount(await again(session), id, { ...confirmation, passwordForm }, now());
+        return id;
+      }
+
+      test("is known of a kind once it was proved from remote, also after the row was deleted", async () => {
+        const id = await confirmed(await begin(uuid1));
+        expect(await store.passwordForm(kind)).toBeUndefined();
+        const failed = { kind: "failed", considered: [id], refused: [id], reason: "test" } as const;
+        await store.settleHandOff(mac1, failed, now());
+        expect(await store.passwordForm(kind)).toBeUndefined();
+        await store.settleHandOff(mac1, success(id), now());
+        expect(await store.passwordForm(kind)).toBe(form);
+        await store.deleteBmc(mac1, "operator", now());
+        await store[Symbol.asyncDispose]();
+        store = await place.open();
+        expect(await store.passwordForm(kind)).toBe(form);
+        for (const other of [{ manufacturerId: 1 }, { productId: 1 }, { firmwareVersion: "1.75" }]) {
+          expect(await store.passwordForm({ ...kind, ...other })).toBeUndefined();
+        }
+      });
+
+      test("is that of the firmware that took it, and of the BMC that was proved last", async () => {
+        const session = await begin(uuid1);
+        const id = await confirmed(session);
+        await store.settleHandOff(mac1, success(id), now());
+        await store.reportBmc(session, factsOf(mac1, { ...kind, firmwareVersion: "1.75" }), now());
+        await store.settleHandOff(mac1, success(id), now());
+        expect(await store.passwordForm({ ...kind, firmwareVersion: "1.75" })).toBeUndefined();
+        const other = await begin(uuid2);
+        const later = await confirmed(other, factsOf(mac2, kind), PasswordForm.PASSWORD_FORM_OTHER_SPECIALS);
+        await store.settleHandOff(mac2, success(later), now());
+        expect(await store.passwordForm(kind)).toBe(PasswordForm.PASSWORD_FORM_OTHER_SPECIALS);
+      });
+
+      test("is not kept if it was not told, or of a BMC that does not tell its kind", async () => {
+        const unknown = { manufacturerId: 0, productId: 0, firmwareVersion: "" };
+        const id = await confirmed(await begin(uuid1), factsOf(mac1, unknown));
+        await store.settleHandOff(mac1, success(id), now());
+        expect(await store.passwordForm(unknown)).toBeUndefined();
+        const untold = await confirmed(await begin(uuid2), factsOf(mac2, kind), PasswordForm.PASSWORD_FORM_UNSPECIFIED);
+        await store.settleHandOff(mac2, success(untold), now());
+        expect(await store.passwordForm(kind)).toBeUndefined();
+      });
+    });
+
+    describe("an account that an operator gave", () => {
+      const given = (userName: string, password: string) => ({
+        ...account(userName, password, 2),
+        remoteGuid: "00112233445566778899aabbccddeeff",
+        chassis: undefined,
+        detail: "test",
+      });
+      const states = async () => (await store.accounts(mac1)).map(({ userName, state }) => [userName, state]);
+
+      test("is the one in use, and the others that were known are retired", async () => {
+        const session = await reported(uuid1, mac1);
+        const old = await store.escrowAccount(session, account("rivetab12", "secret"), now());
+        const newer = await store.escrowAccount(session, account("rivetnew", "secret"), now());
+        await store.adoptAccount(mac1, given("ADMIN", "secret"), [old, newer], "operator", now());
+        expect(await states()).toEqual([
+          ["ADMIN", AccountState.ACCOUNT_STATE_VERIFIED],
+          ["rivetnew", AccountState.ACCOUNT_STATE_RETIRED],
+          ["rivetab12", AccountState.ACCOUNT_STATE_RETIRED],
+        ]);
+        const record = await store.bmc(mac1);
+        expect(record?.account).toMatchObject({ userName: "ADMIN", givenBy: "operator", slot: 2, channel: 1 });
+        expect(record?.row).toMatchObject({ state: State.STATE_LINKED, stateReason: "" });
+        expect((await store.history(mac1, 1))[0]).toMatchObject({ actor: "operator", action: "account given" });
+      });
+
+      test("leaves alone what came while it was proved", async () => {
+        const session = await reported(uuid1, mac1);
+        await store.escrowAccount(session, account("rivetnew", "secret"), now());
+        await store.adoptAccount(mac1, given("ADMIN", "secret"), [], "operator", now());
+        expect(await states()).toContainEqual(["rivetnew", AccountState.ACCOUNT_STATE_ESCROWED]);
+        expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
+      });
+
+      test("that is known already is the same account, proved again", async () => {
+        const id = await linked(uuid1, mac1);
+        await store.adoptAccount(mac1, given("rivetab12", "secret"), [id], "operator", now());
+        expect(await store.accounts(mac1)).toMatchObject([{ id, givenBy: "", slot: 3 }]);
+        await store.adoptAccount(mac1, given("ADMIN", "secret"), [id], "operator", now());
+        await store.adoptAccount(mac1, given("ADMIN", "secret"), [id], "operator", now());
+        expect(await store.accounts(mac1)).toHaveLength(2);
+        await expect(store.adoptAccount(mac2, given("ADMIN", "x"), [], "operator", now())).rejects.toThrow(
+          NoSuchRowError,
+        );
+      });
     });
 
     test("history does not grow without end", async () => {

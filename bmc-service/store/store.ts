@@ -1,14 +1,15 @@
 import type { Secret } from "../../ipmi/secret.ts";
 import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import type { InbandProof, NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 
-/** One BMC, or one machine that has none. */
+/** One BMC, or one machine that has none or whose BMC tells no MAC address. */
 export interface BmcRow {
-  /** MAC of the BMC in lower case with colons, or UUID of a machine without BMC. */
+  /** MAC of the BMC in lower case with colons, else the key of its machine. */
   readonly key: string;
-  /** Empty for a machine without BMC. */
+  /** Empty for a machine without BMC, and for one whose BMC tells nothing in-band. */
   readonly mac: string;
+  readonly machineKey: string | undefined;
   readonly machineUuid: string | undefined;
   /** In the order in which they are tried. */
   readonly drivers: readonly string[];
@@ -25,6 +26,8 @@ export interface BmcRow {
 
 /** One machine that has begun an enrolment. */
 export interface MachineRow {
+  /** The UUID; for a further machine with the same one, the UUID, "/" and what tells it apart. */
+  readonly key: string;
   readonly uuid: string;
   readonly machine: Machine;
   readonly inventory: Inventory | undefined;
@@ -36,31 +39,56 @@ export interface MachineRow {
 export interface AccountRow {
   readonly id: string;
   readonly bmcKey: string;
+  /** Empty for an account that an operator gave. */
   readonly sessionId: string;
   readonly userName: string;
   readonly password: Secret;
-  /** User ID on the BMC, 1 to 63. */
+  /** User ID on the BMC, 1 to 63; 0 if an operator gave the account and the BMC does not tell. */
   readonly slot: number;
   /** LAN channel on which it has access; 0 until the agent confirmed it. */
   readonly channel: number;
   readonly proof: InbandProof;
+  /** Name of the operator who gave it: nobody's but the operator's to change. Empty for one that an agent made. */
+  readonly givenBy: string;
+  readonly passwordForm: PasswordForm;
+  /** The kind of BMC when the password was confirmed. */
+  readonly kind: BmcKind;
   readonly state: AccountState;
   readonly stateReason: string;
   readonly verifiedAt: Date | undefined;
   readonly createdAt: Date;
 }
 
+/** BMCs of one kind take the same passwords. */
+export interface BmcKind {
+  /** IANA enterprise number; 0: not told. */
+  readonly manufacturerId: number;
+  readonly productId: number;
+  readonly firmwareVersion: string;
+}
+
+/** Another row whose machine reports the same SMBIOS UUID. */
+export interface Twin {
+  readonly key: string;
+  /** Empty if it tells none. */
+  readonly boardSerial: string;
+}
+
 /** A BMC with what belongs to it. */
 export interface BmcRecord {
   readonly row: BmcRow;
   readonly machine: MachineRow | undefined;
-  /** The account in use: the verified one, else the newest that is not retired. */
+  /** The account in use: the verified one, else the newest confirmed one, else the newest that is not retired. */
   readonly account: AccountRow | undefined;
+  /** Ordered by key. */
+  readonly twins: readonly Twin[];
 }
 
 /** One enrolment: from Begin to the end of its token. */
 export interface Session {
   readonly id: string;
+  /** Which machine it is taken for: by its UUID and board serial number, and by its BMC once that was reported. */
+  readonly machineKey: string;
   readonly machineUuid: string;
   readonly bootId: string;
   /** What it has reported; undefined before that, and after that row was deleted. */
@@ -90,6 +118,18 @@ export interface Confirmation {
   readonly slot: number;
   readonly channel: number;
   readonly proof: InbandProof;
+  readonly passwordForm: PasswordForm;
+}
+
+/** An account that an operator gave and that was proved from remote. */
+export interface GivenAccount {
+  readonly userName: string;
+  readonly password: Secret;
+  /** 0 if the BMC does not tell. */
+  readonly slot: number;
+  readonly remoteGuid: string;
+  readonly chassis: ChassisState | undefined;
+  readonly detail: string;
 }
 
 /** How a hand-off ended, with the accounts that it knew: accounts that came later are left alone. */
@@ -171,14 +211,19 @@ export interface Store extends AsyncDisposable {
   /** Tells every change of a row of BMCs after it was stored. Returns how to end that. */
   subscribe(listener: (change: Change) => void): () => void;
 
-  /** Stores what the machine says of itself, and the session. Sessions that have ended are forgotten. */
-  beginSession(session: NewSession): Promise<void>;
+  /**
+   * Stores the session with what the machine says of itself, and finds out which machine it is taken for (see
+   * machines.ts). Sessions that have ended are forgotten.
+   * @returns the key of the machine
+   */
+  beginSession(session: NewSession): Promise<string>;
   /** The session of a token, unless it has ended. */
   session(tokenHash: Uint8Array, now: Date): Promise<Session | undefined>;
   countSessions(now: Date): Promise<number>;
 
   /**
-   * Stores what was read from a BMC; its row exists then, and belongs to the session's machine.
+   * Stores what was read from a BMC; its row exists then, and belongs to the session's machine. Without a MAC the row
+   * that the machine has stays, or one is made that stands for the machine.
    * Facts without any channel come from a short look at a known BMC: what they leave out stays.
    * @throws ClaimConflictError
    */
@@ -194,17 +239,34 @@ export interface Store extends AsyncDisposable {
   escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
   /** @throws MissingStepError if there is no such account of the session's BMC */
   confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void>;
+  /** The form of password that the last BMC of that kind took, proved from remote; undefined if none is known. */
+  passwordForm(kind: BmcKind): Promise<PasswordForm | undefined>;
   /** Stores how a run ended early. */
   abort(session: Session, abort: Abort, now: Date): Promise<void>;
 
   /** Stores how a hand-off ended. A row that was deleted meanwhile stays deleted. */
   settleHandOff(key: string, outcome: HandOffOutcome, now: Date): Promise<void>;
+  /**
+   * Makes an account that an operator gave the one in use; the accounts that were known then are retired.
+   * @param considered ids of the accounts that were there when it was proved
+   * @throws NoSuchRowError
+   */
+  adoptAccount(
+    key: string,
+    given: GivenAccount,
+    considered: readonly string[],
+    actor: string,
+    now: Date,
+  ): Promise<void>;
   /** Stores the chassis state that was read on the way. */
   recordChassis(key: string, chassis: ChassisState): Promise<void>;
 
   bmc(key: string): Promise<BmcRecord | undefined>;
-  bmcOfMachine(uuid: string): Promise<BmcRecord | undefined>;
-  /** Ordered by MAC; machines without BMC last, by UUID. */
+  /** @param machineKey as beginSession gives it */
+  bmcOfMachine(machineKey: string): Promise<BmcRecord | undefined>;
+  /** All rows whose machine reports that UUID, ordered as `bmcs`. */
+  bmcsOfUuid(uuid: string): Promise<BmcRecord[]>;
+  /** Ordered by MAC; machines without BMC last, by key. */
   bmcs(): Promise<BmcRecord[]>;
   /** How many rows there are of each state. Cheap: Prometheus asks all the time. */
   countByState(): Promise<ReadonlyMap<State, number>>;

@@ -1,8 +1,8 @@
 import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Database } from "./database.ts";
-import { accountRow, bmcRow } from "./rows.ts";
+import { accountRow, bmcRow, machineRow } from "./rows.ts";
 import type { SecretBox } from "./secret-box.ts";
-import type { AccountRow, BmcRow, Change, HistoryRow } from "./store.ts";
+import type { AccountRow, BmcRow, Change, HistoryRow, MachineRow } from "./store.ts";
 
 /** The tables of one database, as the operations of the SQLite store use them inside a transaction. */
 export class Tables {
@@ -24,9 +24,19 @@ export class Tables {
     return found && bmcRow(found);
   }
 
-  bmcOfMachine(uuid: string): BmcRow | undefined {
-    const found = this.database.get("SELECT * FROM bmcs WHERE machine_uuid = ?", uuid);
+  bmcOfMachine(machineKey: string): BmcRow | undefined {
+    const found = this.database.get("SELECT * FROM bmcs WHERE machine_key = ?", machineKey);
     return found && bmcRow(found);
+  }
+
+  /** All rows whose machine reports that UUID, ordered as in lists. */
+  bmcsOfUuid(uuid: string): BmcRow[] {
+    return this.database.all(`SELECT * FROM bmcs WHERE machine_uuid = ? ORDER BY ${listOrder}`, uuid).map(bmcRow);
+  }
+
+  machine(key: string): MachineRow | undefined {
+    const found = this.database.get("SELECT * FROM machines WHERE key = ?", key);
+    return found && machineRow(found);
   }
 
   /** Newest first. */
@@ -60,10 +70,17 @@ export class Tables {
     this.changes.push({ key, deleted: false });
   }
 
+  /** The rows with that UUID show the change of one of them in their warnings. */
+  changedTwins({ key, machineUuid }: BmcRow): void {
+    if (machineUuid === undefined) return;
+    for (const twin of this.bmcsOfUuid(machineUuid)) if (twin.key !== key) this.changed(twin.key);
+  }
+
   /** With its accounts. */
-  deleteBmc(key: string): void {
-    this.database.run("DELETE FROM bmcs WHERE key = ?", key);
-    this.changes.push({ key, deleted: true });
+  deleteBmc(row: BmcRow): void {
+    this.database.run("DELETE FROM bmcs WHERE key = ?", row.key);
+    this.changes.push({ key: row.key, deleted: true });
+    this.changedTwins(row);
   }
 
   addHistory({ at, mac, machineUuid, actor, action, detail }: HistoryRow): void {
@@ -87,10 +104,14 @@ export class Tables {
   }
 }
 
-/** The verified account, else the newest that is not retired. `accounts` are newest first. */
+/** The order of rows in lists: by MAC, those without one last. */
+export const listOrder = "mac = '', mac, key";
+
+/** The verified account, else the newest confirmed one, else the newest that is not retired. `accounts` are newest first. */
 export function accountInUse(accounts: readonly AccountRow[]): AccountRow | undefined {
   return (
     accounts.find(({ state }) => state === AccountState.ACCOUNT_STATE_VERIFIED) ??
+    accounts.find(({ state }) => state === AccountState.ACCOUNT_STATE_CONFIRMED) ??
     accounts.find(({ state }) => state !== AccountState.ACCOUNT_STATE_RETIRED)
   );
 }

@@ -1,4 +1,6 @@
 import { sql as enrolment } from "./0001-enrolment.ts";
+import { sql as sameUuid } from "./0002-same-uuid.ts";
+import { sql as givenAccountsAndPasswordForms } from "./0003-given-accounts-and-password-forms.ts";
 
 /** One step of the schema. A step that was ever released is never changed: a later one changes what it made. */
 export interface Migration {
@@ -8,4 +10,8 @@ export interface Migration {
 }
 
 /** All steps in order. They are modules with text, so that they are in the single executable too. */
-export const migrations: readonly Migration[] = [{ version: 1, sql: enrolment }];
+export const migrations: readonly Migration[] = [
+  { version: 1, sql: enrolment },
+  { version: 2, sql: sameUuid },
+  { version: 3, sql: givenAccountsAndPasswordForms },
+];

@@ -1,0 +1,278 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AccountState, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { WatchBmcsResponse } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { call, refusal } from "../fixture/clients.ts";
+import { EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
+import { FakeBmc } from "../fixture/fake-bmc.ts";
+import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
+import type { BmcLogin } from "../reach/connect-bmc.ts";
+
+const uuid = uuid1;
+const mac3 = "52:54:00:b1:00:03";
+let site: Site;
+let bmcs: Map<string, FakeBmc>;
+let service: TestService;
+
+beforeEach(async () => {
+  site = await newSite();
+  bmcs = new Map();
+  const connect = (login: BmcLogin) => {
+    const bmc = bmcs.get(login.host);
+    if (bmc === undefined) throw new Error(`the test has no BMC at ${login.host}`);
+    return bmc.connect(login);
+  };
+  service = await startTestService(site, connect);
+});
+
+afterEach(async () => {
+  await service[Symbol.asyncDispose]();
+  site[Symbol.dispose]();
+});
+
+/** A machine with its BMC, each boot of which is an enrolment of its own. */
+class TestMachine {
+  readonly mac: string;
+  readonly serial: string;
+  readonly facts;
+  readonly #bmc: FakeBmc;
+
+  constructor(mac: string, serial: string, uuidOfBoard = uuid) {
+    this.mac = mac;
+    this.serial = serial;
+    this.uuid = uuidOfBoard;
+    this.facts = factsOf(mac, { ipv4Address: `10.0.0.${Number.parseInt(mac.slice(-2), 16)}` });
+    this.#bmc = new FakeBmc(mac);
+    bmcs.set(this.facts.ipv4Address, this.#bmc);
+  }
+  readonly uuid: string;
+
+  async begin() {
+    const agent = new EnrollingAgent(service.agent);
+    return { agent, begun: await agent.begin(this.uuid, this.serial) };
+  }
+
+  /** A boot up to the report. */
+  async boot() {
+    const { agent, begun } = await this.begin();
+    await agent.report(this.facts);
+    return { agent, begun };
+  }
+
+  async link() {
+    const { agent } = await this.boot();
+    const userName = `rivet${this.mac.slice(-2)}`;
+    this.#bmc.users.push({ slot: 3, name: userName, password: "Secret-pass-1234" });
+    await agent.confirm(await agent.escrow(this.mac, userName, "Secret-pass-1234"));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+  }
+}
+
+async function rows() {
+  const { bmcs: all } = await call(service.operator.bmc, service.operator.bmc.listBmcs, {});
+  return all;
+}
+
+const keys = async () => (await rows()).map(({ key }) => key);
+const warned = async () => (await rows()).map(({ warnings }) => warnings.map(({ kind }) => kind));
+const duplicate = [WarningKind.WARNING_KIND_DUPLICATE_UUID];
+
+async function historyOf(key: string) {
+  const { entries } = await call(service.operator.bmc, service.operator.bmc.listHistory, { key, limit: 0 });
+  return entries.map(({ action }) => action);
+}
+
+const remove = (key: string) => call(service.operator.bmc, service.operator.bmc.deleteBmc, { key });
+
+describe.each([
+  ["other board serial numbers", "S-1", "S-2"],
+  ["one board serial number", "S-1", "S-1"],
+  ["no board serial number", "", ""],
+  ["placeholders as board serial numbers", "To be filled by O.E.M.", "Default string"],
+])("two machines with one UUID and %s", (_title, serial1, serial2) => {
+  test("are both linked, both warned of, and keep what each is", async () => {
+    const [one, two] = [new TestMachine(mac1, serial1), new TestMachine(mac2, serial2)];
+    await one.link();
+    expect(await warned()).toEqual([[]]);
+    await two.link();
+    await one.boot();
+    await two.boot();
+    const [first, second] = await rows();
+    expect(first).toMatchObject({ mac: mac1, machineUuid: uuid, state: State.STATE_LINKED, stateReason: "" });
+    expect(second).toMatchObject({ mac: mac2, machineUuid: uuid, state: State.STATE_LINKED, stateReason: "" });
+    expect(first?.account).toMatchObject({ userName: "rivet01", state: AccountState.ACCOUNT_STATE_VERIFIED });
+    expect(second?.account).toMatchObject({ userName: "rivet02", state: AccountState.ACCOUNT_STATE_VERIFIED });
+    expect(first?.machine?.board?.serialNumber ?? "").toBe(serial1);
+    expect(second?.machine?.board?.serialNumber ?? "").toBe(serial2);
+    expect(await warned()).toEqual([duplicate, duplicate]);
+    expect(first?.warnings[0]?.text).toContain(mac2);
+    expect(second?.warnings[0]?.text).toContain(mac1);
+    expect((await historyOf(mac1)).filter((action) => action === "duplicate UUID")).toHaveLength(1);
+    expect((await historyOf(mac2)).filter((action) => action === "duplicate UUID")).toHaveLength(1);
+  });
+
+  test("are told apart by an operator: a UUID alone names none, and what is deleted is not warned of", async () => {
+    await new TestMachine(mac1, serial1).link();
+    await new TestMachine(mac2, serial2).link();
+    const { bmc: client } = service.operator;
+    const refused = await refusal(call(client, client.getBmc, { key: uuid, showSecrets: false }));
+    expect(refused).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(refused.details).toContain(`${mac1}, ${mac2}`);
+    expect(await refusal(remove(uuid))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    await remove(mac1);
+    expect(await warned()).toEqual([[]]);
+    expect((await call(client, client.getBmc, { key: uuid, showSecrets: false })).bmc?.mac).toBe(mac2);
+  });
+});
+
+describe("two machines with one UUID", () => {
+  test("and other board serial numbers are each told their own linkage", async () => {
+    const [one, two] = [new TestMachine(mac1, "S-1"), new TestMachine(mac2, "S-2")];
+    await one.link();
+    expect((await two.begin()).begun.linkage).toBeUndefined();
+    await two.link();
+    expect((await one.begin()).begun.linkage).toMatchObject({ mac: mac1, knownUserNames: ["rivet01"] });
+    expect((await two.begin()).begun.linkage).toMatchObject({ mac: mac2, knownUserNames: ["rivet02"] });
+  });
+
+  test("that enrol at the same time for the first time do not take each other's place", async () => {
+    const [one, two] = [new TestMachine(mac1, "S-1"), new TestMachine(mac2, "S-2")];
+    const { agent: first } = await one.boot();
+    const { agent: second } = await two.boot();
+    expect(await warned()).toEqual([duplicate, duplicate]);
+    await first.escrow(mac1, "rivet01", "Secret-pass-1234");
+    await second.escrow(mac2, "rivet02", "Secret-pass-1234");
+    expect((await rows()).map(({ state }) => state)).toEqual([State.STATE_ESCROWED, State.STATE_ESCROWED]);
+  });
+
+  test("and no BMC have rows with keys of their own, and so does one with and one without", async () => {
+    const one = new TestMachine(mac1, "S-1");
+    const { agent: first } = await one.begin();
+    await first.reportNone();
+    const { agent: second } = await new TestMachine(mac2, "S-2").begin();
+    await second.reportNone();
+    expect(await keys()).toEqual([uuid, `${uuid}/S-2`]);
+    expect(await warned()).toEqual([duplicate, duplicate]);
+    const { bmc: client } = service.operator;
+    const found = await call(client, client.getBmc, { key: `${uuid.toUpperCase()}/S-2`, showSecrets: false });
+    expect(found.bmc).toMatchObject({ mac: "", machineUuid: uuid, machine: { board: { serialNumber: "S-2" } } });
+    await one.boot();
+    expect(await keys()).toEqual([mac1, `${uuid}/S-2`]);
+    await remove(`${uuid}/S-2`);
+    expect(await warned()).toEqual([[]]);
+  });
+
+  test("are shown to watchers when the second one comes, and when it goes", async () => {
+    await new TestMachine(mac1, "S-1").link();
+    const stream = service.operator.bmc.watchBmcs({});
+    const seen: WatchBmcsResponse[] = [];
+    stream.on("data", (message: WatchBmcsResponse) => seen.push(message));
+    stream.on("error", () => undefined);
+    const last = () => {
+      const rowsOf1 = seen.flatMap(({ change }) =>
+        change?.$case === "bmc" && change.value.mac === mac1 ? [change.value.warnings.length] : [],
+      );
+      return rowsOf1.at(-1);
+    };
+    await expect.poll(last).toBe(0);
+    await new TestMachine(mac2, "S-2").boot();
+    await expect.poll(last).toBe(1);
+    await remove(mac2);
+    await expect.poll(last).toBe(0);
+    stream.cancel();
+  });
+
+  test("may be three", async () => {
+    for (const [i, mac] of [mac1, mac2, mac3].entries()) await new TestMachine(mac, i === 0 ? "" : `S-${i}`).link();
+    expect(await keys()).toEqual([mac1, mac2, mac3]);
+    const [first] = await rows();
+    expect(first?.warnings[0]?.text).toContain(`${mac2} (board serial number S-1), ${mac3} (board serial number S-2)`);
+  });
+});
+
+describe("one machine", () => {
+  test("whose board serial number was filled in, or changed, is known by its BMC", async () => {
+    await new TestMachine(mac1, "").link();
+    for (const serial of ["S-1", "S-2"]) {
+      bmcs.delete("10.0.0.1");
+      const { agent } = await new TestMachine(mac1, serial).boot();
+      await agent.reportInventoryOf(512n);
+      expect(await rows()).toMatchObject([
+        {
+          mac: mac1,
+          state: State.STATE_LINKED,
+          warnings: [],
+          machine: { board: { serialNumber: serial } },
+          inventory: { memoryBytes: 512n },
+        },
+      ]);
+    }
+    expect((await new TestMachine(mac1, "S-2").begin()).begun.linkage).toMatchObject({ mac: mac1, fresh: true });
+  });
+
+  test("with a new UUID takes its BMC along only if an operator says so", async () => {
+    await new TestMachine(mac1, "S-1").link();
+    const renamed = new TestMachine(mac1, "S-1", uuid2);
+    const { agent } = await renamed.begin();
+    expect(await refusal(agent.report(renamed.facts))).toMatchObject({ code: "FAILED_PRECONDITION" });
+    await remove(mac1);
+    await agent.report(renamed.facts);
+    expect(await rows()).toMatchObject([{ mac: mac1, machineUuid: uuid2, warnings: [] }]);
+  });
+
+  test("that was not linked yet leaves the BMC that it reported before", async () => {
+    await new TestMachine(mac1, "S-1").boot();
+    await new TestMachine(mac2, "S-1").boot();
+    expect(await rows()).toMatchObject([
+      { mac: mac1, machineUuid: "", warnings: [] },
+      { mac: mac2, machineUuid: uuid, warnings: [] },
+    ]);
+  });
+
+  test("whose board was replaced by one with the same UUID is linked at once; the old row is for the operator", async () => {
+    await new TestMachine(mac1, "S-1").link();
+    await new TestMachine(mac2, "S-2").link();
+    await remove(mac1);
+    expect(await rows()).toMatchObject([{ mac: mac2, state: State.STATE_LINKED, warnings: [] }]);
+  });
+});
+
+describe("a machine whose BMC is locked in-band", () => {
+  async function locked(mac: string, machine = new TestMachine(mac1, "S-1")) {
+    const { agent } = await machine.begin();
+    if (mac !== "none")
+      await agent.report(factsOf(mac, { channel: mac === "" ? 0 : 1, channels: [], ipv4Address: "" }));
+    await agent.abort("set account", "D4h", true);
+    return agent;
+  }
+
+  test("has a row that says what to type", async () => {
+    await locked(mac1);
+    const [row] = await rows();
+    expect(row).toMatchObject({ key: mac1, state: State.STATE_LOCKED });
+    expect(row?.stateReason).toContain(
+      `operator must give credentials: bmcctl update ${mac1} --user NAME --password-file FILE`,
+    );
+  });
+
+  test.each(["", "none"])("has a row without MAC too (reported: %j)", async (mac) => {
+    await locked(mac);
+    await locked(mac);
+    const [row, ...more] = await rows();
+    expect(more).toEqual([]);
+    expect(row).toMatchObject({ key: uuid, mac: "", machineUuid: uuid, state: State.STATE_LOCKED });
+    expect(row?.stateReason).toMatch(/in-band access is locked.*not even its MAC address.*D4h/);
+    expect(row?.facts?.firmwareVersion).toBe(mac === "" ? "9.08" : undefined);
+    // A later boot that reads more takes its place.
+    await new TestMachine(mac1, "S-1").link();
+    expect(await keys()).toEqual([mac1]);
+  });
+
+  test("and tells nothing any more stays linked to what it was", async () => {
+    const machine = new TestMachine(mac1, "S-1");
+    await machine.link();
+    const agent = await locked("", machine);
+    expect(await rows()).toMatchObject([{ key: mac1, state: State.STATE_LINKED, facts: { channel: 1 } }]);
+    expect((await rows())[0]?.stateReason).toContain("the account that the service knows stays in use");
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+  });
+});

@@ -1,0 +1,124 @@
+import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { isPlaceholder } from "../placeholder.ts";
+import { claimedByOther, isProved, otherFound } from "./claim.ts";
+import { machineRow } from "./rows.ts";
+import type { BmcRow, MachineRow, NewSession, Session } from "./store.ts";
+import type { Tables } from "./tables.ts";
+
+/*
+ * Which machine is it? Boards of one model are sold with the same SMBIOS UUID, and boards are replaced by others that get the
+ * UUID of the old one. The service cannot tell the two apart, so it overwrites nothing:
+ *
+ * 1. Another board serial number under a known UUID is another machine. Where one of both has none, they may be the same.
+ * 2. The MAC address of the BMC decides when it is reported: the machine that has that BMC is meant, whatever its serial number.
+ * 3. A machine whose BMC was proved by a remote login and that reports another one after a boot is another machine with the same
+ *    UUID. What was not proved is left, as it is when the same boot reports another BMC; a proved one is never left so.
+ *
+ * The rows of one UUID stand side by side and each names the others as a warning. An operator deletes the one that is gone,
+ * or gives a machine a UUID of its own. Nothing changes for a machine that moves: its BMC goes with it.
+ */
+
+/** Empty if the board tells none, or a placeholder. */
+export function boardSerial(machine: Machine | undefined): string {
+  const serial = machine?.board?.serialNumber.trim() ?? "";
+  return isPlaceholder(serial) ? "" : serial;
+}
+
+/** The key of the machine for which a new session is taken; it exists then. Rule 1. */
+export function machineOf(tables: Tables, { machine, agentVersion, bootId, now }: NewSession): string {
+  const candidates = tables.database
+    .all("SELECT * FROM machines WHERE uuid = ? ORDER BY key", machine.uuid)
+    .map(machineRow)
+    .map((known) => ({ key: known.key, likeness: likeness(tables, known, machine) }));
+  const [best] = candidates.filter((each) => each.likeness >= 0).toSorted((a, b) => b.likeness - a.likeness);
+  if (best !== undefined) return best.key;
+  const key = candidates.length === 0 ? machine.uuid : `${machine.uuid}/${boardSerial(machine)}`;
+  addMachine(tables, key, machine, agentVersion, bootId, now);
+  return key;
+}
+
+/** How much speaks for it that both are the same machine; negative: they are not. */
+function likeness(tables: Tables, known: MachineRow, machine: Machine): number {
+  const [was, is] = [boardSerial(known.machine), boardSerial(machine)];
+  if (was !== "" && is !== "" && was !== is) return -1;
+  const systemOf = (each: Machine) => each.system?.serialNumber.trim() ?? "";
+  const sameSystem = !isPlaceholder(systemOf(machine)) && systemOf(known.machine) === systemOf(machine);
+  return (was !== "" && was === is ? 4 : 0) + (sameSystem ? 2 : 0) + (tables.bmcOfMachine(known.key) ? 1 : 0);
+}
+
+/** The key of the machine that reports the BMC with that MAC, or what the report contradicts. Rules 2 and 3. */
+export function reporterOf(
+  tables: Tables,
+  session: Session,
+  mac: string,
+  now: Date,
+): string | { readonly contradicts: BmcRow; readonly text: string } {
+  const { machineKey, machineUuid } = session;
+  const known = tables.bmc(mac);
+  if (known?.machineKey !== undefined && known.machineUuid === machineUuid) return known.machineKey;
+  if (known !== undefined && isProved(known, tables.accounts(mac))) {
+    return { contradicts: known, text: claimedByOther(known, machineUuid) };
+  }
+  const former = tables.bmcOfMachine(machineKey);
+  if (former === undefined || !isProved(former, tables.accounts(former.key))) return machineKey;
+  const machine = tables.machine(machineKey);
+  if (machine === undefined || machine.bootId === session.bootId) {
+    return { contradicts: former, text: otherFound(former, `BMC ${mac}`) };
+  }
+  const key = `${machineUuid}/${mac}`;
+  addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
+  return key;
+}
+
+function addMachine(
+  tables: Tables,
+  key: string,
+  machine: Machine,
+  agentVersion: string,
+  bootId: string,
+  now: Date,
+): void {
+  tables.database.run(
+    `INSERT INTO machines (key, machine, agent_version, boot_id, created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT (key) DO NOTHING`,
+    key,
+    Machine.encode(machine).finish(),
+    agentVersion,
+    bootId,
+    now.getTime(),
+    now.getTime(),
+  );
+}
+
+/**
+ * From here on the session is that of the machine with that key, and what it has told so far is stored with the machine:
+ * not before, or the data of one machine would take the place of another's.
+ * @param bmcKey what it has reported
+ */
+export function settleSession(
+  tables: Tables,
+  session: Session,
+  machineKey: string,
+  bmcKey: string | null,
+  now: Date,
+): void {
+  const { database } = tables;
+  database.run("UPDATE sessions SET machine_key = ?, bmc_key = ? WHERE id = ?", machineKey, bmcKey, session.id);
+  database.run(
+    `UPDATE machines SET machine = coalesce(told.machine, machines.machine), boot_id = told.boot_id,
+       agent_version = coalesce(told.agent_version, machines.agent_version),
+       inventory = coalesce(told.inventory, machines.inventory), changed_at = ?
+     FROM (SELECT * FROM sessions WHERE id = ?) AS told WHERE machines.key = ?`,
+    now.getTime(),
+    session.id,
+    machineKey,
+  );
+  database.run("UPDATE sessions SET inventory = NULL WHERE id = ?", session.id);
+  // What was taken for a machine of its own until its BMC told better.
+  database.run(
+    `DELETE FROM machines WHERE key = ? AND key <> ? AND NOT EXISTS (SELECT 1 FROM bmcs WHERE machine_key = machines.key)
+       AND NOT EXISTS (SELECT 1 FROM sessions WHERE machine_key = machines.key)`,
+    session.machineKey,
+    machineKey,
+  );
+}
