@@ -84,6 +84,20 @@ describe("step", () => {
     await expect(running).rejects.toMatchObject({ cause: expect.any(StepTimeoutError) });
   });
 
+  test("does not wait for it when the run is to end either", async () => {
+    const { clock, timePasses } = steps();
+    const outer = new AbortController();
+    const step = makeStep({ clock, onEvent: () => undefined, signal: outer.signal });
+    const running = step("hand-off", 5000, () => new Promise<never>(() => undefined));
+    running.catch(() => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    outer.abort(new Error("power button"));
+    await new Promise((resolve) => setImmediate(resolve));
+    timePasses();
+    await expect(running).rejects.toThrow("hand-off: power button");
+    expect(clock.now()).toBe(2_000);
+  });
+
   test("the outer signal lets no step begin", async () => {
     const signal = AbortSignal.abort(new Error("power button"));
     let began = false;

@@ -115,17 +115,27 @@ async function withLimit<T>(
   const limit = new AbortController();
   const over = new AbortController();
   const signal = outer === undefined ? limit.signal : AbortSignal.any([limit.signal, outer]);
-  const timedOut = (async () => {
-    await clock.sleep(limitMs, over.signal);
+  /** Why the work is to end before it is done: the limit, or the reason of `outer`. */
+  const endedEarly = async (): Promise<unknown> => {
+    const waiting = outer === undefined ? over.signal : AbortSignal.any([over.signal, outer]);
+    try {
+      await clock.sleep(limitMs, waiting);
+    } catch (reason) {
+      if (outer?.aborted !== true) throw reason;
+      return outer.reason;
+    }
     const error = new StepTimeoutError(limitMs);
     limit.abort(error);
+    return error;
+  };
+  const cutOff = endedEarly().then(async (reason) => {
     await clock.sleep(graceMs, over.signal);
-    throw error;
-  })();
+    throw reason;
+  });
   // The loser of the race: its end is awaited nowhere else.
-  timedOut.catch(() => undefined);
+  cutOff.catch(() => undefined);
   try {
-    return await Promise.race([work(signal), timedOut]);
+    return await Promise.race([work(signal), cutOff]);
   } catch (error) {
     if (!limit.signal.aborted || error === limit.signal.reason) throw error;
     throw isTyped(error) ? error : new StepTimeoutError(limitMs, { cause: error });
