@@ -18,7 +18,6 @@ const syntaxErrors: Readonly<Record<string, string>> = {
   BAD_INDENT: "wrong indentation",
   BAD_SCALAR_START: "a text that begins with a reserved character; quote it",
   BLOCK_AS_IMPLICIT_KEY: "a mapping where a key or value is expected; is a quote missing?",
-  DUPLICATE_KEY: "a key given twice",
   MISSING_CHAR: "a missing quote, colon, comma or bracket",
   MULTILINE_IMPLICIT_KEY: "a key that runs over several lines",
   MULTIPLE_DOCS: "more than one document",
@@ -46,7 +45,10 @@ export async function readDocument(bytes: Uint8Array, source: string): Promise<D
     throw new ConfigError(source, "document", "is not UTF-8 text", { cause });
   }
   const lineCounter = new LineCounter();
-  const parsed = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, strict: true });
+  const parsed = withinTheStack(source, () =>
+    // Not its own search for doubled keys, which compares each with all before it.
+    parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false, strict: true }),
+  );
   const at = (offset: number): string => {
     const { line, col } = lineCounter.linePos(offset);
     return `line ${line}, column ${col}`;
@@ -60,9 +62,12 @@ export async function readDocument(bytes: Uint8Array, source: string): Promise<D
   if (!isMap(parsed.contents)) {
     throw new ConfigError(source, at(0), "must be a mapping of keys to values (service: HOST:PORT ...)");
   }
+  const seen = new Set<string>();
   const entries = parsed.contents.items.map((pair) => {
     const key = isScalar(pair.key) ? { name: String(pair.key.value), at: pair.key.range?.[0] ?? 0 } : undefined;
     if (!key) throw new ConfigError(source, at(0), "has a key that is not a plain text");
+    if (seen.has(key.name)) throw new ConfigError(source, at(key.at), "neither JSON nor YAML: a key given twice");
+    seen.add(key.name);
     return { ...key, value: pair.value };
   });
 
@@ -82,4 +87,14 @@ export async function readDocument(bytes: Uint8Array, source: string): Promise<D
     values.set(key.name, typeof value.value === "string" ? value.value : (value.source ?? String(value.value)));
   }
   return { values, form: isPixie ? "pixie" : "rivet" };
+}
+
+/** The yaml package calls itself once for each level: lists in lists in lists, some thousands deep, overflow the stack. */
+function withinTheStack<T>(source: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(source, "document", "is nested too deeply; a mapping of keys to values is expected");
+  }
 }

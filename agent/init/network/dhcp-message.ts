@@ -200,10 +200,13 @@ function decodeRoutes(data: Buffer): Route[] {
   return routes;
 }
 
+/** More than any site searches. Pointers make a name of 253 letters from two bytes: 600 of them fit into one answer. */
+const mostSearchNames = 32;
+
 /** RFC 3397: names as in DNS, with compression pointers that lead backwards. */
 function decodeSearch(data: Buffer): string[] {
   const names: string[] = [];
-  for (let at = 0; at < data.length; ) {
+  for (let at = 0; at < data.length && names.length < mostSearchNames; ) {
     const labels: string[] = [];
     let next = -1;
     let from = at;

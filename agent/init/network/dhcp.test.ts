@@ -63,6 +63,17 @@ describe("messages", () => {
     expect(decodeReply(second)).toMatchObject({ dns: ["10.0.0.53"], server: "10.0.0.9", routers: ["10.0.0.1"] });
   });
 
+  test("a search list of nothing but pointers to one long name does not become 128 times as long", () => {
+    const label = (length: number) => [length, ...Buffer.alloc(length, "a")];
+    const name = [63, 63, 63, 46].flatMap(label);
+    const pointers = Array.from({ length: 6 }, () => [0xc0, 0]).flat();
+    const bytes = reply({ transaction: 7 } as Heard, messageType.ack, "10.0.0.7", { 119: [...name, 0, ...pointers] });
+    expect(decodeReply(bytes)?.search).toHaveLength(7);
+    const parts = Array.from({ length: 4 }, () => Buffer.from([119, 254, ...Buffer.alloc(254, "c000", "hex")]));
+    const long = Buffer.concat([bytes.subarray(0, -1), ...parts, Buffer.from([255])]);
+    expect(decodeReply(long)?.search).toHaveLength(32);
+  });
+
   test("names that could break resolv.conf are dropped", () => {
     const bytes = reply({ transaction: 7 } as Heard, messageType.ack, "10.0.0.7", {
       15: [...Buffer.from("a\nnameserver 6.6.6.6")],
