@@ -7,6 +7,10 @@ interface Channel {
   readonly mac?: readonly number[] | number;
   readonly ip?: readonly number[] | number;
   readonly ipv6?: readonly number[];
+  /** LAN parameter 4: 1 is static, 2 DHCP. */
+  readonly source?: number;
+  /** More LAN parameters by selector. */
+  readonly more?: Readonly<Record<number, readonly number[]>>;
 }
 
 const mac = (last: number) => [0x52, 0x54, 0, 0xb1, 0, last];
@@ -22,6 +26,9 @@ function bmc(channels: Readonly<Record<number, Channel>>, info?: number) {
     const answer = (value: readonly number[] | number = 0x80) => (typeof value === "number" ? value : [0x11, ...value]);
     if (selector === 5) return answer(it.mac);
     if (selector === 3) return answer(it.ip);
+    if (selector === 4) return answer(it.source === undefined ? 0x80 : [it.source]);
+    const more = it.more?.[selector];
+    if (more !== undefined) return answer(more);
     if (it.ipv6 === undefined) return 0x80;
     if (selector === 50) return answer([2]);
     if (selector === 51) return answer([2]);
@@ -112,5 +119,150 @@ describe("findLanChannel", () => {
       /channel 1 could not be asked what it is: completion code FFh \(unspecified error\)/,
     );
     expect(log.filter((each) => each === "Get Channel Info 01")).toHaveLength(3);
+  });
+
+  test("looks at every channel if asked to, and says which comes first", async () => {
+    const two = bmc({ 1: { mac: mac(1), ip: [10, 0, 0, 7] }, 8: { mac: mac(8), ip: [10, 0, 0, 8] } });
+    const found = await findLanChannel(two.conversation, { ...options, extent: "all" });
+    expect(found).toMatchObject({ channel: 1 });
+    expect(found.seen.map(({ channel, remark }) => `${channel} ${remark}`)).toEqual([
+      "1 elected",
+      "8 channel 1 comes first",
+    ]);
+  });
+
+  test("16.1.15.1 is no address", async () => {
+    const { conversation } = bmc({ 1: { mac: mac(1), ip: [16, 1, 15, 1] }, 2: { mac: mac(2), ip: [10, 0, 0, 7] } });
+    expect(await findLanChannel(conversation, options)).toMatchObject({ channel: 2 });
+  });
+
+  test("a busy BMC is waited for before a channel is passed over", async () => {
+    const { conversation } = scriptedBmc((name, [, selector], nth) => {
+      if (nth < 6) return 0xc0;
+      if (name === "Get Channel Info") return [1, 4, 1, 0x80, 0xf2, 0x1b, 0, 0, 0];
+      return selector === 5 ? [0x11, ...mac(1)] : [0x11, 10, 0, 0, 7];
+    });
+    expect(await findLanChannel(conversation, options)).toMatchObject({ channel: 1, ipv4Address: "10.0.0.7" });
+  });
+});
+
+describe("what is not there yet", () => {
+  const notes: string[] = [];
+  const waiting = { extent: "until found", waitMs: 10_000, note: (text: string) => notes.push(text) } as const;
+
+  test("an address by DHCP is waited for, on every channel that asks for one", async () => {
+    const lans: Record<number, Channel> = {
+      1: { mac: mac(1), ip: [0, 0, 0, 0], source: 2 },
+      2: { mac: mac(2), ip: [0, 0, 0, 0], source: 1 },
+      3: { mac: mac(3), ip: [0, 0, 0, 0], source: 2 },
+    };
+    const { conversation, waits } = bmc(lans);
+    const sleep = conversation.clock.sleep;
+    const clock = {
+      now: () => conversation.clock.now(),
+      sleep: (ms: number, signal?: AbortSignal) => {
+        if (waits.length === 2) lans[3] = { ...lans[3], ip: [10, 0, 0, 9] };
+        return sleep(ms, signal);
+      },
+    };
+    notes.length = 0;
+    const found = await findLanChannel({ ...conversation, clock }, waiting);
+    expect(found).toMatchObject({ channel: 3, ipv4Address: "10.0.0.9" });
+    expect(found.seen.map(({ remark }) => remark)).toEqual([
+      "its IPv4 address is 0.0.0.0 and DHCP gave none in time",
+      "its IPv4 address is 0.0.0.0",
+      "elected, although it got its address late",
+    ]);
+    expect(waits).toEqual([2_000, 2_000]);
+    expect(notes).toEqual(["The BMC has no IP address yet: waiting up to 10 s for its DHCP."]);
+  });
+
+  test("an address that does not come: the MAC is told all the same, in time", async () => {
+    const { conversation, waits } = bmc({ 1: { mac: mac(1), ip: [0, 0, 0, 0], source: 2 } });
+    const found = await findLanChannel(conversation, waiting);
+    expect(found).toMatchObject({ channel: 1, mac: "52:54:00:b1:00:01" });
+    expect(found.ipv4Address).toBeUndefined();
+    expect(waits).toEqual(Array(5).fill(2_000));
+  });
+
+  test.each([
+    ["a static address", { source: 1 }],
+    ["a source that the BMC does not tell", {}],
+    ["a global IPv6 address", { source: 2, ipv6: global }],
+  ])("%s is not waited for", async (_what, more) => {
+    const { conversation, waits } = bmc({ 1: { mac: mac(1), ip: [0, 0, 0, 0], ...more } });
+    expect(await findLanChannel(conversation, waiting)).toMatchObject({ channel: 1 });
+    expect(waits).toEqual([]);
+  });
+
+  test("a channel that shows up late is found; nothing for good is an error in time", async () => {
+    const late = scriptedBmc((name, [channel, selector], nth) => {
+      if (name === "Get Channel Info") return channel === 2 && nth > 2 ? [2, 4, 1, 0x80, 0xf2, 0x1b, 0, 0, 0] : 0xcc;
+      return selector === 5 ? [0x11, ...mac(2)] : [0x11, 10, 0, 0, 7];
+    });
+    expect(await findLanChannel(late.conversation, waiting)).toMatchObject({ channel: 2 });
+    const never = bmc({});
+    await expect(findLanChannel(never.conversation, waiting)).rejects.toThrow(NoLanChannelError);
+    expect(never.waits).toEqual([5_000, 5_000]);
+  });
+});
+
+describe("a BMC that is closed to its machine", () => {
+  test.each([0xd4, 0xd5, 0xd6, 0xc1])("%d to everything: told at once, with the code", async (code) => {
+    const { conversation, waits } = scriptedBmc(() => code);
+    const options = { extent: "until found", waitMs: 30_000, note: () => undefined } as const;
+    const error = await findLanChannel(conversation, options).catch((each: unknown) => each);
+    expect(error).toBeInstanceOf(NoLanChannelError);
+    expect((error as NoLanChannelError).refusal?.completionCode).toBe(code);
+    expect(waits).toEqual([]);
+  });
+
+  test("D4h to Get Channel Info alone keeps nothing back", async () => {
+    const { conversation } = bmc({ 3: { mac: mac(3), ip: [10, 0, 0, 7] } }, 0xd4);
+    expect(await findLanChannel(conversation, options)).toMatchObject({ channel: 3 });
+  });
+
+  test("D4h to the MAC address of one channel is no lock", async () => {
+    const { conversation } = bmc({ 1: { mac: 0xd4 }, 2: { mac: [0, 0, 0, 0, 0, 0] } });
+    const error = await findLanChannel(conversation, options).catch((each: unknown) => each);
+    expect(error).toBeInstanceOf(NoLanChannelError);
+    expect((error as NoLanChannelError).refusal).toBeUndefined();
+  });
+
+  test("an error while probing is told, not taken for no channel", async () => {
+    const { conversation } = scriptedBmc((name) => (name === "Get Channel Info" ? 0xc1 : 0xff));
+    await expect(findLanChannel(conversation, options)).rejects.toThrow(
+      /channel 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11: its MAC address cannot be read: completion code FFh/,
+    );
+  });
+});
+
+describe("IPv6 where there is no IPv4", () => {
+  const without = (more: Record<number, readonly number[]>) =>
+    bmc({ 1: { mac: mac(1), ip: [0, 0, 0, 0], source: 1, more } });
+
+  test("AMI's own parameters, where the specification's are not known", async () => {
+    const { conversation } = without({ 197: global, 198: [48] });
+    expect((await findLanChannel(conversation, options)).ipv6?.addresses).toEqual(["2001:db8::7/48"]);
+    const linkLocal = without({ 197: [0xfe, 0x80, ...new Array<number>(14).fill(1)], 198: [64] });
+    expect((await findLanChannel(linkLocal.conversation, options)).ipv6?.addresses).toEqual([]);
+    const noPrefix = without({ 197: global });
+    expect((await findLanChannel(noPrefix.conversation, options)).ipv6?.addresses).toEqual(["2001:db8::7/64"]);
+  });
+
+  test("AMI's own parameters are not asked for where the specification's are known", async () => {
+    const { conversation, log } = without({ 50: [0], 197: global });
+    expect((await findLanChannel(conversation, options)).ipv6?.addresses).toEqual([]);
+    expect(log.some((each) => each.includes("01c5"))).toBe(false);
+  });
+
+  test("a BMC without parameters 50 and 55, but with addresses", async () => {
+    const { conversation } = without({ 51: [1], 59: [0, 1, ...global, 64, 0] });
+    expect((await findLanChannel(conversation, options)).ipv6?.addresses).toContain("2001:db8::7/64");
+  });
+
+  test("enabled for IPv4 only: none", async () => {
+    const { conversation } = without({ 50: [2], 51: [0], 59: [0, 1, ...global, 64, 0] });
+    expect((await findLanChannel(conversation, options)).ipv6?.addresses).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ScriptedAnswer, scriptedBmc } from "./scripted-bmc.fixture.ts";
-import { NotReadyError, waitUntilReady } from "./wait-until-ready.ts";
+import { DeviceIdRefusedError, NotReadyError, waitUntilBack, waitUntilReady } from "./wait-until-ready.ts";
 
 const good = [0x20, 0x01, 0x09, 0x08, 0x02, 0x9f, 0x91, 0x12, 0x00, 0x02, 0x0f];
 const initializing = [0x20, 0x01, 0x89, 0x08, 0x02, 0x9f, 0x91, 0x12, 0x00, 0x02, 0x0f];
@@ -43,5 +43,64 @@ describe("waitUntilReady", () => {
     const bmc = answers(0xd2);
     const signal = AbortSignal.abort(new Error("the run has ended"));
     await expect(waitUntilReady({ ...bmc.conversation, signal })).rejects.toThrow("the run has ended");
+  });
+
+  test.each([
+    ["FFh", 0xff, "completion code FFh"],
+    ["C0h", 0xc0, "completion code C0h"],
+    ["C3h", 0xc3, "completion code C3h"],
+    ["CEh", 0xce, "completion code CEh"],
+    ["D1h", 0xd1, "completion code D1h"],
+    ["D2h", 0xd2, "completion code D2h"],
+    ["firmware update", initializing, "firmware update or initialization in progress"],
+    ["silence", "no answer", "no answer"],
+    ["a reply cut short", [], "an answer that is cut short"],
+  ] as [string, ScriptedAnswer, string][])("never ready, %s: ends in time and says so", async (_what, bad, seen) => {
+    const bmc = answers(bad);
+    const failed = waitUntilReady(bmc.conversation, 180_000);
+    await expect(failed).rejects.toThrow(NotReadyError);
+    await expect(failed).rejects.toThrow(`not ready within 179 s (180 tries: 180 times ${seen})`);
+  });
+
+  test("a reset while it was nearly ready begins anew", async () => {
+    const bmc = answers("no answer", good, good, initializing, good, good, good);
+    expect(await waitUntilReady(bmc.conversation)).toEqual(identity);
+    expect(bmc.log).toHaveLength(7);
+  });
+});
+
+describe("a BMC that refuses to tell what it is", () => {
+  test("D4h three times is a lock: no minutes of waiting", async () => {
+    const bmc = answers(0xd4);
+    const failed = waitUntilReady(bmc.conversation);
+    await expect(failed).rejects.toThrow(DeviceIdRefusedError);
+    await expect(failed).rejects.toMatchObject({ cause: { completionCode: 0xd4 } });
+    expect(bmc.waits).toEqual([1_000, 1_000]);
+  });
+
+  test.each([0xc1, 0xd5, 0xd6])("%d 15 times: booting BMCs were seen to say it now and then", async (code) => {
+    const bmc = answers(code);
+    await expect(waitUntilReady(bmc.conversation)).rejects.toThrow(DeviceIdRefusedError);
+    expect(bmc.log).toHaveLength(15);
+    const booting = answers(...Array<ScriptedAnswer>(14).fill(code), 0xff, code, good, good, good);
+    expect(await waitUntilReady(booting.conversation)).toEqual(identity);
+  });
+});
+
+describe("waitUntilBack", () => {
+  test("after a busy answer a good one shows that it was not away", async () => {
+    const bmc = answers(good);
+    expect(await waitUntilBack(bmc.conversation, 10_000, "busy")).toBe(false);
+    expect(bmc.log).toHaveLength(1);
+  });
+
+  test("after silence three good ones are asked for", async () => {
+    const bmc = answers(good);
+    expect(await waitUntilBack(bmc.conversation, 10_000, "silence")).toBe(true);
+    expect(bmc.log).toHaveLength(3);
+  });
+
+  test("a BMC that was closed from the beginning is there", async () => {
+    expect(await waitUntilBack(answers(0xd4).conversation, 10_000, "busy")).toBe(false);
   });
 });
