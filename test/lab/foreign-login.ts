@@ -6,6 +6,8 @@ import { plainEnvironment } from "./child.ts";
 /** An account on a BMC that listens on 127.0.0.1. */
 export interface ForeignLogin {
   readonly lanPort: number;
+  /** 3 by default. */
+  readonly cipherSuite?: 3 | 17;
   readonly userName: string;
   readonly password: string;
   /** For a file with the password: mode 0600, removed as soon as the client has ended. */
@@ -18,10 +20,19 @@ export interface ForeignResult {
   readonly output: string;
 }
 
-/** Runs `ipmitool -I lanplus -C 3` with the account. The password goes through a file, never through argv or environment. */
+/** Runs `ipmitool -I lanplus` with the account. The password goes through a file, never through argv or environment. */
 export async function ipmitool(login: ForeignLogin, args: readonly string[]): Promise<ForeignResult> {
   return await withPasswordFile(login, login.password, async (file) => {
-    const target = ["-I", "lanplus", "-C", "3", "-H", "127.0.0.1", "-p", String(login.lanPort)];
+    const target = [
+      "-I",
+      "lanplus",
+      "-C",
+      String(login.cipherSuite ?? 3),
+      "-H",
+      "127.0.0.1",
+      "-p",
+      String(login.lanPort),
+    ];
     return await run("ipmitool", [...target, "-U", login.userName, "-f", file, ...args]);
   });
 }
@@ -37,7 +48,7 @@ export async function freeipmi(
     `username ${login.userName}`,
     `password ${login.password}`,
     "driver-type LAN_2_0",
-    "cipher-suite-id 3",
+    `cipher-suite-id ${login.cipherSuite ?? 3}`,
     `privilege-level ${privilege}`,
     "",
   ].join("\n");

@@ -1,6 +1,7 @@
 import type { Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { type BootResult, followBoot, type Told } from "./agent-log.ts";
 import { until } from "./deadline.ts";
+import { endedAs } from "./expected-outcome.ts";
 import { ipmitool } from "./foreign-login.ts";
 import { type MachineResult, summarise } from "./lab-result.ts";
 import type { Lab } from "./lab-run.ts";
@@ -27,8 +28,13 @@ export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: Mac
   const boot = await followMachine(lab, machine);
   const summary = summarise(boot, machine.bmc?.proxy.seen ?? [], lab.ipmiDriver);
   result.first_boot = summary;
-  if (boot.outcome !== "linked") {
-    problem(lab, machine, result, "first boot", `ended with "${boot.outcome}" instead of "linked": ${boot.text}`);
+  const expected = machine.expectedOutcome;
+  if (!endedAs(expected, boot)) {
+    problem(lab, machine, result, "first boot", `ended with "${boot.outcome}" instead of "${expected}": ${boot.text}`);
+    return;
+  }
+  if (expected !== "linked") {
+    lab.screen.done(label(lab, machine, "as expected"), `${expected}: ${boot.text}`, summary.duration_ms);
     return;
   }
   const row = await rowOf(lab, machine);
@@ -123,6 +129,7 @@ export async function foreignLogin(lab: Lab, machine: SimulatedMachine, result: 
   const start = performance.now();
   const login = {
     lanPort: bmc.sim.lanPort,
+    cipherSuite: machine.profile?.lan.cipherSuites.includes(3) === false ? (17 as const) : (3 as const),
     userName: account.userName,
     password: account.password,
     directory: machine.directory,

@@ -1,4 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { knownProfile } from "../simulator/known-profile.ts";
+import type { Profile } from "../simulator/profile.ts";
 
 /** What `npm run lab` was asked for. */
 export interface LabOptions {
@@ -6,6 +8,8 @@ export interface LabOptions {
   readonly keep: boolean;
   /** False: the machines' kernels load no IPMI driver. */
   readonly ipmiDriver: boolean;
+  /** What the BMCs are like; without one they are ipmi_sim. */
+  readonly profile?: Profile;
   readonly output: "text" | "json";
 }
 
@@ -13,8 +17,9 @@ const help = `
 What it does, in this order:
   1. builds dist/metal-rivet, dist/bmcctl, dist/bmc-service and a ramdisk, unless
      they are there already and come from these sources
-  2. makes a throw-away PKI, starts one BMC (OpenIPMI's ipmi_sim) per machine
-     and bmc-service, all on 127.0.0.1 and free ports
+  2. makes a throw-away PKI, starts one BMC per machine (OpenIPMI's ipmi_sim, or
+     with --profile a simulated one that behaves like certain boards; see
+     npm run sim -- --list) and bmc-service, all on 127.0.0.1 and free ports
   3. boots each machine (QEMU without KVM) from the ramdisk; the agent in it finds
      its BMC, makes an account and hands over
   4. compares the service's row with what machine and BMC were told
@@ -26,6 +31,8 @@ Examples:
   npm run lab
   npm run lab -- --machines 3
   npm run lab -- --no-ipmi-driver
+  npm run lab -- --profile hpe-ilo
+  npm run lab -- --profile intel-oem   its BMC lets nobody in: that has to show
   npm run lab -- --keep                stays up; says how to look around and stop
   npm run --silent lab -- --output json > result.json
 
@@ -44,6 +51,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
     .addOption(
       new Option("--machines <N>", "how many machines, each with a BMC of its own").default(1).argParser(count),
     )
+    .addOption(new Option("--profile <NAME>", "what the BMCs are like, instead of ipmi_sim").argParser(knownProfile))
     .addOption(new Option("--keep", "leave everything running and say how to look around").default(false))
     .addOption(new Option("--no-ipmi-driver", "load no IPMI driver in the machines: raw KCS over /dev/port"))
     .addOption(

@@ -22,7 +22,9 @@ export function showEnd(lab: Lab, result: LabResult): void {
     for (const { name, problems } of result.machines) {
       for (const each of problems) screen.line(`  ${name}: ${each}`);
     }
-    screen.line(`\nLogs: ${directory} (bmc-service.log; serial.log, qemu.log and ipmi_sim.log of each machine)`);
+    screen.line(
+      `\nLogs: ${directory} (bmc-service.log; serial.log and qemu.log of each machine, and ipmi_sim.log of its BMC)`,
+    );
   }
   if (result.kept !== undefined) showHowToLookAround(lab, result.kept.pid);
 }

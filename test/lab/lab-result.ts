@@ -23,6 +23,10 @@ export interface LabResult {
 
 export interface MachineResult {
   readonly name: string;
+  /** What its BMC is like, if that is not ipmi_sim. */
+  readonly profile?: string;
+  /** How the first boot has to end. */
+  readonly expected_outcome: string;
   /** SMBIOS UUID given to QEMU. */
   readonly machine_id: string;
   readonly bmc_mac: string;

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { PowerOperation } from "../simulator/chassis.ts";
-import type { Profile } from "../simulator/profile.ts";
+import type { ExpectedOutcome, Profile } from "../simulator/profile.ts";
 import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
 import { artifacts } from "./artifacts.ts";
 import type { Child } from "./child.ts";
@@ -63,6 +63,10 @@ export interface MachineBmc {
 export interface SimulatedMachine extends AsyncDisposable {
   readonly name: string;
   readonly directory: string;
+  /** What its BMC is like; undefined for ipmi_sim and for no BMC. */
+  readonly profile: Profile | undefined;
+  /** How the first run on it has to end. */
+  readonly expectedOutcome: ExpectedOutcome;
   /** As it is now. */
   readonly truth: Truth;
   /** Undefined for a machine without BMC. */
@@ -192,6 +196,8 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
   return {
     name,
     directory,
+    profile: options.profile,
+    expectedOutcome: options.profile?.expected ?? "linked",
     get truth() {
       return truth;
     },

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { wrap } from "../lab/screen.ts";
+import { knownProfile } from "../simulator/known-profile.ts";
 import type { Profile } from "../simulator/profile.ts";
-import { profiles, spec } from "../simulator/profiles.ts";
+import { spec } from "../simulator/profiles.ts";
 
 /** What `npm run sim` was asked for. */
 export interface SimOptions {
@@ -61,7 +61,9 @@ export function parseSimOptions(
 ): SimOptions {
   const command = new Command("npm run sim --")
     .description("Starts one simulated BMC by hand.")
-    .addOption(new Option("--profile <NAME>", "which BMC it is; see --list").default(spec, spec.name).argParser(known))
+    .addOption(
+      new Option("--profile <NAME>", "which BMC it is; see --list").default(spec, spec.name).argParser(knownProfile),
+    )
     .addOption(new Option("--kcs <HOST:PORT>", "VM codec for QEMU").default(9002, "127.0.0.1:9002").argParser(loopback))
     .addOption(new Option("--lan <HOST:PORT>", "IPMI over LAN").default(6230, "127.0.0.1:6230").argParser(loopback))
     .addOption(new Option("--faults <FILE>", "fault rules, beside those of the profile"))
@@ -76,14 +78,6 @@ export function parseSimOptions(
     .allowExcessArguments(false)
     .parse(args, { from: "user" });
   return command.opts<SimOptions>();
-}
-
-function known(name: string): Profile {
-  const profile = profiles.get(name);
-  if (profile !== undefined) return profile;
-  throw new InvalidArgumentError(
-    `There is no such profile. There are:\n${wrap([...profiles.keys()].join(", "), 78).join("\n")}`,
-  );
 }
 
 /** "127.0.0.1:9002", "localhost:9002" or "9002". Nothing but the loopback: the accounts of these BMCs are no secret. */
