@@ -1,8 +1,7 @@
-import type { WantedAccount } from "../inband/account/apply-account.ts";
-import { generatePassword, generateUserName, PolicyError } from "../inband/account/credentials.ts";
-import { planAccount } from "../inband/account/plan-account.ts";
+import { choosePlace } from "../inband/account/choose-place.ts";
+import { generateUserName, PolicyError } from "../inband/account/credentials.ts";
+import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import type { InbandProof as Proof } from "../inband/account/prove-account.ts";
-import { InbandLockedError, scanAccounts } from "../inband/account/scan-accounts.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import type { TriedWay } from "../inband/openipmi/open-bmc.ts";
 import type { KnownBmc } from "../inband/recognise-bmc.ts";
@@ -15,15 +14,11 @@ import {
   type Policy,
 } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
+import { EscrowedAccount } from "./escrowed-account.ts";
 import { followHandOff } from "./hand-off-events.ts";
+import { formFromProto, formToProto } from "./password-form-to-proto.ts";
 import { StepError } from "./step.ts";
 import type { EnrolmentClient, World } from "./world.ts";
-
-/** An account that the service has stored. Disposing wipes the password. */
-export interface EscrowedAccount extends WantedAccount, Disposable {
-  /** Identifier at the service. */
-  readonly accountId: string;
-}
 
 /**
  * Tells the service that the machine is here.
@@ -49,6 +44,7 @@ export class Enrolment implements AsyncDisposable {
   readonly #linkage: Linkage | undefined;
   readonly #policy: Policy;
   #facts: BmcFacts | undefined;
+  #formHint: PasswordForm = PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 
   /** @throws PolicyError if the service asks for what cannot be made */
   constructor(world: World, client: EnrolmentClient, { sessionToken, linkage, policy }: BeginResponse) {
@@ -83,7 +79,8 @@ export class Enrolment implements AsyncDisposable {
 
   async reportBmc(facts: BmcFacts, signal: AbortSignal): Promise<void> {
     this.#facts = facts;
-    await this.#client.reportBmc({ sessionToken: this.#sessionToken, found: { $case: "bmc", value: facts } }, signal);
+    const request = { sessionToken: this.#sessionToken, found: { $case: "bmc" as const, value: facts } };
+    this.#formHint = (await this.#client.reportBmc(request, signal)).passwordFormHint;
   }
 
   async reportNoBmc(tried: readonly TriedWay[], signal: AbortSignal): Promise<void> {
@@ -92,50 +89,40 @@ export class Enrolment implements AsyncDisposable {
   }
 
   /**
-   * Plans the slot from a complete scan, makes a name and a password, and has the service store them: only then may
-   * the BMC hear of them.
-   * @throws NoFreeSlotError, InbandLockedError, PolicyError, ServiceError
+   * Chooses the slot from a complete scan, makes a name and a password, and has the service store them: only then may
+   * the BMC hear of them. The same holds for every further password that the BMC makes necessary.
+   * @throws NoFreeSlotError, FormerAccountUnreadableError, InbandLockedError, PolicyError, ServiceError
    */
   async escrow(conversation: Conversation): Promise<EscrowedAccount> {
     const { mac = "", channel = 0 } = this.#facts ?? {};
     const linkage = this.#linkage?.mac === mac ? this.#linkage : undefined;
-    const ourNames = linkage === undefined ? [] : [...linkage.knownUserNames, linkage.userName];
-    const { randomBelow } = this.#world;
+    const ourNames = [...(linkage?.knownUserNames ?? []), linkage?.userName ?? ""].filter((name) => name !== "");
+    const { randomBelow, note, settings } = this.#world;
 
-    const scan = await scanAccounts(conversation, channel, ourNames.length === 0 ? "usual" : "all");
-    const plan = planAccount(scan, ourNames);
-    for (const finding of plan.findings) this.#world.note(finding);
-    const userName = generateUserName(this.#policy.userNamePrefix, randomBelow);
-    const password = generatePassword(userName, randomBelow);
-    try {
-      const { slot } = plan;
+    const options = { ourNames, ourSlot: linkage?.slot || undefined, userSlot: settings.userSlot };
+    const place = await choosePlace(conversation, channel, options);
+    for (const finding of place.findings) note(finding);
+    const { slot, replaces } = place;
+    const { userNamePrefix, privilege } = this.#policy;
+    const userName = generateUserName(userNamePrefix, randomBelow, place.takenNames);
+    const wanted = { channel, slot, userName, privilege, ...(replaces === undefined ? {} : { replaces }) };
+    const store = async (password: Buffer, signal: AbortSignal) => {
       const request = { sessionToken: this.#sessionToken, mac, userName, password, slot };
-      const { accountId } = await this.#client.escrowAccount(request, conversation.signal);
-      return {
-        accountId,
-        channel,
-        slot,
-        userName,
-        password,
-        privilege: this.#policy.privilege,
-        ...(plan.replaces === undefined ? {} : { replaces: plan.replaces }),
-        [Symbol.dispose]: () => password.fill(0),
-      };
-    } catch (error) {
-      password.fill(0);
-      throw error;
-    }
+      return (await this.#client.escrowAccount(request, signal)).accountId;
+    };
+    const firstForm = formFromProto(this.#formHint);
+    return await EscrowedAccount.make(wanted, { firstForm, randomBelow, note, store }, conversation.signal);
   }
 
-  async confirm({ accountId, slot, channel }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {
-    const passwordForm = PasswordForm.PASSWORD_FORM_UNSPECIFIED;
+  async confirm({ accountId, wanted, current }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {
+    const { slot, channel } = wanted;
     const request = {
       sessionToken: this.#sessionToken,
       accountId,
       slot,
       channel,
       proof: proofToProto(proof),
-      passwordForm,
+      passwordForm: formToProto(current.form),
     };
     await this.#client.confirmAccount(request, signal);
   }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { AccountRefusedError } from "../inband/account/apply-account.ts";
+import { AccountRefusedError, SlotTakenError } from "../inband/account/account-error.ts";
+import { FormerAccountUnreadableError } from "../inband/account/choose-place.ts";
 import { PolicyError } from "../inband/account/credentials.ts";
-import { InbandLockedError } from "../inband/account/scan-accounts.ts";
+import { InbandLockedError } from "../inband/account/inband-locked.ts";
+import { InterruptedWriteError } from "../inband/conversation.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
 import { BogusUuidError } from "../inband/smbios/identify-machine.ts";
 import { SmbiosUnavailableError } from "../inband/smbios/read-tables.ts";
@@ -26,6 +28,9 @@ describe("exitCodeOf", () => {
     [new NotReadyError("x", 1, "y"), "open BMC", 75],
     [new NoLanChannelError([], []), "inspect BMC", 75],
     [new TransportError("x", "unknown", "no answer"), "set account", 75],
+    [new InterruptedWriteError("x", new Error("y")), "set account", 75],
+    [new SlotTakenError({ slot: 3, userName: "rivetx" }, "ADMIN"), "prove account", 75],
+    [new FormerAccountUnreadableError([{ id: 3, reason: "FFh" }]), "escrow account", 75],
     [new CompletionCodeError("x", 0xcc, "y"), "set account", 76],
     [new CompletionCodeError("x", 0xc3, "timeout"), "set account", 75],
     [new AccountRefusedError(3, "the name", new CompletionCodeError("x", 0xcc, "y")), "set account", 77],
@@ -57,6 +62,11 @@ describe("exitCodeOf", () => {
   });
 });
 
+test("no place for an account is refused", () => {
+  const outcome = { kind: "no free slot", machineUuid: "u", ipmi, mac: "m", occupants: [], reason: "r" } as const;
+  expect(exitCodeOf(outcome)).toBe(77);
+});
+
 describe("describeOutcome", () => {
   test.each([
     [
@@ -72,6 +82,17 @@ describe("describeOutcome", () => {
     [
       { kind: "locked", machineUuid: "u", ipmi, mac: "m", reason: locked.message },
       /^BMC m lets its machine make no accounts: .*D4h.*give the service credentials by hand\.$/,
+    ],
+    [
+      {
+        kind: "no free slot",
+        machineUuid: "u",
+        ipmi,
+        mac: "m",
+        occupants: [{ slot: 2, holder: '"ADMIN"' }],
+        reason: 'no free user ID on the BMC: 2 "ADMIN"',
+      },
+      /^BMC m has no place for an account: .*2 "ADMIN"$/,
     ],
     [
       { kind: "failed", machineUuid: "u", ipmi, bmc, failure: 2, reason: "wrong password" },

@@ -42,6 +42,13 @@ export type Outcome =
     })
   /** The BMC does not let its own machine make accounts; what it tells was reported. `reason` says what to do. */
   | (Common & { readonly kind: "locked"; readonly mac: string; readonly reason: string })
+  /** All user IDs are taken by others; what the BMC tells was reported. `reason` says who sits where and what to do. */
+  | (Common & {
+      readonly kind: "no free slot";
+      readonly mac: string;
+      readonly occupants: readonly { readonly slot: number; readonly holder: string }[];
+      readonly reason: string;
+    })
   /** The service could not take control. */
   | (Common & {
       readonly kind: "failed";
@@ -66,6 +73,8 @@ export function describeOutcome(outcome: Outcome): string {
     }
     case "locked":
       return `${outcome.mac === "" ? "The BMC" : `BMC ${outcome.mac}`} lets its machine make no accounts: ${outcome.reason}`;
+    case "no free slot":
+      return `BMC ${outcome.mac} has no place for an account: ${outcome.reason}`;
     case "failed":
       return `The service could not take control of BMC ${bmcText(outcome.bmc)}: ${outcome.reason} (${count}).`;
     default:
@@ -93,6 +102,8 @@ function exitCodeOfOutcome(outcome: Outcome): ExitCode {
     case "unmanaged":
     case "locked":
       return ExitCode.done;
+    case "no free slot":
+      return ExitCode.refused;
     case "failed":
       return exitCodeOfFailure(outcome.failure);
     default:
@@ -141,8 +152,9 @@ function exitCodeOfError(error: Error): ExitCode {
     case "HiddenBmcError":
     case "NoLanChannelError":
     case "TransportError":
+    case "SlotTakenError":
+    case "FormerAccountUnreadableError":
       return ExitCode.temporary;
-    case "NoFreeSlotError":
     case "AccountRefusedError":
     case "InbandLockedError":
       return ExitCode.refused;

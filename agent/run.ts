@@ -1,6 +1,8 @@
 import { applyAccount } from "../inband/account/apply-account.ts";
+import { InbandLockedError } from "../inband/account/inband-locked.ts";
+import { formText } from "../inband/account/password-form.ts";
+import { NoFreeSlotError } from "../inband/account/plan-account.ts";
 import { proveAccount } from "../inband/account/prove-account.ts";
-import { InbandLockedError } from "../inband/account/scan-accounts.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import { identifyMachine, type MachineIdentity } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
@@ -30,9 +32,12 @@ export async function run(world: World, step: Step): Promise<Outcome> {
     return await enrol(world, step, machine.uuid, await opening.bmc, enrolment);
   } catch (error) {
     await enrolment.abort(error);
-    const locked = error instanceof StepError && error.cause instanceof InbandLockedError ? error.cause : undefined;
-    if (locked === undefined) throw error;
-    return { kind: "locked", ...common(machine.uuid, await opening.bmc), mac: enrolment.mac, reason: locked.message };
+    const cause = error instanceof StepError ? error.cause : undefined;
+    const isOutcome = cause instanceof InbandLockedError || cause instanceof NoFreeSlotError;
+    if (!isOutcome) throw error;
+    const about = { ...common(machine.uuid, await opening.bmc), mac: enrolment.mac, reason: cause.message };
+    if (cause instanceof InbandLockedError) return { kind: "locked", ...about };
+    return { kind: "no free slot", ...about, occupants: cause.occupants };
   }
 }
 
@@ -78,7 +83,12 @@ async function fasten(
   const seen = await step(
     "inspect BMC",
     limits.inspectMs,
-    (signal) => lookAtBmc(talk(signal), bmc.device, known, { refused: bmc.refused, note: world.note }),
+    (signal) =>
+      lookAtBmc(talk(signal), bmc.device, known, {
+        refused: bmc.refused,
+        latencies: () => transport.latencies,
+        note: world.note,
+      }),
     seenText,
   );
   for (const finding of seen.findings) world.note(finding);
@@ -87,24 +97,35 @@ async function fasten(
     return await handOff(world, step, enrolment, machineUuid, bmc, { ...seen.recognised, address: seen.address }, true);
   }
 
-  const escrowLimitMs = limits.accountMs + limits.serviceMs;
-  using account = await step("escrow account", escrowLimitMs, (signal) => enrolment.escrow(talk(signal)), slotText);
-  const { passwordBytes } = await step("set account", limits.accountMs, async (signal) => {
-    const applied = await applyAccount(talk(signal), account);
-    for (const finding of applied.findings) world.note(finding);
-    return applied;
-  });
+  // Each of the three talks to the BMC and to the service: a password that the BMC refuses is followed by another one.
+  const limitMs = limits.accountMs + limits.serviceMs;
+  using account = await step(
+    "escrow account",
+    limitMs,
+    (signal) => enrolment.escrow(talk(signal)),
+    ({ wanted }) => slotText(wanted),
+  );
+  const { wanted } = account;
+  await step(
+    "set account",
+    limitMs,
+    async (signal) => {
+      for (const finding of await applyAccount(talk(signal), wanted, account)) world.note(finding);
+    },
+    () => formText(account.current.form),
+  );
   await step(
     "prove account",
-    limits.accountMs + limits.serviceMs,
+    limitMs,
     async (signal) => {
-      const proof = await proveAccount(talk(signal), account, passwordBytes);
+      const { proof, findings } = await proveAccount(talk(signal), wanted, account.current);
+      for (const finding of findings) world.note(finding);
       await enrolment.confirm(account, proof, signal);
       return proof;
     },
     (proof) => proof,
   );
-  const { channel, userName, slot } = account;
+  const { channel, userName, slot } = wanted;
   const linked = { mac: enrolment.mac, channel, address: seen.address, userName, slot };
   return await handOff(world, step, enrolment, machineUuid, bmc, linked, false);
 }

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { type PasswordForm, passwordForms } from "./password-form.ts";
 
 /** A number from 0 to `below` - 1, each as likely. */
 export type RandomBelow = (below: number) => number;
@@ -9,8 +10,6 @@ export const cryptoRandomBelow: RandomBelow = (below) => randomInt(below);
 const lower = "abcdefghijklmnopqrstuvwxyz";
 const upper = lower.toUpperCase();
 const digits = "0123456789";
-/** Taken by every BMC whose rules are known: DGX H200 wants one of ^%$@!~_, Huawei and Lenovo refuse backslashes. */
-const specials = "!@%_-";
 
 /** Bytes that Set User Name takes are 16; one is left for a 00h, which some BMCs need at the end. */
 const userNameLength = 15;
@@ -24,12 +23,16 @@ export class PolicyError extends Error {
 }
 
 /**
- * A user name: the prefix and random lower-case letters and digits, 15 characters in all. With the prefix "rivet" that
+ * A user name that is not taken: the prefix and random lower-case letters and digits, 15 characters in all. With the prefix "rivet" that
  * are 36^10 names, 51 bits. OpenBMC takes no hyphen.
  * @throws PolicyError if the prefix is empty, does not begin with a lower-case letter, holds anything but those and
  *   digits, or has more than 11 characters
  */
-export function generateUserName(prefix: string, randomBelow: RandomBelow = cryptoRandomBelow): string {
+export function generateUserName(
+  prefix: string,
+  randomBelow: RandomBelow = cryptoRandomBelow,
+  taken: ReadonlySet<string> = new Set(),
+): string {
   if (!/^[a-z][a-z0-9]*$/.test(prefix) || prefix.length > userNameLength - leastRandom) {
     throw new PolicyError(
       `user name prefix "${prefix}": it must be 1 to ${userNameLength - leastRandom} lower-case letters and digits, ` +
@@ -37,26 +40,31 @@ export function generateUserName(prefix: string, randomBelow: RandomBelow = cryp
     );
   }
   const letters = lower + digits;
-  let name = prefix;
-  while (name.length < userNameLength) name += letters.charAt(randomBelow(letters.length));
+  let name: string;
+  do {
+    name = prefix;
+    while (name.length < userNameLength) name += letters.charAt(randomBelow(letters.length));
+  } while (taken.has(name));
   return name;
 }
 
-export const passwordLength = 16;
-
 /**
- * A password that satisfies the rules of all BMCs whose rules are known: 16 characters, a letter first, at least
- * 2 upper-case letters, 2 lower-case letters and 2 digits, 1 or 2 of !@%_-, no two equal neighbours.
+ * A password that satisfies the rules of all BMCs whose rules are known: a letter first, at least 2 upper-case letters,
+ * 2 lower-case letters and 2 digits, 1 or 2 special characters, no two equal neighbours; as long as the form says.
  *
- * Drawn evenly from all passwords that satisfy the rules, by drawing until one does: about 95 bits. In a Buffer, because a
+ * Drawn evenly from all passwords that satisfy the rules, by drawing until one does: 94 bits or more. In a Buffer, because a
  * string cannot be wiped; whoever owns it fills it with zeros when it is done.
  * @param avoid a text that must not be in it (the user name), in any case
  */
-export function generatePassword(avoid = "", randomBelow: RandomBelow = cryptoRandomBelow): Buffer {
+export function generatePassword(
+  avoid = "",
+  randomBelow: RandomBelow = cryptoRandomBelow,
+  { characters, specials }: PasswordForm = passwordForms[0],
+): Buffer {
   const alphabet = Buffer.from(lower + upper + digits + specials, "latin1");
-  const password = Buffer.alloc(passwordLength);
+  const password = Buffer.alloc(characters);
   do {
-    for (let i = 0; i < passwordLength; i += 1) password[i] = alphabet[randomBelow(alphabet.length)] ?? 0;
+    for (let i = 0; i < characters; i += 1) password[i] = alphabet[randomBelow(alphabet.length)] ?? 0;
   } while (!followsRules(password) || contains(password, avoid));
   return password;
 }

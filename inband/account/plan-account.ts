@@ -10,21 +10,36 @@ export interface AccountPlan {
   readonly findings: readonly string[];
 }
 
-/** Every user ID is taken by somebody else, fixed or unreadable. */
+/** One user ID that an account cannot have. */
+export interface Occupant {
+  readonly slot: number;
+  /** The name in quotation marks, or why it is not free. */
+  readonly holder: string;
+}
+
+/** Every user ID, or the one that was asked for, is taken by somebody else, fixed or unreadable. */
 export class NoFreeSlotError extends Error {
   override readonly name = "NoFreeSlotError";
   readonly code = "no-free-slot";
+  /** Who sits where. */
+  readonly occupants: readonly Occupant[];
 
-  constructor(scan: AccountScan) {
-    const taken = scan.slots.map((slot) => `${slot.id} ${occupant(slot, scan)}`).join(", ");
+  /** @param userSlot the ID that was asked for; undefined if any would do */
+  constructor(scan: AccountScan, userSlot?: number) {
+    const occupants = scan.slots.map((slot) => ({ slot: slot.id, holder: holder(slot, scan) }));
+    const who = occupants.map((each) => `${each.slot} ${each.holder}`).join(", ");
     super(
-      `no free user ID on the BMC: ${taken === "" ? "it has none but 1" : taken}. ` +
-        "Accounts of others are never touched: delete one that nobody needs, then run again.",
+      userSlot === undefined
+        ? `no free user ID on the BMC: ${who === "" ? "it has none but 1" : who}. Accounts of others are never touched: ` +
+            "delete one that nobody needs, then run again; rivet.user_slot=N says which ID is meant."
+        : `user ID ${userSlot} (user_slot) is not free on the BMC: ${who === "" ? "it has none but 1" : who}. ` +
+            "Accounts of others are never touched: name an empty ID or delete its account, then run again.",
     );
+    this.occupants = occupants;
   }
 }
 
-function occupant(slot: Slot, scan: AccountScan): string {
+function holder(slot: Slot, scan: AccountScan): string {
   switch (slot.state) {
     case "named":
       return `"${slot.name}"`;
@@ -38,24 +53,37 @@ function occupant(slot: Slot, scan: AccountScan): string {
 }
 
 /**
- * Chooses the slot: that of an account of ours, if there is one; else a free one.
+ * Chooses the slot: that of an account of ours, if there is one; else the one that was asked for; else a free one.
  * @param ourNames the user names that were ever put into escrow for this BMC; no other account is ours, whatever its name
+ * @param userSlot the user ID that an operator asks for
  * @throws NoFreeSlotError naming who sits where
  */
-export function planAccount(scan: AccountScan, ourNames: readonly string[]): AccountPlan {
+export function planAccount(scan: AccountScan, ourNames: readonly string[], userSlot?: number): AccountPlan {
   const known = new Set(ourNames);
   const unread = scan.slots.flatMap((slot) =>
     slot.state === "unreadable" ? [`The name in slot ${slot.id} could not be read: ${slot.reason}`] : [],
   );
   const ours = scan.slots.flatMap((slot) => (slot.state === "named" && known.has(slot.name) ? [slot] : []));
-  const [own, ...others] = ours;
+  // Of several the one that was asked for; else the first.
+  const own = ours.find(({ id }) => id === userSlot) ?? ours[0];
   if (own !== undefined) {
-    const findings = others.map(
-      ({ id, name }) => `Slot ${id} holds "${name}", an older account of ours; it was left alone.`,
-    );
-    return { slot: own.id, replaces: own.name, findings: [...unread, ...findings] };
+    const findings = ours
+      .filter((other) => other !== own)
+      .map(({ id, name }) => `Slot ${id} holds "${name}", an older account of ours; it was left alone.`);
+    // Two accounts of ours would be open at the same time, and the new one is not proved yet.
+    const elsewhere =
+      userSlot === undefined || userSlot === own.id
+        ? []
+        : [
+            `Our account is in slot ${own.id} and stays there; user_slot=${userSlot} is for a BMC that has none of ours.`,
+          ];
+    return { slot: own.id, replaces: own.name, findings: [...unread, ...findings, ...elsewhere] };
   }
-  const chosen = freeSlot(scan);
-  if (chosen === undefined) throw new NoFreeSlotError(scan);
+  const chosen = userSlot === undefined ? freeSlot(scan) : askedFor(scan, userSlot);
+  if (chosen === undefined) throw new NoFreeSlotError(scan, userSlot);
   return { slot: chosen.id, findings: unread };
+}
+
+function askedFor({ slots, fixedNameCount }: AccountScan, userSlot: number): Slot | undefined {
+  return slots.find(({ id, state }) => id === userSlot && state === "empty" && id > fixedNameCount);
 }

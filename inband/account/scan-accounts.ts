@@ -4,10 +4,18 @@ import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type Conversation, sendPatiently } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
+import { throwIfLocked, throwIfWithheld } from "./inband-locked.ts";
+
+export { InbandLockedError } from "./inband-locked.ts";
 
 /** One user ID of the BMC. */
 export type Slot =
-  | { readonly id: number; readonly state: "empty" }
+  | {
+      readonly id: number;
+      readonly state: "empty";
+      /** The completion code that means "no name" on some boards; undefined if the BMC told an empty name. */
+      readonly completionCode?: number;
+    }
   | { readonly id: number; readonly state: "named"; readonly name: string }
   /** It could not be read, so nobody knows whether it is free. */
   | { readonly id: number; readonly state: "unreadable"; readonly reason: string };
@@ -22,27 +30,6 @@ export interface AccountScan {
   readonly slots: readonly Slot[];
 }
 
-/** The BMC does not let its own machine see or change accounts. */
-export class InbandLockedError extends Error {
-  override readonly name = "InbandLockedError";
-  readonly code = "inband-locked";
-
-  constructor(cause: CompletionCodeError) {
-    super(
-      `${cause.command}: the BMC refuses it to its own machine (${refusalText(cause)}: KCS restricted). ` +
-        "Lift the lock in the BMC's settings, or give the service credentials by hand.",
-      { cause },
-    );
-  }
-}
-
-/** Throws InbandLockedError for the code that says so, and everything else as it is. */
-export function throwIfLocked(error: unknown): void {
-  if (error instanceof CompletionCodeError && error.completionCode === CompletionCode.insufficientPrivilege) {
-    throw new InbandLockedError(error);
-  }
-}
-
 /** Where the BMC says that it has 0 user IDs: AMI's number, the smallest that was seen. */
 const presumedUserIds = 10;
 
@@ -53,12 +40,16 @@ const presumedUserIds = 10;
  */
 export type ScanExtent = "all" | "usual";
 
-const usualUserIds = 16;
+export const usualUserIds = 16;
 
-/** Where a new account can go: the first empty slot from 3 on whose name can be changed; else 2, many boards' own. */
+/**
+ * Where a new account can go: the first empty slot from 3 on whose name can be changed; else 2, many boards' own. Before
+ * those that are empty by a completion code come those whose name the BMC told.
+ */
 export function freeSlot({ slots, fixedNameCount }: Pick<AccountScan, "slots" | "fixedNameCount">): Slot | undefined {
-  const free = slots.filter(({ id, state }) => state === "empty" && id > fixedNameCount);
-  return free.find(({ id }) => id >= 3) ?? free[0];
+  const free = slots.filter((slot) => slot.state === "empty" && slot.id > fixedNameCount);
+  const told = free.filter((slot) => slot.state === "empty" && slot.completionCode === undefined);
+  return [...told, ...free].find(({ id }) => id >= 3) ?? told[0] ?? free[0];
 }
 
 /**
@@ -92,21 +83,18 @@ async function readCounts(
     const maxUserIds = counts.maxUserIds === 0 ? presumedUserIds : counts.maxUserIds;
     return { maxUserIds, fixedNameCount: counts.fixedNameCount };
   } catch (error) {
-    if (error instanceof CompletionCodeError && closedCodes.has(error.completionCode))
-      throw new InbandLockedError(error);
+    throwIfWithheld(error);
     throw error;
   }
 }
 
-/** With these a BMC refuses a command that every BMC has to know: D4h in most cases, the others where it is closed altogether. */
-const closedCodes: ReadonlySet<number> = new Set([
-  CompletionCode.insufficientPrivilege,
-  CompletionCode.notSupportedInPresentState,
-  CompletionCode.subFunctionDisabled,
-  CompletionCode.invalidCommand,
-]);
+/** Reads one name. What the BMC calls out of range is asked for again, because that ends the scan. */
+export async function readSlot(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
+  const slot = await readName(conversation, id);
+  return slot === "no such ID" ? await readName(conversation, id) : slot;
+}
 
-async function readSlot(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
+async function readName(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
   try {
     const { userName } = await sendPatiently(conversation, getUserName, { userId: id });
     return isEmptyName(userName) ? { id, state: "empty" } : { id, state: "named", name: userName };
@@ -114,15 +102,18 @@ async function readSlot(conversation: Conversation, id: number): Promise<Slot | 
     throwIfLocked(error);
     if (!isRefusal(error)) throw error;
     if (error instanceof CompletionCodeError) {
-      if (error.completionCode === CompletionCode.parameterOutOfRange) return "no such ID";
-      if (emptyCodes.has(error.completionCode)) return { id, state: "empty" };
+      const { completionCode } = error;
+      if (completionCode === CompletionCode.parameterOutOfRange) return "no such ID";
+      if (saysEmpty(error)) return { id, state: "empty", completionCode };
     }
     return { id, state: "unreadable", reason: refusalText(error) };
   }
 }
 
 /** CCh: Sun X4140, Inventec 5441, Intel S5500WBV. CBh: Lenovo. Documented to mean that the slot has no name. */
-const emptyCodes: ReadonlySet<number> = new Set([CompletionCode.invalidDataField, CompletionCode.notPresent]);
+export function saysEmpty({ completionCode }: CompletionCodeError): boolean {
+  return completionCode === CompletionCode.invalidDataField || completionCode === CompletionCode.notPresent;
+}
 
 /** 16 times 00h as specified; 16 times FFh (pyghmi writes it where zeros are refused); HP's words. */
 export function isEmptyName(name: string): boolean {

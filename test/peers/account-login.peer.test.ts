@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { applyAccount, type WantedAccount } from "../../inband/account/apply-account.ts";
+import { applyAccount } from "../../inband/account/apply-account.ts";
+import { choosePlace } from "../../inband/account/choose-place.ts";
 import { generatePassword, generateUserName } from "../../inband/account/credentials.ts";
-import { planAccount } from "../../inband/account/plan-account.ts";
+import { passwordForms } from "../../inband/account/password-form.ts";
 import { proveAccount } from "../../inband/account/prove-account.ts";
-import { scanAccounts } from "../../inband/account/scan-accounts.ts";
+import type { AccountPassword, WantedAccount } from "../../inband/account/wanted-account.ts";
 import { systemClock } from "../../inband/clock.ts";
 import type { Conversation } from "../../inband/conversation.ts";
 import { type ForeignLogin, freeipmi, ipmitool } from "../lab/foreign-login.ts";
@@ -22,7 +23,8 @@ const foreign: SimulatedUser[] = [
 let directory: string;
 let sim: IpmiSim;
 const stack = new AsyncDisposableStack();
-const made: WantedAccount[] = [];
+type Made = WantedAccount & { readonly current: AccountPassword };
+const made: Made[] = [];
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "metal-rivet-peers-"));
@@ -43,24 +45,24 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync());
 
 /** Makes an account as the agent does, in the slot of an earlier one of ours if there is one. */
-async function makeAccount(conversation: Conversation, ourNames: readonly string[]): Promise<WantedAccount> {
-  const plan = planAccount(await scanAccounts(conversation, 1, "all"), ourNames);
+async function makeAccount(conversation: Conversation, ourNames: readonly string[]): Promise<Made> {
+  const { slot, replaces } = await choosePlace(conversation, 1, { ourNames });
   const wanted: WantedAccount = {
     channel: 1,
-    slot: plan.slot,
+    slot,
     userName: generateUserName("rivet"),
-    password: generatePassword(),
     privilege: 4,
-    ...(plan.replaces === undefined ? {} : { replaces: plan.replaces }),
+    ...(replaces === undefined ? {} : { replaces }),
   };
-  const { passwordBytes } = await applyAccount(conversation, wanted);
-  await proveAccount(conversation, wanted, passwordBytes);
-  return wanted;
+  const current = { characters: generatePassword(), form: passwordForms[0] };
+  await applyAccount(conversation, wanted, { current, triedText: "", next: async () => false });
+  await proveAccount(conversation, wanted, current);
+  return { ...wanted, current };
 }
 
-function loginOf(account: WantedAccount | undefined): ForeignLogin {
+function loginOf(account: Made | undefined): ForeignLogin {
   if (account === undefined) throw new Error("no account was made");
-  const password = Buffer.from(account.password).toString("latin1");
+  const password = Buffer.from(account.current.characters).toString("latin1");
   return { lanPort: sim.lanPort, userName: account.userName, password, directory };
 }
 

@@ -167,7 +167,7 @@ describe("a known machine", () => {
   });
 });
 
-describe("what is no failure", () => {
+describe("typed outcomes", () => {
   test("no BMC: reported as unmanaged, exit 0", async () => {
     const machine = new Machine({ noBmc: true });
     const outcome = await machine.boot();
@@ -181,7 +181,7 @@ describe("what is no failure", () => {
     const machine = new Machine({ noBmc: true });
     const error = await failure(machine.boot({ world: { readSmbios: async () => smbiosTables(machineUuid, 0xca2) } }));
     expect(error.message).toMatch(
-      /^open BMC: SMBIOS names a BMC \(KCS at io 0xca2\), but .* \(it does not exist\)\. .*run again/,
+      /^open BMC: SMBIOS names a BMC \(KCS at io 0xca2\), but .* \(\/dev\/ipmi0: it does not exist\)\. .*run again/,
     );
     expect(exitCodeOf(error)).toBe(75);
     expect(machine.service.noBmc).toBe(false);
@@ -210,6 +210,20 @@ describe("what is no failure", () => {
       reason: expect.stringContaining("D4h"),
     });
     expect(JSON.stringify(machine.bmc.users)).toBe(before);
+  });
+
+  test("a full user table: a typed outcome, exit 77; nothing is written, and the service is told who sits where", async () => {
+    const users = Array.from({ length: 9 }, (_, i) => ({ id: i + 2, name: `user${i + 2}`, password: "x" }));
+    const machine = new Machine({ bmc: { userIds: 10, users } });
+    const outcome = await machine.boot();
+    const occupants = users.map(({ id, name }) => ({ slot: id, holder: `"${name}"` }));
+    expect(outcome).toMatchObject({ kind: "no free slot", mac: "52:54:00:b1:00:01", occupants });
+    const text = /no free user ID on the BMC: 2 "user2", 3 "user3".*10 "user10".*never touched.*rivet\.user_slot=N/;
+    expect(describeOutcome(outcome)).toMatch(text);
+    expect(exitCodeOf(outcome)).toBe(77);
+    expect(machine.bmc.writes).toEqual([]);
+    expect(machine.service.facts?.mac).toBe("52:54:00:b1:00:01");
+    expect(machine.service.aborted).toMatchObject({ step: "escrow account", reason: expect.stringMatching(text) });
   });
 
   test("the remote login failed, but the policy does not require it", async () => {
@@ -267,15 +281,6 @@ describe("failures", () => {
     expect(machine.bmc.writes).toEqual([]);
     expect(JSON.stringify(machine.bmc.users)).toBe(before);
     expect(machine.service.aborted).toEqual({ step: "escrow account", reason: "no", inbandLocked: false });
-  });
-
-  test("a full user table: nothing is written, and the text says who sits where", async () => {
-    const users = Array.from({ length: 9 }, (_, i) => ({ id: i + 2, name: `user${i + 2}`, password: "x" }));
-    const machine = new Machine({ bmc: { userIds: 10, users } });
-    const error = await failure(machine.boot());
-    expect(error.message).toMatch(/no free user ID on the BMC: 2 "user2", 3 "user3".*10 "user10".*never touched/);
-    expect(exitCodeOf(error)).toBe(77);
-    expect(machine.bmc.writes).toEqual([]);
   });
 
   test.each(["00000000-0000-0000-0000-000000000000", "03000200-0400-0500-0006-000700080009"])(

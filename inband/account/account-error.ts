@@ -1,0 +1,47 @@
+import { CompletionCode } from "../../ipmi/completion-code.ts";
+import type { CompletionCodeError } from "../../ipmi/errors.ts";
+import { refusalText } from "../read-parameter.ts";
+import type { WantedAccount } from "./wanted-account.ts";
+
+/** The BMC answered a step of the account's making in a way that cannot be right. */
+export class AccountError extends Error {
+  override readonly name = "AccountError";
+  readonly code = "account";
+}
+
+/** The BMC does not take the name or the password. */
+export class AccountRefusedError extends Error {
+  override readonly name = "AccountRefusedError";
+  readonly code = "account-refused";
+
+  /** @param what "the name ..." or "8 passwords: ..."; never a password */
+  constructor(slot: number, what: string, cause: CompletionCodeError) {
+    super(
+      `the BMC refuses ${what} for user ID ${slot}: ${cause.command}: ${refusalText(cause)}. ` +
+        "That ID may be fixed, or the BMC's account policy asks for something else: change it or free another ID, then run again.",
+      { cause },
+    );
+  }
+}
+
+/** While the account was made, the slot got a name that is not ours. */
+export class SlotTakenError extends Error {
+  override readonly name = "SlotTakenError";
+  readonly code = "slot-taken";
+
+  constructor({ slot, userName }: Pick<WantedAccount, "slot" | "userName">, found: string) {
+    super(
+      `user ${slot}: its name was to be "${userName}", but the BMC tells "${found}": somebody else makes accounts there ` +
+        "at the same time. It is left to them: run again.",
+    );
+  }
+}
+
+/** Whether the request was of a length that the BMC does not take: C7h, C8h (Supermicro X11), 81h (Sun X4140). */
+export function isWrongLength({ completionCode }: CompletionCodeError): boolean {
+  return (
+    completionCode === CompletionCode.requestLengthInvalid ||
+    completionCode === CompletionCode.requestLengthLimitExceeded ||
+    completionCode === 0x81
+  );
+}

@@ -1,0 +1,125 @@
+import { CompletionCodeError } from "../../ipmi/errors.ts";
+import type { Conversation } from "../conversation.ts";
+import { refusalText } from "../read-parameter.ts";
+import { type AccountPlan, planAccount } from "./plan-account.ts";
+import { type AccountScan, readSlot, type Slot, saysEmpty, scanAccounts, usualUserIds } from "./scan-accounts.ts";
+import { levelNumber, readAccess, type UserAccess } from "./user-state.ts";
+
+/** What is known before the BMC is asked. */
+export interface PlaceOptions {
+  /** The user names that were ever put into escrow for this BMC: accounts of ours. */
+  readonly ourNames: readonly string[];
+  /** The slot of our account in use; undefined if none is. */
+  readonly ourSlot?: number | undefined;
+  /** The user ID that an operator asks for. */
+  readonly userSlot?: number | undefined;
+}
+
+export interface ChosenPlace extends AccountPlan {
+  /** All names that were read; a name may sit in one slot only. */
+  readonly takenNames: ReadonlySet<string>;
+}
+
+/** Whether our former account is on the BMC cannot be told: with a new one there might be two. */
+export class FormerAccountUnreadableError extends Error {
+  override readonly name = "FormerAccountUnreadableError";
+  readonly code = "former-account-unreadable";
+
+  constructor(slots: readonly { readonly id: number; readonly reason: string }[]) {
+    const which = slots.map(({ id, reason }) => `${id}: ${reason}`).join("; ");
+    super(
+      `our former account was not found, but not all user IDs could be read (${which}), so it may be there. ` +
+        "Nothing was changed: run again; if that does not help, reset the BMC.",
+    );
+  }
+}
+
+/**
+ * Reads who sits where and chooses the place of the account. A slot is not taken for empty because of a completion code
+ * alone: before it is chosen its name is asked for again, and its rights must be those of nobody.
+ * @throws NoFreeSlotError, FormerAccountUnreadableError, InbandLockedError, CompletionCodeError, TransportError
+ */
+export async function choosePlace(
+  conversation: Conversation,
+  channel: number,
+  { ourNames, ourSlot, userSlot }: PlaceOptions,
+): Promise<ChosenPlace> {
+  const extent = ourNames.length === 0 && (userSlot ?? 0) <= usualUserIds ? "usual" : "all";
+  let scan = await scanAccounts(conversation, channel, extent);
+  if (ourNames.length > 0 && !holdsOneOf(scan, ourNames)) {
+    scan = await readAgain(conversation, scan);
+    if (!holdsOneOf(scan, ourNames)) refuseIfUnread(scan, ourSlot);
+  }
+  for (;;) {
+    const plan = planAccount(scan, ourNames, userSlot);
+    const chosen = scan.slots.find(({ id }) => id === plan.slot);
+    const sure = chosen?.state !== "empty" || chosen.completionCode === undefined;
+    const seen = sure ? undefined : await lookCloser(conversation, channel, plan.slot, userSlot === plan.slot);
+    if (seen === undefined) return { ...plan, takenNames: namesOf(scan) };
+    scan = withSlots(scan, [seen]);
+  }
+}
+
+function namesOf({ slots }: AccountScan): ReadonlySet<string> {
+  return new Set(slots.flatMap((slot) => (slot.state === "named" ? [slot.name] : [])));
+}
+
+function holdsOneOf(scan: AccountScan, names: readonly string[]): boolean {
+  const taken = namesOf(scan);
+  return names.some((name) => taken.has(name));
+}
+
+function withSlots(scan: AccountScan, seen: readonly Slot[]): AccountScan {
+  return { ...scan, slots: scan.slots.map((slot) => seen.find(({ id }) => id === slot.id) ?? slot) };
+}
+
+/** Our account must be somewhere: asks again where the BMC told no name. */
+async function readAgain(conversation: Conversation, scan: AccountScan): Promise<AccountScan> {
+  const seen: Slot[] = [];
+  for (const slot of scan.slots) {
+    if (slot.state === "named" || (slot.state === "empty" && slot.completionCode === undefined)) continue;
+    const again = await readSlot(conversation, slot.id);
+    if (again !== "no such ID") seen.push(again);
+  }
+  return withSlots(scan, seen);
+}
+
+/** @throws FormerAccountUnreadableError if the slot where our account was is not known to be without it */
+function refuseIfUnread({ slots }: AccountScan, ourSlot: number | undefined): void {
+  const unread = slots.flatMap((slot) => (slot.state === "unreadable" ? [slot] : []));
+  const doubtful = ourSlot === undefined ? unread : unread.filter(({ id }) => id === ourSlot);
+  if (ourSlot !== undefined && !slots.some(({ id }) => id === ourSlot)) {
+    doubtful.push({ id: ourSlot, state: "unreadable", reason: "the BMC calls it out of range" });
+  }
+  if (doubtful.length > 0) throw new FormerAccountUnreadableError(doubtful);
+}
+
+/**
+ * Looks closer at a slot that is empty by a completion code. Undefined if it is empty; else what it is.
+ * @param isAskedFor an operator vouches for it: a privilege that is left over, or rights that are refused, do not matter then
+ */
+async function lookCloser(
+  conversation: Conversation,
+  channel: number,
+  slot: number,
+  isAskedFor: boolean,
+): Promise<Slot | undefined> {
+  const again = await readSlot(conversation, slot);
+  if (again === "no such ID") return { id: slot, state: "unreadable", reason: "the BMC calls it out of range" };
+  if (again.state !== "empty") return again;
+  if (again.completionCode === undefined) return undefined;
+  try {
+    const access = await readAccess(conversation, { channel, slot });
+    if (isNobodys(access, isAskedFor)) return undefined;
+    return { id: slot, state: "unreadable", reason: "it has no name, but rights" };
+  } catch (error) {
+    if (!(error instanceof CompletionCodeError)) throw error;
+    if (isAskedFor && saysEmpty(error)) return undefined;
+    return { id: slot, state: "unreadable", reason: `neither its name nor its rights: ${refusalText(error)}` };
+  }
+}
+
+function isNobodys({ enabled, access }: UserAccess, isAskedFor: boolean): boolean {
+  const level = levelNumber(access.privilegeLimit);
+  return enabled.status !== "enabled" && !access.ipmiMessaging && (isAskedFor || level === 0 || level === 15);
+}

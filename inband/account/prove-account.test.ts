@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import { nameBytes } from "../scripted-bmc.fixture.ts";
+import { disabled, nameHex, obedient, password, passwordHex, wanted, withoutRights } from "./account.fixture.ts";
+import { AccountError, SlotTakenError } from "./account-error.ts";
+import { passwordForms } from "./password-form.ts";
+import { proveAccount } from "./prove-account.ts";
+
+type Bmc = ReturnType<typeof obedient>;
+
+const prove = ({ conversation }: Bmc, which = password) => proveAccount(conversation, wanted, which);
+const tests = (line: string) => line.startsWith("Set User Password 0303");
+const writesOf = ({ log }: Bmc) => log.filter((line) => line.startsWith("Set ") && !/ Password .303/.test(line));
+
+describe("proveAccount", () => {
+  test("reads name and rights back and tests the password: three commands", async () => {
+    const bmc = obedient();
+    expect(await prove(bmc)).toEqual({ proof: "password tested", findings: [] });
+    expect(bmc.log).toEqual(["Get User Name 03", "Get User Access 0203", `Set User Password 0303${passwordHex}`]);
+  });
+
+  test.each([0xc1, 0xc7, 0xcc, 0xd4, 0xff])("%d to the test: the BMC cannot test", async (code) => {
+    const bmc = obedient((line) => (tests(line) ? code : undefined));
+    expect((await prove(bmc)).proof).toBe("read back only");
+    expect(writesOf(bmc)).toEqual([]);
+  });
+
+  test("a busy BMC is not one that cannot test", async () => {
+    await expect(prove(obedient((line) => (tests(line) ? 0xc0 : undefined)))).rejects.toThrow("C0h");
+  });
+
+  test("81h to the test: stored in the other size, and tested with that", async () => {
+    const bmc = obedient((line) => (tests(line) ? 0x81 : undefined));
+    expect((await prove(bmc)).proof).toBe("password tested");
+    expect(bmc.log.at(-1)).toBe(`Set User Password 8303${passwordHex}00000000`);
+  });
+
+  test("81h for a password of 20 characters, which fits into no other size: it is lost", async () => {
+    const bmc = obedient((line) => (line.startsWith("Set User Password 8303") ? 0x81 : undefined));
+    const twenty = { characters: Buffer.from("Ab1!".repeat(5), "latin1"), form: passwordForms[2] };
+    await expect(prove(bmc, twenty)).rejects.toThrow(AccountError);
+  });
+
+  test("80h to the test: the password is set once more, and once more; then it is an error that does not show it", async () => {
+    const once = obedient((line, nth) => (tests(line) && nth === 1 ? 0x80 : undefined));
+    expect(await prove(once)).toEqual({
+      proof: "password tested",
+      findings: [expect.stringMatching(/written again: the BMC took the password but does not know it any more$/)],
+    });
+    expect(writesOf(once)).toEqual([`Set User Password 0302${passwordHex}`]);
+    const never = obedient((line) => (tests(line) ? 0x80 : undefined));
+    const error = (await prove(never).catch((each: unknown) => each)) as Error;
+    expect(error).toBeInstanceOf(AccountError);
+    expect(error.message).toBe("user 3: the BMC took the password but does not know it any more");
+    expect(String(error.stack)).not.toContain("Ab1!");
+    expect(writesOf(never)).toHaveLength(2);
+  });
+
+  test("rights that did not stick are written again, and the BMC gets more time after writes", async () => {
+    const late = obedient((line, nth) => (line === "Get User Access 0203" && nth === 1 ? withoutRights : undefined));
+    await prove(late);
+    expect(writesOf(late)).toEqual(["Set User Access 92030400"]);
+    expect(late.conversation.pace.pauseMs).toBeGreaterThan(0);
+    const never = obedient((line) => (line === "Get User Access 0203" ? withoutRights : undefined));
+    await expect(prove(never)).rejects.toThrow(
+      "user 3: the rights on channel 2 do not stick: privilege noAccess, IPMI messaging off",
+    );
+  });
+
+  test("disabled: enabled again, then it is an error", async () => {
+    const late = obedient((line, nth) => (line === "Get User Access 0203" && nth === 1 ? disabled : undefined));
+    await prove(late);
+    expect(writesOf(late)).toEqual([`Set User Password 0301${"00".repeat(16)}`]);
+    const never = obedient((line) => (line === "Get User Access 0203" ? disabled : undefined));
+    await expect(prove(never)).rejects.toThrow("it was enabled, but the BMC says that it is disabled");
+  });
+
+  test("the name is gone (Supermicro H8QME): all of the account is written again", async () => {
+    const bmc = obedient((line, nth) => {
+      if (line === "Get User Name 03" && nth === 1) return nameBytes("");
+      return line === "Get User Access 0203" && nth === 1 ? disabled.with(3, 0x0f) : undefined;
+    });
+    expect((await prove(bmc)).findings).toHaveLength(1);
+    expect(writesOf(bmc)).toEqual([
+      `Set User Name 03${nameHex}`,
+      `Set User Password 0302${passwordHex}`,
+      "Set User Access 92030400",
+      `Set User Password 0301${"00".repeat(16)}`,
+    ]);
+  });
+
+  test("somebody else's name: nothing is written", async () => {
+    const bmc = obedient((line) => (line.startsWith("Get User Name") ? nameBytes("ADMIN") : undefined));
+    await expect(prove(bmc)).rejects.toThrow(SlotTakenError);
+    expect(writesOf(bmc)).toEqual([]);
+  });
+});

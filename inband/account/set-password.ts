@@ -1,0 +1,60 @@
+import { CompletionCode } from "../../ipmi/completion-code.ts";
+import { CompletionCodeError } from "../../ipmi/errors.ts";
+import { type Conversation, InterruptedWriteError, isNotNow } from "../conversation.ts";
+import { AccountRefusedError } from "./account-error.ts";
+import { throwIfWithheld } from "./inband-locked.ts";
+import { hasName } from "./user-state.ts";
+import type { AccountPassword, EscrowedPasswords, WantedAccount } from "./wanted-account.ts";
+import { sendPassword, writeName } from "./write-user.ts";
+
+/**
+ * Sets a password: the current one, and while the BMC refuses it the next one. A refused password is not sent again in
+ * another size, because an answer can get lost: then nobody would know which of the two the BMC has.
+ * @throws AccountRefusedError saying what was tried
+ */
+export async function setPassword(
+  conversation: Conversation,
+  wanted: WantedAccount,
+  passwords: EscrowedPasswords,
+): Promise<void> {
+  for (;;) {
+    const refused = await trySetting(conversation, wanted, passwords.current);
+    if (refused === undefined) return;
+    if (!(await passwords.next(refused, conversation.signal))) {
+      throw new AccountRefusedError(wanted.slot, `every password that was tried, ${passwords.triedText},`, refused);
+    }
+  }
+}
+
+/** Undefined if the BMC took it. A write that broke off is sent once more, and so is one for a slot that lost its name. */
+async function trySetting(
+  conversation: Conversation,
+  wanted: WantedAccount,
+  password: AccountPassword,
+): Promise<CompletionCodeError | undefined> {
+  for (let again = true; ; again = false) {
+    try {
+      await sendPassword(conversation, wanted, password);
+      return undefined;
+    } catch (error) {
+      throwIfWithheld(error);
+      const refused = isRefusedPassword(error) ? error : undefined;
+      if (refused === undefined && !(error instanceof InterruptedWriteError)) throw error;
+      const named = await hasName(conversation, wanted);
+      if (!named) {
+        conversation.pace?.writeWasLost();
+        await writeName(conversation, wanted);
+      }
+      if (refused !== undefined && (named || !again)) return refused;
+      if (!again) throw error;
+    }
+  }
+}
+
+/**
+ * CCh mostly, 8Fh on Dell C6220, and FFh from OpenBMC's PAM. The other codes that mean "busy" decide nothing.
+ */
+function isRefusedPassword(error: unknown): error is CompletionCodeError {
+  if (!(error instanceof CompletionCodeError)) return false;
+  return !isNotNow(error) || error.completionCode === CompletionCode.unspecified;
+}
