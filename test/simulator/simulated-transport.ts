@@ -23,12 +23,15 @@ export interface Fault {
     | "cut short";
 }
 
+/** How long the kernel's KCS state machine waits for the BMC to give an answer: ipmi_kcs_sm.c, OBF_RETRY_TIMEOUT. */
+const driverLimitMs = 5_000;
+
 /** The longest message of the kernel's driver, network function and command included. */
 const mostBytes = 272;
 
 /**
  * The in-band way to a simulated BMC, through a driver like the kernel's: it tells answers apart by the message that they
- * are to, and makes codes of its own of what is no answer. What does not come is waited for until the signal ends the wait.
+ * are to, and makes codes of its own of what is no answer or does not come.
  */
 export class SimulatedTransport implements Transport {
   readonly name = "simulated";
@@ -76,7 +79,10 @@ export class SimulatedTransport implements Transport {
         await clock?.sleep(answer.afterMs, signal);
         return asTheDriverTells(message, answer);
       }
-      while (clock !== undefined) await clock.sleep(3_600_000, signal);
+      if (clock !== undefined) {
+        await clock.sleep(driverLimitMs, signal);
+        return { completionCode: CompletionCode.unspecified, data: new Uint8Array() };
+      }
     } catch (error) {
       throw new TransportError(this.name, "unknown", "no answer", { cause: error });
     }
