@@ -34,7 +34,7 @@ function bmc(changes: Readonly<Record<number, ScriptedAnswer>> = {}, guid: Scrip
 }
 
 describe("inspectBmc", () => {
-  test("reads all with eleven commands, one for each other channel, and the FRU", async () => {
+  test("reads all with eleven commands, one for each other channel, three for weak logins, and the FRU", async () => {
     const guid = Array.from({ length: 16 }, (_, i) => i);
     const { conversation, log } = bmc({}, guid);
     expect(await inspectBmc(conversation, device, all)).toEqual({
@@ -54,7 +54,7 @@ describe("inspectBmc", () => {
       channels: [{ channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "10.0.0.7", remark: "elected" }],
       findings: [],
     });
-    expect(log).toHaveLength(21);
+    expect(log).toHaveLength(24);
   });
 
   test("what is not supported is left out without a word, the port is 623 then", async () => {

@@ -14,6 +14,7 @@ import { findLanChannel, type SeenChannel } from "./lan-channel.ts";
 import { type FruRead, readFru } from "./read-fru.ts";
 import { isRefusal, isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
 import type { DeviceIdentity } from "./wait-until-ready.ts";
+import { findWeakLogins } from "./weak-logins.ts";
 
 /** What a BMC tells of itself. What it did not tell is left out; nothing is guessed but the RMCP port. */
 export interface BmcInspection extends DeviceIdentity {
@@ -45,7 +46,7 @@ const defaultRmcpPort = 623;
 
 /** How far an inspection goes: each command costs time, and a run needs no more than one channel with one address. */
 export interface InspectOptions {
-  /** "needed": up to the first channel with MAC and IPv4 address, and IPv6 only where there is no IPv4. */
+  /** "needed": up to the first channel with MAC and IPv4 address, IPv6 only where there is no IPv4, no weak logins. */
   readonly extent: "needed" | "all";
   /** How long to wait for a LAN channel to show up, and for an address by DHCP, each, in milliseconds; 0: not at all. */
   readonly waitMs: number;
@@ -88,6 +89,7 @@ export async function inspectBmc(
   if (lan.ipv4Address === undefined && ipv6.addresses.length === 0) {
     findings.push("The BMC has no IP address yet: it cannot be reached from remote.");
   }
+  if (extent === "all") findings.push(...(await findWeakLogins(conversation, lan.channel)));
   const guid = await readGuid(conversation, findings);
   const fru = await readFru(conversation);
   if (fru.state === "unreadable") findings.push(`FRU 0 cannot be read: ${fru.reason}`);

@@ -8,6 +8,7 @@ import {
   inByte,
   nameOrNumber,
   struct,
+  uint,
   uint8,
   uint16LE,
 } from "./codec.ts";
@@ -96,6 +97,22 @@ const mac = address(6, "MAC", formatMac, parseMac);
 /** "10.0.0.7"; "0.0.0.0" while there is none. */
 export const ipAddress = lanParameter(3, "IP Address", ipv4);
 
+/** What IPMI 1.5 may ask of a login, for each of the five privilege levels. */
+const authenticationTypes = byte({ oem: flag(5), password: flag(4), md5: flag(2), md2: flag(1), none: flag(0) });
+
+/** How a login of IPMI 1.5 may be made; `none` needs no password. */
+export const authenticationTypeEnables = lanParameter(
+  2,
+  "Authentication Type Enables",
+  struct({
+    callback: authenticationTypes,
+    user: authenticationTypes,
+    operator: authenticationTypes,
+    administrator: authenticationTypes,
+    oem: authenticationTypes,
+  }),
+);
+
 /** Where the IP address comes from. Numbers from 5 on are reserved. */
 export const ipAddressSource = lanParameter(
   4,
@@ -126,6 +143,46 @@ export const vlanId = lanParameter<{ enabled: boolean; id: number }>(20, "802.1q
     uint16LE.write((enabled ? 0x8000 : 0) | id, to);
   },
 });
+
+/** How many cipher suites the BMC has, 0 to 16. */
+export const cipherSuiteEntryCount = lanParameter(
+  22,
+  "RMCP+ Messaging Cipher Suite Entry Support",
+  byte({ count: uint(4, 0) }),
+);
+
+/** How many suites the next two parameters have room for. */
+const cipherSuiteEntries = 16;
+
+/** The cipher suites in the order of their privilege levels; unused entries at the end are 0. */
+export const cipherSuiteEntryList = lanParameter(
+  23,
+  "RMCP+ Messaging Cipher Suite Entries",
+  struct({ reserved: uint8, suites: bytes(cipherSuiteEntries) }),
+);
+
+/**
+ * The highest privilege level that each suite of the list may have, table 6-1; 0 ("unspecified") switches it off. Four
+ * bits each, the first suite in the low ones.
+ */
+export const cipherSuitePrivilegeLevels = lanParameter<{ reserved: number; levels: readonly number[] }>(
+  24,
+  "RMCP+ Messaging Cipher Suite Privilege Levels",
+  {
+    read: (from) => ({
+      reserved: from.byte(),
+      levels: Array.from(from.take(cipherSuiteEntries / 2)).flatMap((pair) => [pair & 0x0f, pair >> 4]),
+    }),
+    write({ reserved, levels }, to) {
+      if (levels.length !== cipherSuiteEntries) to.fail(`${levels.length} levels, not ${cipherSuiteEntries}`);
+      if (levels.some((level) => !Number.isInteger(level) || level < 0 || level > 15)) {
+        to.fail("a level is not an integer from 0 to 15");
+      }
+      to.byte(reserved);
+      for (let i = 0; i < levels.length; i += 2) to.byte((levels[i] ?? 0) | ((levels[i + 1] ?? 0) << 4));
+    },
+  },
+);
 
 /** Parameters 50 and up need IPMI 2.0 revision 1.1; older BMCs answer 80h or C9h. */
 export const ipv6Ipv4Support = lanParameter(
@@ -223,6 +280,10 @@ export const allLanParameters: readonly LanParameter<unknown>[] = [
   primaryRmcpPort,
   defaultGatewayAddress,
   vlanId,
+  authenticationTypeEnables,
+  cipherSuiteEntryCount,
+  cipherSuiteEntryList,
+  cipherSuitePrivilegeLevels,
   ipv6Ipv4Support,
   ipv6Ipv4AddressingEnables,
   ipv6HeaderStaticTrafficClass,

@@ -43,6 +43,18 @@ test("LAN parameters as ipmi_sim sends them", async () => {
 test("LAN parameters put together from table 23-4", () => {
   expect(lan.vlanId.decode(Uint8Array.of(0x2a, 0x81))).toEqual({ enabled: true, id: 0x12a });
   expect(lan.primaryRmcpPort.decode(Uint8Array.of(0x6f, 0x02))).toBe(623);
+  const suites = Uint8Array.of(0, 3, 0, 17, ...new Array<number>(13).fill(0));
+  expect(lan.cipherSuiteEntryList.decode(suites)).toEqual({ reserved: 0, suites: suites.subarray(1) });
+  const levels = Uint8Array.of(0, 0x24, 0x04, 0, 0, 0, 0, 0, 0);
+  const read = lan.cipherSuitePrivilegeLevels.decode(levels);
+  expect(read.levels).toEqual([4, 2, 4, ...new Array<number>(13).fill(0)]);
+  expect(lan.cipherSuitePrivilegeLevels.encode(read)).toEqual(levels);
+  expect(() => lan.cipherSuitePrivilegeLevels.encode({ reserved: 0, levels: [4] })).toThrow(EncodeError);
+  expect(() => lan.cipherSuitePrivilegeLevels.encode({ reserved: 0, levels: new Array(16).fill(16) })).toThrow(
+    EncodeError,
+  );
+  const enables = lan.authenticationTypeEnables.decode(Uint8Array.of(0, 0x04, 0x15, 0x14, 0x21));
+  expect(Object.entries(enables).flatMap(([level, { none }]) => (none ? [level] : []))).toEqual(["operator", "oem"]);
   expect(lan.ipv6Ipv4AddressingEnables.decode(Uint8Array.of(2))).toBe("ipv6AndIpv4");
   expect(lan.ipv6Status.decode(Uint8Array.of(1, 16, 3))).toEqual({
     staticAddressMax: 1,

@@ -17,6 +17,7 @@ import { getUserAccess } from "./get-user-access.ts";
 import { getUserName } from "./get-user-name.ts";
 import { readFruData } from "./read-fru-data.ts";
 import { setChannelAccess } from "./set-channel-access.ts";
+import { setLanConfigurationParameters } from "./set-lan-configuration-parameters.ts";
 import { setSessionPrivilegeLevel } from "./set-session-privilege-level.ts";
 import { setSystemBootOptions } from "./set-system-boot-options.ts";
 import { setUserAccess } from "./set-user-access.ts";
@@ -43,6 +44,7 @@ export {
   getUserName,
   readFruData,
   setChannelAccess,
+  setLanConfigurationParameters,
   setSessionPrivilegeLevel,
   setSystemBootOptions,
   setUserAccess,
@@ -71,6 +73,7 @@ export const allCommands: readonly Command<unknown, unknown>[] = [
   getUserName,
   readFruData,
   setChannelAccess,
+  setLanConfigurationParameters,
   setSessionPrivilegeLevel,
   setSystemBootOptions,
   setUserAccess,

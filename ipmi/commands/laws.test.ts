@@ -121,6 +121,7 @@ test("a request never takes more than one fixed length unless its declaration sa
   const variable = new Set([
     "Chassis Identify",
     "Close Session",
+    "Set LAN Configuration Parameters",
     "Set System Boot Options",
     "Set User Access",
     "Set User Password",

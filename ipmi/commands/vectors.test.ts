@@ -314,3 +314,9 @@ response("spec", c.readFruData, "03 01 02 03", { countReturned: 3, data: hex("01
 test("Read FRU Data: fewer bytes than the count says are a DecodeError", () => {
   expect(() => c.readFruData.decodeResponse(hex("20 01 02"))).toThrow("32 bytes announced, 2 came");
 });
+
+request("ipmi_sim", c.setLanConfigurationParameters, "01 03 0a 00 00 07", {
+  channel: { number: 1 },
+  parameterSelector: 3,
+  parameterData: hex("0a 00 00 07"),
+});
