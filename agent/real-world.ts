@@ -36,11 +36,12 @@ const kcsWaitMs = ({ bmcLimitMs, ipmiDriver }: LocalSettings): number =>
   process.pid === 1 && ipmiDriver ? 0 : bmcLimitMs / 2;
 
 /** What of the settings the run itself needs. */
-export function runSettings({ rotate, userSlot, serviceLimitMs, bmcLimitMs }: LocalSettings): RunSettings {
+export function runSettings({ rotate, userSlot, harden, serviceLimitMs, bmcLimitMs }: LocalSettings): RunSettings {
   return {
     agentVersion: `metal-rivet ${version}`,
     rotate,
     userSlot,
+    harden,
     limits: {
       ...defaultLimits,
       beginMs: serviceLimitMs + graceMs,

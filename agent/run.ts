@@ -8,7 +8,8 @@ import { identifyMachine, type MachineIdentity } from "../inband/smbios/identify
 import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
 import { begin, type Enrolment } from "./enrolment.ts";
 import { HandOffFailedError } from "./hand-off-events.ts";
-import { lookAtBmc } from "./look-at-bmc.ts";
+import { harden } from "./harden.ts";
+import { lookAtBmc, type SeenBmc } from "./look-at-bmc.ts";
 import { type OpenedBmc, openBeside, type ReadyBmc } from "./open-bmc-beside.ts";
 import type { LinkedBmc, Outcome } from "./outcome.ts";
 import { type Step, StepError } from "./step.ts";
@@ -121,6 +122,7 @@ async function fasten(
       const { proof, findings } = await proveAccount(talk(signal), wanted, account.current);
       for (const finding of findings) world.note(finding);
       await enrolment.confirm(account, proof, signal);
+      if (world.settings.harden) await hardenBmc(world, enrolment, talk(signal), seen);
       return proof;
     },
     (proof) => proof,
@@ -128,6 +130,14 @@ async function fasten(
   const { channel, userName, slot } = wanted;
   const linked = { mac: enrolment.mac, channel, address: seen.address, userName, slot };
   return await handOff(world, step, enrolment, machineUuid, bmc, linked, false);
+}
+
+/** Only once the account is proved: a BMC that takes a change badly has it already. */
+async function hardenBmc(world: World, enrolment: Enrolment, conversation: Conversation, seen: SeenBmc): Promise<void> {
+  const hardened = await harden(conversation, seen.facts);
+  if (hardened === undefined) return;
+  for (const finding of hardened.findings.slice(seen.facts.findings.length)) world.note(finding);
+  await enrolment.reportBmc(hardened, conversation.signal);
 }
 
 async function handOff(

@@ -49,6 +49,8 @@ export interface RunSettings {
   readonly rotate: boolean;
   /** User ID for a new account, 2 to 63; without it the agent chooses. */
   readonly userSlot?: number | undefined;
+  /** Switch off logins that need no good password, after a new account was made. */
+  readonly harden?: boolean;
   readonly limits: RunLimits;
 }
 

@@ -83,6 +83,12 @@ export const keys = [
     description: "user ID on the BMC for a new account; one that somebody else has is refused",
   },
   {
+    name: "harden",
+    type: { kind: "switch" },
+    default: "0",
+    description: "with a new account, switch off cipher suites 0 and 1 and authentication type none on its LAN channel",
+  },
+  {
     name: "then",
     type: {
       kind: "text",

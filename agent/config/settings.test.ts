@@ -60,6 +60,7 @@ describe("sources", () => {
       afterwards: { action: "exec", path: "/sbin/init2" },
       rotate: true,
       userSlot: 5,
+      harden: false,
       interface: "52:54:00:aa:bb:cc",
       limitMs: 60_000,
       networkLimitMs: 180_000,

@@ -21,6 +21,8 @@ export interface LocalSettings {
   readonly rotate: boolean;
   /** User ID for a new account; undefined: the agent chooses. */
   readonly userSlot: number | undefined;
+  /** Switch off logins that need no good password. */
+  readonly harden: boolean;
   readonly limitMs: number;
   readonly networkLimitMs: number;
   readonly serviceLimitMs: number;
@@ -121,6 +123,7 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     log: text("log") === "json" ? "json" : "text",
     interface: find(sources, "interface")?.value.toLowerCase().replaceAll("-", ":") ?? undefined,
     rotate: switchValue(text("rotate")) === true,
+    harden: switchValue(text("harden")) === true,
     userSlot: userSlot === undefined ? undefined : Number(userSlot),
     limitMs: milliseconds("limit"),
     networkLimitMs: milliseconds("network_limit"),
