@@ -111,7 +111,10 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   );
   server.addService(
     BmcServiceService,
-    bmcService({ store, drivers, addresses }, new Guard({ ...guarded, service: "BmcService", role: "operator" })),
+    bmcService(
+      { store, drivers, handOffs, addresses },
+      new Guard({ ...guarded, service: "BmcService", role: "operator" }),
+    ),
   );
   cleanUp.defer(() => server.forceShutdown());
   const health = cleanUp.use(

@@ -1,15 +1,22 @@
 import type { Logger } from "pino";
-import type { WatchHandOffResponse } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { AccountState, type BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import {
+  InbandProof,
+  PasswordForm,
+  type WatchHandOffResponse,
+} from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { NotReadyError } from "../drivers/driver-list.ts";
 import type { Metrics } from "../metrics.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
 import type { BmcLocks } from "../reach/bmc-locks.ts";
 import type { ConnectBmc } from "../reach/connect-bmc.ts";
 import { StoppingError } from "../stopping-error.ts";
-import { MissingStepError, type Store } from "../store/store.ts";
+import { type AccountRow, type BmcRow, MissingStepError, NoSuchRowError, type Store } from "../store/store.ts";
 import { EventLog } from "./event-log.ts";
 import { failureName } from "./hand-off-error.ts";
 import { LoginQueue } from "./login-queue.ts";
-import { type HandOffLimits, takeOver } from "./take-over.ts";
+import type { HandOffEvent } from "./prove.ts";
+import { type HandOffLimits, type Login, type Subject, type TakeOver, takeOver } from "./take-over.ts";
 
 export interface HandOffsOptions {
   readonly store: Store;
@@ -51,6 +58,35 @@ export class HandOffs {
     yield* running.events.follow(signal);
   }
 
+  /**
+   * Logs in with an account that an operator gave and proves it as a hand-off does: MAC, GUID and privilege. Only then is it
+   * stored, as the account in use; before that, and if it is refused, everything stays as it was.
+   * @param actor the operator's name
+   * @param gone aborted when the caller does not wait any more
+   * @throws HandOffError, NoSuchRowError, NotReadyError, StoppingError or the reason of `gone`
+   */
+  async adopt(key: string, login: Login, actor: string, gone: AbortSignal): Promise<void> {
+    const { store, locks } = this.#options;
+    const signal = AbortSignal.any([gone, this.#stopping.signal]);
+    const unheard = () => undefined;
+    await this.#queue.run(signal, unheard, () =>
+      locks.run(key, signal, async () => {
+        const { row } = (await store.bmc(key)) ?? {};
+        if (row === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
+        if (row.facts === undefined) throw new NotReadyError(`BMC ${key} has not been reported yet`);
+        const considered = (await store.accounts(key)).map(({ id }) => id);
+        const by = {
+          accounts: [givenAccount(key, login, actor)],
+          remedy: "Nothing was changed; check name and password at the BMC itself",
+        };
+        const { outcome, failure } = await this.#takeOver(row, row.facts, by, unheard, signal);
+        signal.throwIfAborted();
+        if (failure !== undefined) throw failure;
+        await store.adoptAccount(key, login, outcome, considered, actor, new Date());
+      }),
+    );
+  }
+
   /** Waits for what runs; after the limit it is ended, and the rows say so. */
   async stop(limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.#stopping.abort(new StoppingError()), limitMs);
@@ -77,7 +113,7 @@ export class HandOffs {
   }
 
   async #run(key: string, events: EventLog<WatchHandOffResponse>): Promise<void> {
-    const { store, addresses, locks, metrics, log } = this.#options;
+    const { store, locks, metrics, log } = this.#options;
     const { signal } = this.#stopping;
     const emit = (event: NonNullable<WatchHandOffResponse["event"]>) => events.append({ at: new Date(), event });
     const queued = (ahead: number) => emit({ $case: "queued", value: { ahead } });
@@ -87,18 +123,12 @@ export class HandOffs {
         const { row } = (await store.bmc(key)) ?? {};
         if (row?.facts === undefined) throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
         const accounts = await store.accounts(key);
-        const subject = {
-          facts: row.facts,
-          machineUuid: row.machineUuid ?? "",
-          endpoint: reachableAt(row.facts, addresses),
-          accounts,
-        };
-        const world = { ...this.#options, onLogin: metrics.lanLogin };
+        const remedy = "Boot the machine again to make a new one";
         // The last event is held back until its result is on the disk: who has seen it finds the row settled.
         const held: Parameters<typeof emit>[0][] = [];
         const unlessLast: typeof emit = (event) =>
           event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
-        const { outcome, failure } = await takeOver(world, subject, unlessLast, signal);
+        const { outcome, failure } = await this.#takeOver(row, row.facts, { accounts, remedy }, unlessLast, signal);
         // What the end of the service has cut short says nothing about the BMC.
         if (failure !== undefined && signal.aborted) throw new StoppingError();
         await store.settleHandOff(key, outcome, new Date());
@@ -112,4 +142,38 @@ export class HandOffs {
       }),
     );
   }
+
+  #takeOver(
+    row: BmcRow,
+    facts: BmcFacts,
+    by: Pick<Subject, "accounts" | "remedy">,
+    emit: (event: HandOffEvent) => void,
+    signal: AbortSignal,
+  ): Promise<TakeOver> {
+    const { addresses, metrics } = this.#options;
+    const { machineUuid = "" } = row;
+    const subject = { facts, machineUuid, endpoint: reachableAt(facts, addresses), ...by };
+    return takeOver({ ...this.#options, onLogin: metrics.lanLogin }, subject, emit, signal);
+  }
+}
+
+/** What an operator has given, in the form of what an agent makes; it is not stored so. */
+function givenAccount(bmcKey: string, { userName, password }: Login, givenBy: string): AccountRow {
+  return {
+    id: "",
+    bmcKey,
+    sessionId: "",
+    userName,
+    password,
+    slot: 0,
+    channel: 0,
+    proof: InbandProof.INBAND_PROOF_UNSPECIFIED,
+    givenBy,
+    passwordForm: PasswordForm.PASSWORD_FORM_UNSPECIFIED,
+    kind: { manufacturerId: 0, productId: 0, firmwareVersion: "" },
+    state: AccountState.ACCOUNT_STATE_ESCROWED,
+    stateReason: "",
+    verifiedAt: undefined,
+    createdAt: new Date(),
+  };
 }

@@ -9,6 +9,7 @@ import { FailureKind, type WatchHandOffResponse } from "../../proto/gen/metalsta
 import { readChassisState } from "../drivers/ipmi/chassis-state.ts";
 import type { BmcSession } from "../reach/connect-bmc.ts";
 import type { AccountRow } from "../store/store.ts";
+import { findSlot } from "./find-slot.ts";
 import { compareGuid } from "./guid-comparison.ts";
 import { HandOffError, isBusy } from "./hand-off-error.ts";
 
@@ -20,8 +21,8 @@ export interface Expected {
   readonly machineUuid: string;
   /** IPMI 2.0 table 6-1. */
   readonly privilege: number;
-  /** Whose slot has to have that privilege. */
-  readonly account: AccountRow;
+  /** Whose slot has to have that privilege; a slot 0 is looked for by the name. */
+  readonly account: Pick<AccountRow, "userName" | "slot" | "channel">;
 }
 
 /** What was read from remote. */
@@ -29,6 +30,8 @@ export interface Proof {
   /** Hexadecimal as on the wire; empty if the BMC tells none. */
   readonly guid: string;
   readonly chassis: ChassisState | undefined;
+  /** User ID of the account; 0 if the BMC does not tell. */
+  readonly slot: number;
   /** What could not be read and why, one sentence each. */
   readonly remarks: readonly string[];
 }
@@ -67,11 +70,11 @@ export async function prove(
   }
   emit({ $case: "guidCompared", value: { result, guid } });
 
-  await checkPrivilege(session, expected, remarks, signal);
+  const slot = await checkPrivilege(session, expected, remarks, signal);
   emit({ $case: "privilegeOk", value: { privilege: privilegeLevels[session.privilege] } });
 
   const chassis = await optionally("chassis state", remarks, () => readChassisState(session, signal));
-  return { guid, chassis, remarks };
+  return { guid, chassis, slot, remarks };
 }
 
 /** Undefined if the BMC says that it has none; while it is busy it says nothing of the kind. */
@@ -83,13 +86,14 @@ async function readGuid(session: BmcSession, remarks: string[], signal: AbortSig
 /**
  * The session was raised to its level, which some BMCs allow beyond the user's limit (ipmi_sim): so the limit is read
  * too, where the BMC shows it.
+ * @returns the user ID of the account; 0 if the BMC does not tell
  */
 async function checkPrivilege(
   session: BmcSession,
   { account, facts, privilege }: Expected,
   remarks: string[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const lacking = (has: string) =>
     new HandOffError(
       FailureKind.FAILURE_KIND_PRIVILEGE,
@@ -97,13 +101,18 @@ async function checkPrivilege(
     );
   const own = privilegeLevels[session.privilege];
   if (own < privilege) throw lacking(`a session with level ${own}`);
-  const request = { channelNumber: account.channel || facts.channel, userId: account.slot };
+  const channelNumber = account.channel || facts.channel;
+  const search = () => findSlot(session, channelNumber, account.userName, signal);
+  const userId = account.slot || ((await optionally("user names", remarks, search)) ?? 0);
+  if (userId === 0) return 0;
+  const request = { channelNumber, userId };
   const found = await optionally("user access", remarks, () => send(session, getUserAccess, request, signal));
   const limit = found === undefined ? 0 : levelOf(found.access.privilegeLimit);
   // 0 is reserved: the BMC does not say.
   if (limit !== 0 && (limit < privilege || limit === privilegeLevels.noAccess)) {
     throw lacking(limit === privilegeLevels.noAccess ? "no access" : `level ${limit} as its limit`);
   }
+  return userId;
 }
 
 function levelOf(level: PrivilegeLevel): number {

@@ -1,10 +1,11 @@
 import pRetry from "p-retry";
+import type { Secret } from "../../ipmi/secret.ts";
 import { SessionError } from "../../outband-client/lan/index.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
-import type { AccountRow, HandOffOutcome } from "../store/store.ts";
+import type { AccountRow, HandOffFailure, HandOffSuccess } from "../store/store.ts";
 import { type Candidate, candidates } from "./candidates.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
 import { type HandOffEvent, prove } from "./prove.ts";
@@ -21,6 +22,12 @@ export interface HandOffLimits {
 
 export const defaultHandOffLimits: HandOffLimits = { totalMs: 120_000, retries: 4, firstWaitMs: 1_000 };
 
+/** A user name with its password. */
+export interface Login {
+  readonly userName: string;
+  readonly password: Secret;
+}
+
 /** Whom to log in to. */
 export interface Subject {
   readonly facts: BmcFacts;
@@ -28,6 +35,8 @@ export interface Subject {
   readonly endpoint: Endpoint | undefined;
   /** Newest first. */
   readonly accounts: readonly AccountRow[];
+  /** What to do if the BMC refuses them all, one sentence. */
+  readonly remedy: string;
 }
 
 export interface TakeOverWorld {
@@ -39,11 +48,10 @@ export interface TakeOverWorld {
   readonly onLogin: (result: string) => void;
 }
 
-/** How a hand-off ended; the kind of a failure is for the agent. */
-export interface TakeOver {
-  readonly outcome: HandOffOutcome;
-  readonly failure: HandOffError | undefined;
-}
+/** How a hand-off ended; the kind of a failure is for who asked. */
+export type TakeOver =
+  | { readonly outcome: HandOffSuccess; readonly failure: undefined }
+  | { readonly outcome: HandOffFailure; readonly failure: HandOffError };
 
 /**
  * Logs in to a BMC with the newest account that it accepts and proves that it is the machine's own.
@@ -106,6 +114,7 @@ async function attempt(
     return {
       nameOf: nameOf.id,
       passwordOf: passwordOf.id,
+      slot: proof.slot,
       remoteGuid: proof.guid,
       chassis: proof.chassis,
       detail: detail.join("; "),
@@ -153,7 +162,7 @@ async function login(
   throw new HandOffError(
     FailureKind.FAILURE_KIND_LOGIN_REFUSED,
     `${formatEndpoint(endpoint)}: the BMC refused every account known for ${subject.facts.mac} (${names})` +
-      `${last === undefined ? "" : `; last: ${last.message}`}. Boot the machine again to make a new one`,
+      `${last === undefined ? "" : `; last: ${last.message}`}. ${subject.remedy}`,
     { cause: last },
   );
 }

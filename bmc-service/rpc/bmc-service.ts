@@ -7,18 +7,23 @@ import {
 } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { BootOverride, Driver, DriverTarget, LedChange, PowerChange } from "../drivers/driver.ts";
 import type { DriverList, Served } from "../drivers/driver-list.ts";
+import { HandOffError } from "../hand-off/hand-off-error.ts";
+import type { HandOffs } from "../hand-off/hand-offs.ts";
+import type { Login } from "../hand-off/take-over.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
-import { type BmcRecord, NoSuchRowError, type Store } from "../store/store.ts";
+import { type BmcRecord, type BmcRow, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
 import { accountMessage, bmcMessage, historyMessage } from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
+import { requireGivenAccount } from "./given-account.ts";
 import type { CallContext, Guard } from "./guarded.ts";
 import { invalid } from "./rpc-error.ts";
 
 export interface BmcServiceOptions {
   readonly store: Store;
   readonly drivers: DriverList;
+  readonly handOffs: HandOffs;
   readonly addresses: AddressMap;
 }
 
@@ -27,7 +32,7 @@ const historyDefault = 100;
 const historyMost = 1_000;
 
 /** The service that operators call; see the contract. */
-export function bmcService({ store, drivers, addresses }: BmcServiceOptions, guard: Guard): BmcServiceServer {
+export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOptions, guard: Guard): BmcServiceServer {
   /** @throws NoSuchRowError; RpcError if a UUID has several rows: which one is meant is not for us to guess */
   async function byKey(text: string, context: CallContext): Promise<BmcRecord> {
     const key = requireKey("key", text);
@@ -89,6 +94,21 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
     return served;
   }
 
+  /** Takes an account that an operator gave; the history says so also when it was refused. */
+  async function adopt({ key, mac, machineUuid = "" }: BmcRow, login: Login, context: CallContext): Promise<void> {
+    const actor = context.caller.name;
+    try {
+      await handOffs.adopt(key, login, actor, context.signal);
+    } catch (error) {
+      if (error instanceof HandOffError) {
+        const entry = { at: new Date(), mac, machineUuid, actor, action: "account given" };
+        const detail = `account "${login.userName}" refused: ${error.message}`;
+        await unlessStoreFails(context, () => store.addHistory({ ...entry, detail }));
+      }
+      throw error;
+    }
+  }
+
   /** The state that was read on the way; no reason to fail a call that has an answer. */
   function recordChassis(mac: string, state: ChassisState, context: CallContext): Promise<void> {
     return unlessStoreFails(context, () => store.recordChassis(requireMac("mac", mac), state));
@@ -113,8 +133,11 @@ export function bmcService({ store, drivers, addresses }: BmcServiceOptions, gua
 
     updateBmc: guard.unary("UpdateBmc", async (request, context) => {
       const { row } = await byMac(request.mac, context);
+      const login = request.account && requireGivenAccount(request.account);
+      if (request.drivers.length > 0) checkDrivers(request.drivers, drivers.names);
+      // The account first: if it is refused, nothing is changed.
+      if (login !== undefined) await adopt(row, login, context);
       if (request.drivers.length > 0) {
-        checkDrivers(request.drivers, drivers.names);
         await store.updateDrivers(row.key, request.drivers, context.caller.name, new Date());
       }
       return { bmc: bmcMessage(await byMac(request.mac, context), addresses, false) };

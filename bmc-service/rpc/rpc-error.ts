@@ -1,5 +1,7 @@
 import { status } from "@grpc/grpc-js";
+import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { NoDriverServedError, NotReadyError } from "../drivers/driver-list.ts";
+import { HandOffError } from "../hand-off/hand-off-error.ts";
 import { StoppingError } from "../stopping-error.ts";
 import { ClaimConflictError, MissingStepError, NoSuchRowError } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
@@ -32,6 +34,7 @@ function codeOf(error: unknown): status | undefined {
     return status.FAILED_PRECONDITION;
   }
   if (error instanceof NoSuchRowError) return status.NOT_FOUND;
+  if (error instanceof HandOffError) return codeOfLogin(error.kind);
   // "Deadline exceeded" is the one code that says: it may have been done all the same.
   if (error instanceof NoDriverServedError && error.mayHaveActed) return status.DEADLINE_EXCEEDED;
   if (error instanceof NoDriverServedError && error.refused) return status.PERMISSION_DENIED;
@@ -40,4 +43,23 @@ function codeOf(error: unknown): status | undefined {
   }
   if (error instanceof DOMException && error.name === "TimeoutError") return status.DEADLINE_EXCEEDED;
   return undefined;
+}
+
+/** Why an account that an operator gave was not taken. */
+function codeOfLogin(kind: FailureKind): status {
+  switch (kind) {
+    case FailureKind.FAILURE_KIND_LOGIN_REFUSED:
+    case FailureKind.FAILURE_KIND_PRIVILEGE:
+      return status.PERMISSION_DENIED;
+    case FailureKind.FAILURE_KIND_UNREACHABLE:
+      return status.UNAVAILABLE;
+    case FailureKind.FAILURE_KIND_OTHER_BMC:
+    case FailureKind.FAILURE_KIND_PROTOCOL:
+    case FailureKind.FAILURE_KIND_NO_ACCOUNT:
+    case FailureKind.FAILURE_KIND_UNSPECIFIED:
+    case FailureKind.UNRECOGNIZED:
+      return status.FAILED_PRECONDITION;
+    default:
+      return kind satisfies never;
+  }
 }

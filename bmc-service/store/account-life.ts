@@ -178,9 +178,10 @@ function settleSuccess(
   }
   const reason = mixed ? "name of one account with the password of another: a change was interrupted between them" : "";
   tables.database.run(
-    "UPDATE accounts SET state = ?, state_reason = ?, channel = ?, verified_at = ? WHERE id = ?",
+    "UPDATE accounts SET state = ?, state_reason = ?, slot = ?, channel = ?, verified_at = ? WHERE id = ?",
     AccountState.ACCOUNT_STATE_VERIFIED,
     reason,
+    named.slot || outcome.slot,
     named.channel || (row.facts?.channel ?? 0),
     now.getTime(),
     winner,
@@ -228,6 +229,7 @@ export function adoptAccount(
   tables: Tables,
   row: BmcRow,
   given: GivenAccount,
+  proof: HandOffSuccess,
   considered: readonly string[],
   actor: string,
   now: Date,
@@ -235,15 +237,14 @@ export function adoptAccount(
   const same = tables
     .accounts(row.key)
     .find(({ userName, password }) => userName === given.userName && password.equals(given.password));
-  const id = same?.id ?? insertAccount(tables, row.key, { ...given, givenBy: actor }, now);
+  const id = same?.id ?? insertAccount(tables, row.key, { ...given, slot: proof.slot, givenBy: actor }, now);
   const accounts = tables.accounts(row.key);
   const known = accounts.filter((each) => each.id === id || considered.includes(each.id));
-  const { remoteGuid, chassis, detail } = given;
-  const outcome = { kind: "handed off", considered: [], refused: [], nameOf: id, passwordOf: id } as const;
-  settleSuccess(tables, row, known, { ...outcome, remoteGuid, chassis, detail }, known.length < accounts.length, now);
+  const outcome = { ...proof, nameOf: id, passwordOf: id };
+  settleSuccess(tables, row, known, outcome, known.length < accounts.length, now);
   const { machineUuid = "" } = row;
-  const entry = { at: now, mac: row.mac, machineUuid, actor, action: "account given" };
-  tables.addHistory({ ...entry, detail: `account "${given.userName}": ${detail}` });
+  const detail = `account "${given.userName}": ${proof.detail}`;
+  tables.addHistory({ at: now, mac: row.mac, machineUuid, actor, action: "account given", detail });
 }
 
 function settleFailure(

@@ -23,6 +23,7 @@ import {
   type Confirmation,
   type GivenAccount,
   type HandOffOutcome,
+  type HandOffSuccess,
   type HistoryRow,
   type MachineRow,
   type NewAccount,
@@ -178,11 +179,12 @@ export class SqliteStore implements Store {
   async adoptAccount(
     key: string,
     given: GivenAccount,
+    proof: HandOffSuccess,
     considered: readonly string[],
     actor: string,
     now: Date,
   ): Promise<void> {
-    this.#write((tables) => adoptAccount(tables, existing(tables, key), given, considered, actor, now));
+    this.#write((tables) => adoptAccount(tables, existing(tables, key), given, proof, considered, actor, now));
   }
 
   async recordChassis(key: string, chassis: ChassisState): Promise<void> {

@@ -97,6 +97,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       refused,
       nameOf: id,
       passwordOf: id,
+      slot: 3,
       remoteGuid: "00112233445566778899aabbccddeeff",
       chassis: undefined,
       detail: "test",
@@ -355,19 +356,19 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     });
 
     describe("an account that an operator gave", () => {
-      const given = (userName: string, password: string) => ({
-        ...account(userName, password, 2),
-        remoteGuid: "00112233445566778899aabbccddeeff",
-        chassis: undefined,
-        detail: "test",
-      });
+      const given = (userName: string, password: string) => {
+        const { password: secret } = account(userName, password);
+        return { userName, password: secret };
+      };
+      const adopt = (mac: string, userName: string, password: string, considered: string[]) =>
+        store.adoptAccount(mac, given(userName, password), { ...success(""), slot: 2 }, considered, "operator", now());
       const states = async () => (await store.accounts(mac1)).map(({ userName, state }) => [userName, state]);
 
       test("is the one in use, and the others that were known are retired", async () => {
         const session = await reported(uuid1, mac1);
         const old = await store.escrowAccount(session, account("rivetab12", "secret"), now());
         const newer = await store.escrowAccount(session, account("rivetnew", "secret"), now());
-        await store.adoptAccount(mac1, given("ADMIN", "secret"), [old, newer], "operator", now());
+        await adopt(mac1, "ADMIN", "secret", [old, newer]);
         expect(await states()).toEqual([
           ["ADMIN", AccountState.ACCOUNT_STATE_VERIFIED],
           ["rivetnew", AccountState.ACCOUNT_STATE_RETIRED],
@@ -382,21 +383,19 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       test("leaves alone what came while it was proved", async () => {
         const session = await reported(uuid1, mac1);
         await store.escrowAccount(session, account("rivetnew", "secret"), now());
-        await store.adoptAccount(mac1, given("ADMIN", "secret"), [], "operator", now());
+        await adopt(mac1, "ADMIN", "secret", []);
         expect(await states()).toContainEqual(["rivetnew", AccountState.ACCOUNT_STATE_ESCROWED]);
         expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
       });
 
       test("that is known already is the same account, proved again", async () => {
         const id = await linked(uuid1, mac1);
-        await store.adoptAccount(mac1, given("rivetab12", "secret"), [id], "operator", now());
+        await adopt(mac1, "rivetab12", "secret", [id]);
         expect(await store.accounts(mac1)).toMatchObject([{ id, givenBy: "", slot: 3 }]);
-        await store.adoptAccount(mac1, given("ADMIN", "secret"), [id], "operator", now());
-        await store.adoptAccount(mac1, given("ADMIN", "secret"), [id], "operator", now());
+        await adopt(mac1, "ADMIN", "secret", [id]);
+        await adopt(mac1, "ADMIN", "secret", [id]);
         expect(await store.accounts(mac1)).toHaveLength(2);
-        await expect(store.adoptAccount(mac2, given("ADMIN", "x"), [], "operator", now())).rejects.toThrow(
-          NoSuchRowError,
-        );
+        await expect(adopt(mac2, "ADMIN", "x", [])).rejects.toThrow(NoSuchRowError);
       });
     });
 

@@ -121,15 +121,10 @@ export interface Confirmation {
   readonly passwordForm: PasswordForm;
 }
 
-/** An account that an operator gave and that was proved from remote. */
+/** An account that an operator gave. */
 export interface GivenAccount {
   readonly userName: string;
   readonly password: Secret;
-  /** 0 if the BMC does not tell. */
-  readonly slot: number;
-  readonly remoteGuid: string;
-  readonly chassis: ChassisState | undefined;
-  readonly detail: string;
 }
 
 /** How a hand-off ended, with the accounts that it knew: accounts that came later are left alone. */
@@ -147,6 +142,8 @@ export interface HandOffSuccess {
    */
   readonly nameOf: string;
   readonly passwordOf: string;
+  /** User ID of the account, as found from remote; 0 if the BMC does not tell. */
+  readonly slot: number;
   readonly remoteGuid: string;
   readonly chassis: ChassisState | undefined;
   readonly detail: string;
@@ -248,12 +245,14 @@ export interface Store extends AsyncDisposable {
   settleHandOff(key: string, outcome: HandOffOutcome, now: Date): Promise<void>;
   /**
    * Makes an account that an operator gave the one in use; the accounts that were known then are retired.
+   * @param proof how it was proved from remote; its ids mean nothing
    * @param considered ids of the accounts that were there when it was proved
    * @throws NoSuchRowError
    */
   adoptAccount(
     key: string,
     given: GivenAccount,
+    proof: HandOffSuccess,
     considered: readonly string[],
     actor: string,
     now: Date,
