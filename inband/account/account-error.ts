@@ -9,17 +9,30 @@ export class AccountError extends Error {
   readonly code = "account";
 }
 
-/** The BMC does not take the name or the password. */
+/** The BMC does not take the name, or no password that was tried. */
 export class AccountRefusedError extends Error {
   override readonly name = "AccountRefusedError";
   readonly code = "account-refused";
 
-  /** @param what "the name ..." or "8 passwords: ..."; never a password */
-  constructor(slot: number, what: string, cause: CompletionCodeError) {
-    super(
-      `the BMC refuses ${what} for user ID ${slot}: ${cause.command}: ${refusalText(cause)}. ` +
-        "That ID may be fixed, or the BMC's account policy asks for something else: change it or free another ID, then run again.",
-      { cause },
+  private constructor(problem: string, cause: CompletionCodeError) {
+    super(problem, { cause });
+  }
+
+  static ofName(slot: number, userName: string, cause: CompletionCodeError): AccountRefusedError {
+    return new AccountRefusedError(
+      `the BMC refuses the name "${userName}" for user ID ${slot}: ${cause.command}: ${refusalText(cause)}. ` +
+        "That ID may be fixed, or the BMC's account policy wants other names: name another ID (rivet.user_slot=N) or " +
+        "change the policy, then run again.",
+      cause,
+    );
+  }
+
+  /** @param tried the forms that were tried and the codes that were answered; never a password */
+  static ofPasswords(slot: number, tried: string, cause: CompletionCodeError): AccountRefusedError {
+    return new AccountRefusedError(
+      `the BMC refuses every password for user ID ${slot}. Tried: ${tried}. ` +
+        "Its password policy wants something else: relax it in the BMC's settings, then run again.",
+      cause,
     );
   }
 }

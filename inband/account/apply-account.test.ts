@@ -59,7 +59,7 @@ describe("the name", () => {
     await apply(refused(wanted.userName));
     const bmc = refused("");
     await expect(apply(bmc)).rejects.toThrow(
-      /^the BMC refuses the name "rivet0123456789" for user ID 3: Set User Name: completion code CCh.*run again\.$/,
+      /^the BMC refuses the name "rivet0123456789" for user ID 3: Set User Name: completion code CCh.*rivet\.user_slot=N.*run again\.$/,
     );
     expect(linesOf(bmc, "Set User Password")).toEqual([]);
   });
@@ -184,13 +184,20 @@ describe("access and enabling", () => {
     ]);
   });
 
-  test.each([0xc7, 0x81])("%d to enabling with 18 bytes: 2 bytes", async (code) => {
-    const bmc = obedient((line) => {
+  test.each([0xc7, 0x81])("%d to enabling with 18 bytes: 2 bytes, then 22", async (code) => {
+    const enables = (bmc: Bmc) => bmc.log.filter((line) => /^Set User Password .301/.test(line));
+    const two = obedient((line) => {
       if (line.startsWith("Get User Access")) return disabled;
       return line.startsWith("Set User Password 030100") ? code : undefined;
     });
-    await apply(bmc);
-    expect(bmc.log).toContain("Set User Password 0301");
+    await apply(two);
+    expect(enables(two).at(-1)).toBe("Set User Password 0301");
+    const twentyTwo = obedient((line) => {
+      if (line.startsWith("Get User Access")) return disabled;
+      return line.startsWith("Set User Password 0301") ? code : undefined;
+    });
+    await apply(twentyTwo);
+    expect(enables(twentyTwo).at(-1)).toBe(`Set User Password 8301${"00".repeat(20)}`);
   });
 
   test("CCh to enabling what is enabled (Lenovo XCC) is right, to what is not it is an error", async () => {

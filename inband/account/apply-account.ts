@@ -64,7 +64,7 @@ async function admit(
 ): Promise<readonly string[]> {
   try {
     if (before === undefined || !hasAccess(before, wanted)) await writeAccess(conversation, wanted);
-    if (before?.enabled.status !== "enabled") await enable(conversation, wanted, current);
+    if (before?.enabled.status !== "enabled") await enable(conversation, wanted);
     return [];
   } catch (error) {
     throwIfLocked(error);

@@ -19,13 +19,14 @@ export interface ProvedAccount {
   readonly findings: readonly string[];
 }
 
-/** A BMC that loses writes can lose a repair too; more than two would hammer it. */
-const mostRepairs = 2;
+/** A BMC that loses writes can lose a repair too; more than three would hammer it. */
+const mostRepairs = 3;
 
 /**
- * Proves the account as far as the machine itself can: Get User Name, Get User Access, and the password by the test
- * operation, three commands. What a later write undid, or what the BMC acknowledged and lost (Supermicro H8QME), is
- * written again, and all is proved again.
+ * Proves the account as far as the machine itself can: Get User Name, the password by the test operation, Get User
+ * Access; three commands. What a later write undid, or what the BMC acknowledged and lost (Supermicro H8QME), is written
+ * again, and all is proved again. A BMC that cannot test gets the password a second time: nothing else would tell that
+ * it was lost.
  * @throws AccountError if the BMC says otherwise; CompletionCodeError, TransportError
  */
 export async function proveAccount(
@@ -34,28 +35,44 @@ export async function proveAccount(
   password: AccountPassword,
 ): Promise<ProvedAccount> {
   const findings: string[] = [];
+  let sentAgain = false;
   for (let repairs = 0; ; repairs += 1) {
     const seen = await look(conversation, wanted, password);
-    const wrong = wrongText(seen, wanted);
+    if (seen.password === "not told" && seen.named && !sentAgain) {
+      sentAgain = true;
+      await sendPasswordAgain(conversation, wanted, password);
+    }
+    const access = seen.named ? await readAccess(conversation, wanted) : undefined;
+    const wrong = wrongText(wanted, seen, access);
     if (wrong === "") return { proof: seen.password === "the same" ? "password tested" : "read back only", findings };
     if (repairs === mostRepairs) throw new AccountError(`user ${wanted.slot}: ${wrong}`);
     findings.push(`The account was not as written, and was written again: ${wrong}`);
     conversation.pace?.writeWasLost();
-    await repair(conversation, wanted, password, seen);
+    await repair(conversation, wanted, password, seen, access);
   }
 }
 
 interface Seen {
   readonly named: boolean;
-  /** Not asked for where the name is gone: some BMCs tell nothing of such a slot. */
-  readonly access: UserAccess | undefined;
   readonly password: "the same" | "another" | "not told";
 }
 
 async function look(conversation: Conversation, wanted: WantedAccount, password: AccountPassword): Promise<Seen> {
-  if (!(await hasName(conversation, wanted))) return { named: false, access: undefined, password: "not told" };
-  const access = await readAccess(conversation, wanted);
-  return { named: true, access, password: await testPassword(conversation, wanted, password) };
+  if (!(await hasName(conversation, wanted))) return { named: false, password: "not told" };
+  return { named: true, password: await testPassword(conversation, wanted, password) };
+}
+
+/** A refusal is no harm: some BMCs refuse the password that a user has already. */
+async function sendPasswordAgain(
+  conversation: Conversation,
+  wanted: WantedAccount,
+  password: AccountPassword,
+): Promise<void> {
+  try {
+    await sendPassword(conversation, wanted, password);
+  } catch (error) {
+    if (!(error instanceof CompletionCodeError)) throw error;
+  }
 }
 
 async function testPassword(
@@ -91,8 +108,8 @@ async function testInSize(
   }
 }
 
-/** What is not as wanted, for people; empty if all is. */
-function wrongText({ access, password }: Seen, wanted: WantedAccount): string {
+/** What is not as wanted, for people; empty if all is. Without a name some BMCs tell no rights. */
+function wrongText(wanted: WantedAccount, { password }: Seen, access: UserAccess | undefined): string {
   if (access === undefined) return `its name "${wanted.userName}" is gone`;
   const { privilegeLimit, ipmiMessaging, callbackOnly } = access.access;
   const parts = [
@@ -106,15 +123,21 @@ function wrongText({ access, password }: Seen, wanted: WantedAccount): string {
   return parts.filter((part) => part !== "").join("; ");
 }
 
+/** Writes what is not so, in the order in which an account is made. */
 async function repair(
   conversation: Conversation,
   wanted: WantedAccount,
   password: AccountPassword,
-  seen: Seen,
+  before: Seen,
+  accessBefore: UserAccess | undefined,
 ): Promise<void> {
-  if (!seen.named) await writeName(conversation, wanted);
-  if (!seen.named || seen.password === "another") await sendPassword(conversation, wanted, password);
-  const access = seen.access ?? (await readAccess(conversation, wanted));
+  if (!before.named) await writeName(conversation, wanted);
+  // With a name it may turn out that the password is there: some BMCs refuse to be given the same one again.
+  const seen = before.named ? before : await look(conversation, wanted, password);
+  if (!seen.named) return;
+  if (seen.password === "another") await sendPassword(conversation, wanted, password);
+  if (!before.named && seen.password === "not told") await sendPasswordAgain(conversation, wanted, password);
+  const access = accessBefore ?? (await readAccess(conversation, wanted));
   if (!hasAccess(access, wanted)) await writeAccess(conversation, wanted);
   if (access.enabled.status === "disabled") await enableWithPassword(conversation, wanted, password);
 }
@@ -126,12 +149,12 @@ async function enableWithPassword(
   password: AccountPassword,
 ): Promise<void> {
   try {
-    await enable(conversation, wanted, password);
+    await enable(conversation, wanted);
   } catch (error) {
     const isMissing =
       error instanceof CompletionCodeError && error.completionCode === CompletionCode.notSupportedInPresentState;
     if (!isMissing) throw error;
     await sendPassword(conversation, wanted, password);
-    await enable(conversation, wanted, password);
+    await enable(conversation, wanted);
   }
 }

@@ -21,7 +21,7 @@ export async function setPassword(
     const refused = await trySetting(conversation, wanted, passwords.current);
     if (refused === undefined) return;
     if (!(await passwords.next(refused, conversation.signal))) {
-      throw new AccountRefusedError(wanted.slot, `every password that was tried, ${passwords.triedText},`, refused);
+      throw AccountRefusedError.ofPasswords(wanted.slot, passwords.triedText, refused);
     }
   }
 }

@@ -25,7 +25,7 @@ export async function writeName(conversation: Conversation, wanted: WantedAccoun
     throwIfWithheld(error);
     // A busy BMC has decided nothing.
     if (!(error instanceof CompletionCodeError) || isNotNow(error)) throw error;
-    throw new AccountRefusedError(slot, `the name "${userName}"`, error);
+    throw AccountRefusedError.ofName(slot, userName, error);
   }
 }
 
@@ -81,17 +81,12 @@ export async function writeAccess(conversation: Conversation, wanted: WantedAcco
   }
 }
 
-/**
- * Lets the account log in. Most BMCs take 16 bytes of zeros with it, some nothing (C7h), and one that keeps 20 bytes may
- * want 20. Lenovo XCC refuses to enable what is enabled.
- */
-export async function enable(
-  conversation: Conversation,
-  wanted: WantedAccount,
-  { form }: AccountPassword,
-): Promise<void> {
-  const sizes = form.bytes === 20 ? ([16, 0, 20] as const) : ([16, 0] as const);
-  for (const [i, size] of sizes.entries()) {
+/** In bytes of zeros that go with it: most BMCs take 16, some none (C7h), and one that keeps passwords of 20 may want 20. */
+const enableSizes = [16, 0, 20] as const;
+
+/** Lets the account log in. Lenovo XCC refuses to enable what is enabled. */
+export async function enable(conversation: Conversation, wanted: WantedAccount): Promise<void> {
+  for (const size of enableSizes) {
     try {
       await unlessItIsSo(
         () => sendPatiently(conversation, setUserPassword, enableRequest(wanted.slot, size)),
@@ -99,7 +94,7 @@ export async function enable(
       );
       return;
     } catch (error) {
-      const isLast = i === sizes.length - 1;
+      const isLast = size === enableSizes.at(-1);
       if (isLast || !(error instanceof CompletionCodeError && isWrongLength(error))) throw error;
     }
   }
