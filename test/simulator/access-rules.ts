@@ -37,6 +37,7 @@ const lanPrivileges: ReadonlyMap<string, number> = new Map([
   ["06/46", 3],
   ["06/47", 4],
   ["06/4c", 4],
+  ["0c/01", 4],
   ["0c/02", 3],
 ]);
 

@@ -124,6 +124,29 @@ describe("LAN parameters", () => {
   });
 });
 
+describe("writing LAN parameters", () => {
+  const set = (bmc: SimulatedBmc, parameterSelector: number, parameterData: Uint8Array) =>
+    ask(bmc, c.setLanConfigurationParameters, { channel: { number: 1 }, parameterSelector, parameterData });
+
+  test("suites and types of authentication can be switched off, addresses not be changed", () => {
+    const bmc = bmcWith({ lan: { cipherSuites: [0, 3, 17], suitePrivileges: [4, 4, 4], authenticationTypes: 0x05 } });
+    expect(set(bmc, 24, Uint8Array.of(0, 0x40, 0x04, 0, 0, 0, 0, 0, 0))).toEqual({});
+    expect(set(bmc, 2, new Uint8Array(5).fill(4))).toEqual({});
+    expect([bmc.suitePrivileges, [...bmc.authenticationTypes]]).toEqual([
+      [0, 4, 4],
+      [4, 4, 4, 4, 4],
+    ]);
+    const codes = [set(bmc, 3, new Uint8Array(4)), set(bmc, 5, new Uint8Array(6)), set(bmc, 24, new Uint8Array(8))];
+    expect(codes).toEqual([0x80, 0x82, 0xc7]);
+  });
+
+  test("is refused, or lost", () => {
+    expect(set(bmcWith({ lan: { setRefused: 0xc1 } }), 0, Uint8Array.of(1))).toBe(0xc1);
+    const losing = bmcWith({ lan: { authenticationTypes: 0x01 }, timing: { losesEveryWrite: 1 } });
+    expect([set(losing, 2, new Uint8Array(5)), losing.authenticationTypes[0]]).toEqual([{}, 1]);
+  });
+});
+
 describe("who may do what", () => {
   const commands = (bmc: SimulatedBmc, arrival = inBand) => [
     ask(bmc, c.getDeviceId, {}, arrival),

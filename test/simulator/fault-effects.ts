@@ -52,6 +52,7 @@ const places: ReadonlyMap<string, { readonly channel?: number; readonly user?: n
   ["6/76", { channel: 0, user: 1 }],
   ["6/56", { channel: 0 }],
   ["6/84", { channel: 0 }],
+  ["12/1", { channel: 0 }],
   ["12/2", { channel: 0 }],
 ]);
 

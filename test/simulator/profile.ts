@@ -131,8 +131,12 @@ export interface LanProfile {
   readonly oemIpv6?: true;
   /** Standard cipher suites by ID, in the order of the list. */
   readonly cipherSuites: readonly number[];
-  /** Greatest privilege of each suite, in that order; 4 is Administrator. */
+  /** Greatest privilege of each suite, in that order; 4 is Administrator, 0 switches it off. */
   readonly suitePrivileges: readonly number[];
+  /** Authentication types of IPMI 1.5 at every level: bit 0 none, bit 2 MD5; default none of them. */
+  readonly authenticationTypes?: number;
+  /** Set LAN Configuration Parameters. */
+  readonly setRefused?: number;
   /** Every login from remote is refused, whatever the account. */
   readonly refusesLogin?: true;
 }

@@ -135,6 +135,7 @@ const supermicroX8: Profile = {
     messagingNeedsPrivilege: true,
   },
   passwords: { ...spec.passwords, test: 0xc1 },
+  lan: { ...spec.lan, cipherSuites: [0, 1, 2, 3], suitePrivileges: [4, 4, 4, 4], authenticationTypes: 0x05 },
   timing: { losesEveryWrite: 5 },
 };
 

@@ -60,8 +60,11 @@ const handlers: ReadonlyMap<string, Handler> = new Map([
 
 const names: ReadonlyMap<string, string> = new Map(allCommands.map((each) => [key(each), each.name]));
 
-/** Commands that change what the BMC keeps of accounts and channels. */
-const accountWrites = new Set([0x40, 0x43, 0x45, 0x47, 0x4c].map((cmd) => key({ netFn: 0x06, cmd })));
+/** Commands that change what the BMC keeps of accounts, channels and LAN. */
+const writes = new Set([
+  ...[0x40, 0x43, 0x45, 0x47, 0x4c].map((cmd) => key({ netFn: 0x06, cmd })),
+  key({ netFn: 0x0c, cmd: 0x01 }),
+]);
 const onUsers = new Set([0x43, 0x44, 0x45, 0x46, 0x47].map((cmd) => key({ netFn: 0x06, cmd })));
 
 /** A BMC with a state: users, passwords, channels, LAN, FRU, chassis. What is stored changes only by the commands. */
@@ -82,6 +85,10 @@ export class SimulatedBmc {
     volatile: { accessMode: 2, privilegeLevelLimit: 4 },
     nonVolatile: { accessMode: 2, privilegeLevelLimit: 4 },
   };
+  /** Of each cipher suite of the profile's list: the greatest privilege of a login with it; 0 is none at all. */
+  suitePrivileges: readonly number[];
+  /** Authentication Type Enables, LAN parameter 2: 5 bytes. */
+  authenticationTypes: Uint8Array;
   readonly #condition: Condition;
   readonly #faults: FaultRules;
   #late: readonly Delivery[] = [];
@@ -97,6 +104,8 @@ export class SimulatedBmc {
     this.guid = options.guid ?? guidOf(device.guid, options.machineUuid);
     this.guidRefused = "refused" in device.guid ? device.guid.refused : CompletionCode.invalidCommand;
     this.fru = options.fru === "none" ? undefined : (options.fru ?? fruImage(fru));
+    this.suitePrivileges = profile.lan.suitePrivileges;
+    this.authenticationTypes = new Uint8Array(5).fill(profile.lan.authenticationTypes ?? 0);
     this.#condition = new Condition(profile.timing);
     this.#faults = new FaultRules([...(options.faults ?? []), ...profile.faults]);
     if (options.onPower !== undefined) this.chassis.onPower = options.onPower;
@@ -138,7 +147,7 @@ export class SimulatedBmc {
     this.log.push(names.get(id) ?? `${message.netFn}/${message.cmd}`);
     const { access, timing } = this.profile;
     if (arrival.from === "in-band" && access.inBand === "disabled") return undefined;
-    const write = accountWrites.has(id) && !isTest(message);
+    const write = writes.has(id) && !isTest(message);
     const hindrance = this.#condition.hinders(arrival.nowMs, onUsers.has(id), write);
     if (hindrance === "silence") return undefined;
     if (hindrance !== undefined) return { ...hindrance, data: nothing };
@@ -215,14 +224,17 @@ export class SimulatedBmc {
     return this.lans.find((each) => each.channel === channel) ?? refuse(this.profile.channels.noSuchChannel);
   }
 
-  /** Returns what brings back users, channels and boot options as they are now. */
+  /** Returns what brings back users, channels and logins as they are now. */
   #snapshot(): () => void {
     const users = this.users.map((user) => ({ ...user }));
     const { volatile, nonVolatile } = this.channelAccess;
     const channelAccess = { volatile: { ...volatile }, nonVolatile: { ...nonVolatile } };
+    const { suitePrivileges, authenticationTypes } = this;
     return () => {
       for (const [i, user] of users.entries()) Object.assign(this.users[i] ?? {}, user);
       this.channelAccess = channelAccess;
+      this.suitePrivileges = suitePrivileges;
+      this.authenticationTypes = authenticationTypes;
     };
   }
 }

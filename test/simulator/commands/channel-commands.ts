@@ -57,9 +57,18 @@ export const channelCommands: readonly Entry[] = [
     const channelNumber = resolveChannel(channel.number, arrival);
     if (channelNumber === 15) refuse(CompletionCode.invalidDataField);
     bmc.lan(channelNumber);
+    const types = bmc.authenticationTypes[3] ?? 0;
+    const type = (bit: number) => (types & (1 << bit)) !== 0;
     return {
       channelNumber,
-      authenticationTypes: { ipmi20: channel.ipmi20, oem: false, password: false, md5: false, md2: false, none: false },
+      authenticationTypes: {
+        ipmi20: channel.ipmi20,
+        oem: type(5),
+        password: type(4),
+        md5: type(2),
+        md2: type(1),
+        none: type(0),
+      },
       login: {
         kgSet: false,
         perMessageAuthentication: true,

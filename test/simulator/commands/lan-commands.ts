@@ -1,6 +1,9 @@
-import { getLanConfigurationParameters } from "../../../ipmi/commands/index.ts";
+import { getLanConfigurationParameters, setLanConfigurationParameters } from "../../../ipmi/commands/index.ts";
+import { CompletionCode } from "../../../ipmi/completion-code.ts";
 import { parseIpv6 } from "../../../ipmi/ip.ts";
 import {
+  authenticationTypeEnables,
+  cipherSuitePrivilegeLevels,
   defaultGatewayAddress,
   ipAddress,
   ipAddressSource,
@@ -14,10 +17,11 @@ import {
   subnetMask,
   vlanId,
 } from "../../../ipmi/lan-parameters.ts";
-import type { LanProfile, SimulatedLan } from "../profile.ts";
-import { type Entry, on, refuse, resolveChannel } from "./handler.ts";
+import type { SimulatedLan } from "../profile.ts";
+import type { SimulatedBmc } from "../simulated-bmc.ts";
+import { type Entry, on, refuse, refuseIf, resolveChannel } from "./handler.ts";
 
-/** IPMI 2.0 §23.2, table 23-4. */
+/** IPMI 2.0 §23.1, §23.2, table 23-4. */
 export const lanCommands: readonly Entry[] = [
   on(getLanConfigurationParameters, (bmc, { channel, parameterSelector, setSelector }, arrival) => {
     const lan = bmc.lan(resolveChannel(channel.number, arrival));
@@ -25,31 +29,45 @@ export const lanCommands: readonly Entry[] = [
     if (channel.revisionOnly) return { parameterRevision: lanParameterRevision, parameterData: new Uint8Array() };
     const refused = profile.refused[parameterSelector];
     if (refused !== undefined) refuse(refused);
-    const parameterData = parameters(lan, profile, setSelector).get(parameterSelector) ?? refuse(profile.unsupported);
+    const parameterData = parameters(bmc, lan, setSelector).get(parameterSelector) ?? refuse(profile.unsupported);
     return { parameterRevision: lanParameterRevision, parameterData };
+  }),
+
+  on(setLanConfigurationParameters, (bmc, { channel, parameterSelector, parameterData }, arrival) => {
+    bmc.lan(resolveChannel(channel.number, arrival));
+    const { setRefused, refused } = bmc.profile.lan;
+    refuseIf(setRefused !== undefined, setRefused);
+    refuseIf(refused[parameterSelector] !== undefined, refused[parameterSelector]);
+    const size = writableBytes.get(parameterSelector) ?? refuse(readOnly.has(parameterSelector) ? 0x82 : 0x80);
+    if (parameterData.length !== size) refuse(CompletionCode.requestLengthInvalid);
+    if (parameterSelector === cipherSuitePrivilegeLevels.selector) {
+      bmc.suitePrivileges = bmc.suitePrivileges.map(
+        (_, i) => ((parameterData[1 + (i >> 1)] ?? 0) >> (4 * (i % 2))) & 0x0f,
+      );
+    } else if (parameterSelector === authenticationTypeEnables.selector) bmc.authenticationTypes = parameterData;
+    return {};
   }),
 ];
 
-function parameters(lan: SimulatedLan, profile: LanProfile, set: number): ReadonlyMap<number, Uint8Array> {
-  return new Map([
-    ...plain(lan),
-    ...suites(profile),
-    ...(lan.ipv6Address === undefined
-      ? []
-      : profile.oemIpv6 === true
-        ? oemIpv6(lan.ipv6Address)
-        : ipv6(lan.ipv6Address, set)),
-  ]);
+/** What can be changed: Set In Progress and who may log in how. The address of this BMC is its network's. */
+const writableBytes: ReadonlyMap<number, number> = new Map([
+  [0, 1],
+  [authenticationTypeEnables.selector, 5],
+  [cipherSuitePrivilegeLevels.selector, 9],
+]);
+const readOnly: ReadonlySet<number> = new Set([1, 5, 22, 23]);
+
+function parameters(bmc: SimulatedBmc, lan: SimulatedLan, set: number): ReadonlyMap<number, Uint8Array> {
+  const { ipv6Address } = lan;
+  const six = bmc.profile.lan.oemIpv6 === true ? oemIpv6 : ipv6;
+  return new Map([...plain(lan), ...logins(bmc), ...(ipv6Address === undefined ? [] : six(ipv6Address, set))]);
 }
 
 type Parameter = readonly [selector: number, data: Uint8Array];
 
 function plain(lan: SimulatedLan): readonly Parameter[] {
   return [
-    // Set complete; RMCP+ only, so no authentication type of IPMI 1.5 for any of the five levels.
     [0, Uint8Array.of(0)],
-    [1, Uint8Array.of(0)],
-    [2, new Uint8Array(5)],
     [3, ipAddress.encode(lan.ipv4Address)],
     [4, ipAddressSource.encode("dhcp")],
     [5, macAddress.encode(lan.mac)],
@@ -67,8 +85,12 @@ function plain(lan: SimulatedLan): readonly Parameter[] {
   ];
 }
 
-/** Both lists begin with a reserved byte; the second has four bits for each suite, the first suite in the low ones. */
-function suites({ cipherSuites, suitePrivileges }: LanProfile): readonly Parameter[] {
+/**
+ * Types of authentication of IPMI 1.5, and cipher suites. Both lists of suites begin with a reserved byte; the second has
+ * four bits for each suite, the first suite in the low ones.
+ */
+function logins({ profile, authenticationTypes, suitePrivileges }: SimulatedBmc): readonly Parameter[] {
+  const { cipherSuites } = profile.lan;
   const ids = new Uint8Array(17);
   ids.set(cipherSuites, 1);
   const levels = new Uint8Array(9);
@@ -76,9 +98,11 @@ function suites({ cipherSuites, suitePrivileges }: LanProfile): readonly Paramet
     levels[1 + (i >> 1)] = (levels[1 + (i >> 1)] ?? 0) | (level << (4 * (i % 2)));
   });
   return [
+    [1, Uint8Array.of(profile.lan.authenticationTypes ?? 0)],
+    [authenticationTypeEnables.selector, authenticationTypes],
     [22, Uint8Array.of(cipherSuites.length)],
     [23, ids],
-    [24, levels],
+    [cipherSuitePrivilegeLevels.selector, levels],
   ];
 }
 
