@@ -37,6 +37,8 @@ for and what happens to them in turn. Two examples, together in one file:
     { "netFn": 6, "cmd": 67, "user": 3, "count": "always",
       "effects": [{ "drop": "reply" }] }
   ]
+A rule matches by netFn, cmd, operation, channel, user and via ("in-band" or
+"lan"), as far as they are given; "from" and "count" say which of the matches.
 Effects: completionCode, execute (yes, no, pretend), delayMs, drop (request,
 reply), late, duplicate, truncate, tooLong, otherCommand, resetMs.
 

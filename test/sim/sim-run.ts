@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { codecFace, listenOnLan, type Traffic } from "../simulator/bmc-faces.ts";
 import type { PowerOperation } from "../simulator/chassis.ts";
@@ -19,6 +20,8 @@ export type SimEvent =
       readonly kcs: string;
       readonly lan: string;
       readonly mac: string;
+      /** What the BMC takes for its machine's: its GUID is made of it. */
+      readonly machine_uuid: string;
     }
   | {
       readonly event: "command";
@@ -58,7 +61,9 @@ export async function startSim(
 ): Promise<Sim> {
   const at = () => new Date().toISOString();
   let codec: CodecServer | undefined;
+  const machineUuid = randomUUID();
   const bmc = createBmc(profile, {
+    machineUuid,
     ...(options.faults === undefined ? {} : { faults: readFaults(options.faults) }),
     onPower(operation) {
       const control = { powerDown: "powerOff", powerCycle: "reset", hardReset: "reset" } as const;
@@ -89,6 +94,7 @@ export async function startSim(
     kcs: `127.0.0.1:${kcsPort}`,
     lan: `127.0.0.1:${lanPort}`,
     mac: mainLan(bmc.lans).mac,
+    machine_uuid: machineUuid,
   });
   const parts = stack.move();
   return { kcsPort, lanPort, [Symbol.asyncDispose]: () => parts.disposeAsync() };

@@ -27,7 +27,7 @@ export function listJson(profiles: Iterable<Profile>): string {
 const quoted = (outcome: string) => `"${outcome}"`;
 
 /** What it is and how to use it. */
-export function readyText(profile: Profile, { kcs, lan }: Ready): string {
+export function readyText(profile: Profile, { kcs, lan, machine_uuid: uuid }: Ready): string {
   const { channel, mac, ipv4Address, ipv6Address } = mainLan(profile.channels.lans);
   const [host = "", port = ""] = lan.split(":");
   const admin = profile.users.given.find(
@@ -49,6 +49,7 @@ export function readyText(profile: Profile, { kcs, lan }: Ready): string {
     `It tells MAC ${mac} and address ${address} on channel ${channel}; ${profile.users.ids} user IDs.`,
     "",
     "QEMU, so that the machine finds it as its BMC:",
+    `  -uuid ${uuid} \\`,
     `  -chardev socket,id=ipmi0,host=127.0.0.1,port=${kcs.split(":")[1]},reconnect=1 \\`,
     "  -device ipmi-bmc-extern,id=bmc0,chardev=ipmi0 -device isa-ipmi-kcs,bmc=bmc0",
     ...login,
