@@ -5,6 +5,7 @@ import {
   type AbortRequest,
   FailureKind,
   GuidComparison,
+  PasswordForm,
   type Policy,
   type WatchHandOffResponse,
 } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
@@ -18,6 +19,8 @@ export interface StoredAccount {
   readonly slot: number;
   confirmed: boolean;
   verified: boolean;
+  /** As the agent confirmed it. */
+  form?: PasswordForm;
 }
 
 /**
@@ -38,6 +41,8 @@ export class FakeService {
     verificationRequired: true,
     consoleUserWanted: false,
   };
+  /** What it answers to ReportBmc. */
+  formHint: PasswordForm = PasswordForm.PASSWORD_FORM_UNSPECIFIED;
   /** Called before and after each call takes effect; may throw. */
   hook: (when: "before" | "after", call: string) => void = () => undefined;
   /** What every login from remote ends with, if not with success. */
@@ -99,7 +104,7 @@ export class FakeService {
             const known = channels.length === 0 ? this.facts : undefined;
             this.facts = known === undefined ? found.value : { ...known, ipv4Address };
           } else this.noBmc = true;
-          return { passwordFormHint: 0 };
+          return { passwordFormHint: this.formHint };
         }),
       reportInventory: () =>
         call("reportInventory", () => {
@@ -115,11 +120,12 @@ export class FakeService {
           this.linked = false;
           return { accountId: id };
         }),
-      confirmAccount: ({ accountId }) =>
+      confirmAccount: ({ accountId, passwordForm }) =>
         call("confirmAccount", () => {
           const account = this.accounts.find(({ id }) => id === accountId);
           if (account === undefined) throw refused("no such account");
           account.confirmed = true;
+          account.form = passwordForm;
           return {};
         }),
       abort: ({ step, reason, inbandLocked }) =>

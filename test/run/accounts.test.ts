@@ -1,0 +1,155 @@
+import { describe, expect, test } from "vitest";
+import { exitCodeOf } from "../../agent/outcome.ts";
+import { defaultLimits } from "../../agent/world.ts";
+import { formText, passwordForms } from "../../inband/account/password-form.ts";
+import { PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { noPolicy } from "../simulator/password-policy.ts";
+import type { Profile } from "../simulator/profile.ts";
+import { strict } from "../simulator/profiles.ts";
+import type { Fault } from "../simulator/simulated-transport.ts";
+import { virtualClock } from "../simulator/virtual-clock.ts";
+import { foreignUsers, Machine } from "./machine.ts";
+
+type Changes = { readonly [K in keyof Profile]?: Partial<Profile[K]> };
+
+/** The strictest BMC of all, with changes. */
+function machineWith({ users, passwords, timing }: Changes): Machine {
+  const profile: Profile = {
+    ...strict,
+    users: { ...strict.users, given: foreignUsers, ...users },
+    passwords: { ...strict.passwords, ...passwords },
+    timing: { ...strict.timing, ...timing },
+  };
+  return new Machine({ profile });
+}
+
+const formsOf = ({ service }: Machine) => service.accounts.map(({ password }) => password.length);
+const refusals = ({ notes }: Machine) => notes.filter((note) => note.startsWith("A password of "));
+
+async function links(machine: Machine, faults: readonly Fault[] = []): Promise<void> {
+  const foreign = JSON.stringify(machine.bmc.users.filter(({ id }) => id !== 3));
+  const outcome = await machine.boot({ clock: virtualClock(), faults });
+  expect(outcome).toMatchObject({ kind: "linked", bmc: { slot: 3 } });
+  expect(machine.service.opens()).toBe(machine.service.accounts.at(-1));
+  expect(machine.ours()).toEqual([3]);
+  expect(JSON.stringify(machine.bmc.users.filter(({ id }) => id !== 3))).toBe(foreign);
+}
+
+describe("a password policy", () => {
+  test.each([
+    ["only 20 bytes", { sizes: [20], sizeRefused: 0xc7 }, PasswordForm.PASSWORD_FORM_SIXTEEN_IN_TWENTY, [16, 16]],
+    ["20 characters", { policy: { ...noPolicy, minLength: 20 } }, PasswordForm.PASSWORD_FORM_TWENTY, [16, 16, 20]],
+    [
+      "special characters of its own",
+      { policy: { ...noPolicy, specials: 1, allowedSpecials: "^$~", refused: 0x8f } },
+      PasswordForm.PASSWORD_FORM_OTHER_SPECIALS,
+      [16, 16, 20, 16],
+    ],
+    [
+      "FFh (OpenBMC's PAM)",
+      { policy: { ...noPolicy, minLength: 17, refused: 0xff } },
+      PasswordForm.PASSWORD_FORM_TWENTY,
+      [16, 16, 20],
+    ],
+  ] as const)(
+    "%s: each password is escrowed before it is tried, and the form that worked is told",
+    async (_what, passwords, form, lengths) => {
+      const machine = machineWith({ passwords });
+      const sent: string[] = [];
+      const unknown: string[] = [];
+      const watch = ({ cmd, data }: { cmd: number; data: Uint8Array }) => {
+        if (cmd !== 0x47 || data[1] !== 2) return false;
+        const text = Buffer.from(data.subarray(2)).toString("latin1").replace(/\0+$/, "");
+        sent.push(text);
+        const escrowed = machine.service.accounts.map(({ password }) => Buffer.from(password).toString("latin1"));
+        if (!escrowed.includes(text)) unknown.push(text);
+        return false;
+      };
+      await links(machine, [{ on: watch, effect: "lost" }]);
+      expect(new Set(sent).size).toBe(lengths.length);
+      expect(unknown).toEqual([]);
+      expect(formsOf(machine)).toEqual(lengths);
+      expect(machine.service.accounts.at(-1)).toMatchObject({ form, confirmed: true });
+      expect(new Set(machine.service.accounts.map(({ userName, slot }) => `${userName} ${slot}`)).size).toBe(1);
+      expect(refusals(machine)).toHaveLength(lengths.length - 1);
+    },
+  );
+
+  test("the form that the service hints at is tried first", async () => {
+    const machine = machineWith({ passwords: { policy: { ...noPolicy, minLength: 20 } } });
+    machine.service.formHint = PasswordForm.PASSWORD_FORM_TWENTY;
+    await links(machine);
+    expect(formsOf(machine)).toEqual([20]);
+  });
+
+  test("the usual form is told too", async () => {
+    const machine = machineWith({});
+    await links(machine);
+    expect(machine.service.accounts.map(({ form }) => form)).toEqual([PasswordForm.PASSWORD_FORM_SIXTEEN]);
+  });
+
+  test("that nothing satisfies: 8 attempts, exit 77; of a known machine the former account goes on working", async () => {
+    const machine = machineWith({});
+    await links(machine);
+    const faults: Fault[] = [{ on: ({ cmd, data }) => cmd === 0x47 && data[1] === 2, effect: { answer: 0xcc } }];
+    const error = await machine.boot({ rotate: true, faults }).catch((each: unknown) => each as Error);
+    expect(error).toMatchObject({ step: "set account" });
+    for (const form of passwordForms) expect((error as Error).message).toContain(`${formText(form)} (CCh, CCh)`);
+    expect(exitCodeOf(error as Error)).toBe(77);
+    expect(machine.service.accounts).toHaveLength(1 + 8);
+    expect(machine.service.opens()).toBe(machine.service.accounts[0]);
+    expect(machine.service.aborted?.reason).toContain("the BMC refuses every password");
+  });
+});
+
+describe("writes that get lost", () => {
+  test.each([3, 4, 5, 6, 7])("every %dth: written again, and told", async (losesEveryWrite) => {
+    await links(machineWith({ timing: { losesEveryWrite } }));
+  });
+
+  const resets = [1, 2, 3, 4, 5].flatMap((number) => [true, false].map((kept) => [number, kept] as const));
+  test.each(resets)("a BMC that resets at write %d (kept: %s) is waited for", async (number, kept) => {
+    const machine = machineWith({ timing: { resetAtWrite: { number, kept, downMs: 40_000 } } });
+    await links(machine);
+    expect(machine.service.accounts).toHaveLength(1);
+  });
+});
+
+describe("enabling", () => {
+  test.each([0, 16, 20] as const)("with %d bytes only", async (size) => {
+    await links(machineWith({ passwords: { enableSizes: [size], enableSizeRefused: 0xc7 } }));
+  });
+});
+
+describe("rivet.user_slot", () => {
+  const bootWith = (machine: Machine, userSlot: number, rotate = false) =>
+    machine.boot({ world: { settings: { agentVersion: "test", rotate, userSlot, limits: defaultLimits } } });
+
+  test("names the place of a new account", async () => {
+    const machine = new Machine();
+    expect(await bootWith(machine, 9)).toMatchObject({ kind: "linked", bmc: { slot: 9 } });
+  });
+
+  test.each([2, 5, 40])(
+    "%d, which is taken or does not exist, is refused: exit 77, nothing is written",
+    async (slot) => {
+      const machine = new Machine();
+      const outcome = await bootWith(machine, slot);
+      expect(outcome).toMatchObject({
+        kind: "no free slot",
+        reason: expect.stringContaining(`user ID ${slot} (user_slot)`),
+      });
+      expect(exitCodeOf(outcome)).toBe(77);
+      expect(machine.bmc.writes).toEqual([]);
+      expect(machine.service.aborted?.reason).toContain('2 "ADMIN"');
+    },
+  );
+
+  test("does not move an account of ours: there are never two", async () => {
+    const machine = new Machine();
+    await machine.boot();
+    expect(await bootWith(machine, 9, true)).toMatchObject({ kind: "linked", bmc: { slot: 3 } });
+    expect(machine.ours()).toEqual([3]);
+    expect(machine.notes.join("\n")).toContain("Our account is in slot 3 and stays there");
+  });
+});
