@@ -15,8 +15,9 @@ const minutes = 60_000;
 
 const help = `Usage: npm test, or npm run test:fast
 
-Runs types, lint (with the folder borders) and the fast tests; without --fast also builds the programs and the ramdisk
-and runs the tests against foreign programs (peers) and in virtual machines (vm).
+Runs types, lint (with the folder borders) and the fast tests; without --fast also feeds the decoders a million inputs
+(fuzz), builds the programs and the ramdisk and runs the tests against foreign programs (peers) and in virtual machines
+(vm).
 
   --fast  only what needs no root, no foreign program and no network
   --help  this text
@@ -49,6 +50,17 @@ const fastStages: readonly Stage[] = [
 ];
 
 const slowStages: readonly Stage[] = [
+  {
+    name: "fuzz",
+    // The same inputs each time: a failure is then due to the change at hand. `npm run fuzz` takes others.
+    command: [
+      process.execPath,
+      "--disable-warning=ExperimentalWarning",
+      "test/fuzz/main.ts",
+      ...["--seed", "1", "--inputs", "1000000"],
+    ],
+    limitMs: 10 * minutes,
+  },
   { name: "build", command: [process.execPath, "build.mjs"], limitMs: 10 * minutes },
   {
     name: "image",

@@ -1,0 +1,17 @@
+import type { FuzzedDecoder } from "../fuzzed-decoder.ts";
+import { agentDecoders } from "./agent-inputs.ts";
+import { fruDecoders } from "./fru.ts";
+import { ipmiDecoders } from "./ipmi.ts";
+import { lanDecoders } from "./lan.ts";
+import { smbiosDecoders } from "./smbios.ts";
+import { vmCodecDecoders } from "./vm-codec.ts";
+
+/** Every decoder of bytes that somebody else made. */
+export const decoders: readonly FuzzedDecoder[] = [
+  ...ipmiDecoders,
+  ...fruDecoders,
+  ...smbiosDecoders,
+  ...lanDecoders,
+  ...vmCodecDecoders,
+  ...agentDecoders,
+];
