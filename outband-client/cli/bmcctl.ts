@@ -1,9 +1,11 @@
 import { styleText } from "node:util";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ExitCode } from "../../proto/exit-code.ts";
+import { addDelete } from "./commands/delete.ts";
 import { addDescribe } from "./commands/describe.ts";
 import { addLs } from "./commands/ls.ts";
 import { addPower } from "./commands/power.ts";
+import { addUpdate } from "./commands/update.ts";
 import { addWatch } from "./commands/watch.ts";
 import { exitCodeHelp, explain } from "./failure.ts";
 import { mostSeconds, outputFormats } from "./settings.ts";
@@ -14,7 +16,7 @@ declare const METAL_RIVET_VERSION: string | undefined;
 const version = typeof METAL_RIVET_VERSION === "string" ? METAL_RIVET_VERSION : "0.1.0-dev";
 
 /** Each adds one command. Order is the order of --help. */
-const commands = [addLs, addDescribe, addPower, addWatch];
+const commands = [addLs, addDescribe, addPower, addWatch, addUpdate, addDelete];
 
 /**
  * The operator's command: runs it and says how it ended. Never throws; all failures go to stderr.
@@ -67,6 +69,7 @@ Examples:
   bmcctl --service 127.0.0.1:4443 --pki ./pki ls
   bmcctl describe 92:33:b8:0e:df:8f
   bmcctl power 92:33:b8:0e:df:8f cycle
+  bmcctl update 92:33:b8:0e:df:8f --user admin --password-file ./password
 ${exitCodeHelp}`,
     );
   for (const add of commands) add(made, world);

@@ -249,7 +249,7 @@ describe("power", () => {
 });
 
 describe("help", () => {
-  test.each([[], ["ls"], ["describe"], ["power"], ["watch"]])(
+  test.each([[], ["ls"], ["describe"], ["power"], ["watch"], ["update"], ["delete"]])(
     "of %j has examples and exit codes",
     async (...command) => {
       const { code, stdout, stderr } = await run([...command, "--help"]);

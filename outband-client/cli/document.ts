@@ -1,4 +1,12 @@
-import { AddressSource, type Bmc, type Fru, IdentifyLed, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import {
+  AddressSource,
+  type Bmc,
+  type CommandLatencies,
+  type Fru,
+  IdentifyLed,
+  State,
+  WarningKind,
+} from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 
 /** What YAML, JSON and tables show. */
@@ -62,6 +70,8 @@ export function bmcDocument(row: Bmc, { showSecrets = false } = {}): Document {
     },
     smbios: smbiosDocument(machine),
     findings: [...(facts?.findings ?? []), ...(facts?.fru?.defects ?? [])],
+    warnings: row.warnings.map(({ kind, text }) => ({ kind: warningName(kind), text })),
+    command_latencies: latenciesDocument(facts?.commandLatencies),
     agent_version: row.agentVersion,
   });
 }
@@ -111,6 +121,30 @@ function smbiosDocument(machine: Machine | undefined): Draft {
       asset_tag: chassis?.assetTag,
     },
   };
+}
+
+/** A bucket without a bound is the last one: it counts what took longer than the one before. */
+function latenciesDocument(latencies: CommandLatencies | undefined): Draft | undefined {
+  if (latencies === undefined) return undefined;
+  const { longestMs, buckets } = latencies;
+  return {
+    longest_ms: longestMs,
+    buckets: buckets.map(({ upToMs, count }) => (upToMs === 0 ? { count } : { up_to_ms: upToMs, count })),
+  };
+}
+
+/** The kind as one lower-case word. A newer service's kind is its number. */
+export function warningName(kind: WarningKind): string {
+  switch (kind) {
+    case WarningKind.WARNING_KIND_DUPLICATE_UUID:
+      return "duplicate_uuid";
+    case WarningKind.WARNING_KIND_UNSPECIFIED:
+    case WarningKind.UNRECOGNIZED:
+      return "unknown";
+    default:
+      kind satisfies never;
+      return `kind ${kind}`;
+  }
 }
 
 function ledDocument(led: IdentifyLed | undefined): Draft | undefined {
@@ -174,6 +208,11 @@ function sourceName(source: AddressSource): string | undefined {
       source satisfies never;
       return `source ${source}`;
   }
+}
+
+/** The key of the row; an older service does not tell it. */
+export function keyOf(row: Bmc): string {
+  return row.key || row.mac || row.machineUuid;
 }
 
 /** The row's own IP address as the BMC told it; else the host at which the service reaches it; empty if neither is known. */

@@ -34,6 +34,7 @@ export function explain(error: unknown): Failure {
 }
 
 const ownCertificate = "The certificate in use is operator.pem in the PKI directory.";
+const givenAccount = "What the service knows of the BMC is as it was.";
 const bmcAccount = '"bmcctl describe" shows account and state; the machine makes a new account when it boots again.';
 
 function serviceFailure({ status, answered, message }: ServiceError): Omit<Failure, "message"> {
@@ -43,7 +44,8 @@ function serviceFailure({ status, answered, message }: ServiceError): Omit<Failu
       return { exitCode: ExitCode.serviceUnavailable, advice: "Does bmc-service run there? --service names another." };
     case "refused":
       if (!answered) return { exitCode: ExitCode.refused };
-      return { exitCode: ExitCode.refused, advice: message.includes("certificate") ? ownCertificate : bmcAccount };
+      if (message.includes("certificate")) return { exitCode: ExitCode.refused, advice: ownCertificate };
+      return { exitCode: ExitCode.refused, advice: message.includes(": UpdateBmc: ") ? givenAccount : bmcAccount };
     case "unauthenticated":
       return { exitCode: ExitCode.refused };
     case "not found":
@@ -84,4 +86,4 @@ Exit codes:
   75  it may work later: BMC not reachable, no account yet, no answer in time
   76  what answers is no BMC service, or one that is too old
   77  refused: a certificate, the permission of the service, or the login by the BMC
-  78  the configuration file or the PKI directory is wrong`;
+  78  the configuration file, the PKI directory or the password file is wrong`;

@@ -16,9 +16,9 @@ for (const signal of signals) {
   });
 }
 
-const { stdout, stderr, env } = process;
+const { stdin, stdout, stderr, env } = process;
 const args = process.argv.slice(2);
-const code = await bmcctl({ args, env, stdout, stderr, interrupt: interrupt.signal });
+const code = await bmcctl({ args, env, stdin, stdout, stderr, interrupt: interrupt.signal });
 // Dying by the signal itself is what a shell expects of a command that was interrupted before its end.
 if (code === "interrupted") process.kill(process.pid, received);
 else process.exitCode = code;

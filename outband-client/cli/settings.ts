@@ -6,6 +6,7 @@ import { parseServiceAddress } from "../service/address.ts";
 import { type BmcClient, connectBmcService } from "../service/bmc.ts";
 import { ServiceError } from "../service/service-error.ts";
 import { ConfigError, UsageError } from "./failure.ts";
+import { fileProblem } from "./file-problem.ts";
 import type { World } from "./world.ts";
 
 export const outputFormats = ["table", "yaml", "json"] as const;
@@ -74,9 +75,12 @@ function readPem(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new ConfigError(`${path}: ${reason(cause)}; --pki names a directory as "bmc-service init-pki" makes it`, {
-      cause,
-    });
+    throw new ConfigError(
+      `${path}: ${fileProblem(cause)}; --pki names a directory as "bmc-service init-pki" makes it`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -88,7 +92,7 @@ function readFile(named: string | undefined, env: World["env"]): FileSettings {
     text = readFileSync(file, "utf8");
   } catch (cause) {
     if (named === undefined && isMissing(cause)) return { file };
-    throw new ConfigError(`${file}: ${reason(cause)}`, { cause });
+    throw new ConfigError(`${file}: ${fileProblem(cause)}`, { cause });
   }
   return { file, ...parseSettings(text, file, home) };
 }
@@ -172,20 +176,4 @@ function parseOutput(value: unknown, where: string): OutputFormat {
 
 function isMissing(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-}
-
-function reason(cause: unknown): string {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  switch (code) {
-    case "ENOENT":
-      return "no such file";
-    case "EACCES":
-      return "you may not read it";
-    case "EISDIR":
-      return "it is a directory";
-    case "ENOTDIR":
-      return "a part of the path is no directory";
-    default:
-      return cause instanceof Error ? cause.message : String(cause);
-  }
 }

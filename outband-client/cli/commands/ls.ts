@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { bmcDocument, ipOf, printable, stateName } from "../document.ts";
+import { bmcDocument, ipOf, keyOf, printable, stateName } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { jsonDocument, table, yamlDocument } from "../output.ts";
 import { openSession } from "../session.ts";
@@ -15,7 +15,8 @@ export function addLs(program: Command, world: World): void {
     .addHelpText(
       "after",
       `
-A machine without BMC has an empty MAC and the driver Unmanaged.
+A machine without BMC has an empty MAC and the driver Unmanaged. What an operator should look at stands under the table, for
+example that two machines report one UUID.
 With --output yaml or json each row is the document that "describe" shows.
 
 Examples:
@@ -49,5 +50,13 @@ function rowTable(bmcs: readonly Bmc[], wide: boolean): string {
     const cells = [row.mac, ipOf(row), row.vendor, row.drivers[0] ?? "", row.machineUuid];
     return [...cells, ...(wide ? [stateName(row.state) ?? "", row.stateReason] : [])].map(printable);
   });
-  return table(head, rows);
+  return table(head, rows) + warningLines(bmcs);
+}
+
+/** Under the table, which keeps its columns. */
+function warningLines(bmcs: readonly Bmc[]): string {
+  const lines = bmcs.flatMap((row) =>
+    row.warnings.map(({ text }) => `${printable(`warning: ${keyOf(row)}: ${text}`)}\n`),
+  );
+  return lines.length === 0 ? "" : `\n${lines.join("")}`;
 }

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { withRejoin } from "../../service/retry.ts";
 import { ServiceError } from "../../service/service-error.ts";
-import { bmcDocument, type Document, flatten, ipOf, printable } from "../document.ts";
+import { bmcDocument, type Document, flatten, ipOf, keyOf, printable } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { yamlDocument } from "../output.ts";
 import { openSession, type Session } from "../session.ts";
@@ -26,7 +26,7 @@ export function addWatch(program: Command, world: World): void {
     .addHelpText(
       "after",
       `
-A line holds time (UTC), MAC or machine UUID, state, and what changed. Ctrl-C ends it with exit code 0.
+A line holds time (UTC), MAC or machine UUID, state, and what changed, warnings included. Ctrl-C ends it with exit code 0.
 If the service goes away for a while, watching goes on when it is back; that is said on stderr.
 
 With --output json each line is one document: {"at", "event", "key", "bmc"}, where event is "present" (known at the start),
@@ -77,7 +77,7 @@ async function* happenings(session: Session): AsyncGenerator<Happening> {
     switch (change?.$case) {
       case "bmc": {
         const row = change.value;
-        const key = row.mac || row.machineUuid;
+        const key = keyOf(row);
         const bmc = bmcDocument(row);
         const before = known.get(key);
         known.set(key, bmc);
@@ -143,7 +143,9 @@ function summary(happening: Happening): string {
     case "added": {
       const { row } = happening;
       const machine = row.machineUuid && row.mac ? `machine ${row.machineUuid}` : "";
-      return printable([ipOf(row), row.vendor, row.drivers[0], machine, row.stateReason].filter(Boolean).join("  "));
+      const warnings = row.warnings.map(({ text }) => `warning: ${text}`);
+      const parts = [ipOf(row), row.vendor, row.drivers[0], machine, row.stateReason, ...warnings];
+      return printable(parts.filter(Boolean).join("  "));
     }
     case "changed":
       return happening.changes.join("; ");

@@ -1,0 +1,46 @@
+import type { Command } from "commander";
+import { printable } from "../document.ts";
+import { exitCodeHelp } from "../failure.ts";
+import { parseKey } from "../key.ts";
+import { jsonDocument, table, yamlDocument } from "../output.ts";
+import { openSession } from "../session.ts";
+import type { World } from "../world.ts";
+
+/** `bmcctl delete KEY`: makes the service forget a row. */
+export function addDelete(program: Command, world: World): void {
+  program
+    .command("delete")
+    .description("forget a BMC or machine with its accounts; the BMC itself is not touched")
+    .argument("<mac|uuid>", "MAC address of the BMC, or UUID of a machine without BMC")
+    .addHelpText(
+      "after",
+      `
+For a part that is gone: a board or BMC that was replaced, or moved to another machine. The service forgets the passwords too:
+look at them before ("describe --show-secrets") if the account is still on the BMC. What happened stays in the history.
+A machine that is still there comes back with its next boot.
+
+Examples:
+  bmcctl delete 92:33:b8:0e:df:8f
+  bmcctl delete 37c43c25-69fe-4f88-b69d-4e71dc4070d0
+${exitCodeHelp}`,
+    )
+    .action(async (text: string, _options: unknown, command: Command) => {
+      const key = parseKey(text);
+      await using session = openSession(world, command);
+      await session.client.deleteBmc({ key }, world.interrupt);
+      const document = { deleted: key };
+      switch (session.output) {
+        case "table":
+          world.stdout.write(table(["DELETED"], [[printable(key)]]));
+          break;
+        case "yaml":
+          world.stdout.write(yamlDocument(document));
+          break;
+        case "json":
+          world.stdout.write(jsonDocument(document));
+          break;
+        default:
+          session.output satisfies never;
+      }
+    });
+}
