@@ -118,6 +118,25 @@ describe("closeWeakLogins", () => {
     expect(await closeWeakLogins(bmc(weak).conversation, 1)).toEqual([expect.stringMatching(finding)]);
   });
 
+  test("a change that got lost is made once more", async () => {
+    const once = bmc({});
+    const { exchange } = once.conversation.transport;
+    let lost = 0;
+    const transport = {
+      ...once.conversation.transport,
+      exchange: async (...[message, signal]: Parameters<typeof exchange>) => {
+        if (message.cmd !== 1 || lost > 0) return exchange(message, signal);
+        lost += 1;
+        return { completionCode: 0, data: new Uint8Array() };
+      },
+    };
+    const pace = new Pace(0);
+    expect(await closeWeakLogins({ ...once.conversation, transport, pace }, 1)).toEqual([
+      "Logins with cipher suites 0 and 1 were switched off on channel 1.",
+    ]);
+    expect(pace.pauseMs).toBe(1_000);
+  });
+
   test("a write that breaks off is looked at", async () => {
     const scripted = bmc({ write: "no answer" });
     const { exchange } = scripted.conversation.transport;

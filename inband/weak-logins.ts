@@ -145,23 +145,31 @@ async function capabilityFindings(conversation: Conversation, channel: number, n
   }
 }
 
-/** @returns why it is not switched off; undefined if it is */
+/**
+ * Writes, reads back, and writes once more what did not stay.
+ * @returns why it is not switched off; undefined if it is
+ */
 async function close(
   conversation: Conversation,
   channel: number,
   { parameter, safe }: Weakness<unknown>,
 ): Promise<string | undefined> {
   const parameterData = parameter.encode(safe);
-  let problem = "the BMC took the change and did not keep it.";
-  try {
-    const request = { channel: { number: channel }, parameterSelector: parameter.selector, parameterData };
-    await sendPatiently(conversation, setLanConfigurationParameters, request);
-  } catch (error) {
-    if (isRefusal(error)) problem = refusalText(error);
-    else if (error instanceof InterruptedWriteError) problem = error.message;
-    else throw error;
+  const request = { channel: { number: channel }, parameterSelector: parameter.selector, parameterData };
+  for (let again = true; ; again = false) {
+    let problem: string | undefined;
+    try {
+      await sendPatiently(conversation, setLanConfigurationParameters, request);
+    } catch (error) {
+      if (isRefusal(error)) problem = refusalText(error);
+      else if (error instanceof InterruptedWriteError) problem = error.message;
+      else throw error;
+    }
+    const now = await readParameter(conversation, channel, parameter);
+    if ("refused" in now) return `it cannot be read back: ${refusalText(now.refused)}`;
+    if (Buffer.from(parameter.encode(now.value)).equals(parameterData)) return undefined;
+    if (problem !== undefined) return problem;
+    if (!again) return "the BMC took the change and did not keep it.";
+    conversation.pace?.writeWasLost();
   }
-  const now = await readParameter(conversation, channel, parameter);
-  if ("refused" in now) return `it cannot be read back: ${refusalText(now.refused)}`;
-  return Buffer.from(parameter.encode(now.value)).equals(parameterData) ? undefined : problem;
 }
