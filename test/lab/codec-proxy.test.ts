@@ -104,6 +104,12 @@ describe("commands of one boot", () => {
     expect(commandsOfPrograms(seen(...driver, "06/01", ...scan, "06/46"), driver.length + 3)).toHaveLength(15);
   });
 
+  test("a driver that meets a BMC without Get Channel Info scans no further", () => {
+    const boot = seen("06/01", "06/42", "06/01", "0c/02");
+    const refused = boot.map((command) => (command.cmd === 0x42 ? { ...command, completionCode: 0xc1 } : command));
+    expect(commandsOfPrograms(refused).map(commandKey)).toEqual(["06/01", "0c/02"]);
+  });
+
   test("without a scan there was no way for a program", () => {
     expect(commandsOfPrograms(seen("06/01", "06/01"))).toEqual([]);
   });

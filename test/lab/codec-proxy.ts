@@ -59,9 +59,13 @@ const WRITES: ReadonlySet<string> = new Set([
 /** Commands with which Linux's ipmi_si minds its interface whenever it likes: global enables, message flags, event buffer. */
 const DRIVER_CHORES: ReadonlySet<string> = new Set(["06/2e", "06/2f", "06/30", "06/31", "06/33", "06/35"]);
 
-/** Get Channel Info: ipmi_msghandler asks for all 16 channels in a row when it registers an interface. */
+/**
+ * Get Channel Info: ipmi_msghandler asks for all 16 channels in a row when it registers an interface, or for the first one only
+ * if the BMC does not know the command.
+ */
 const CHANNEL_SCAN = "06/42";
 const CHANNEL_SCAN_LENGTH = 12;
+const INVALID_COMMAND = 0xc1;
 
 /**
  * The commands of one boot that a program behind /dev/ipmi0 sent: those after the kernel driver's own channel scan, without
@@ -76,8 +80,10 @@ export function commandsOfPrograms(boot: readonly SeenCommand[], from = 0): Seen
     run = isScan(command) ? run + 1 : 0;
     return run >= CHANNEL_SCAN_LENGTH;
   });
-  if (atLength < 0) return [];
-  let end = atLength + 1;
+  const unknown = boot.findIndex((command) => isScan(command) && command.completionCode === INVALID_COMMAND);
+  const last = atLength < 0 ? unknown : atLength;
+  if (last < 0) return [];
+  let end = last + 1;
   while (isScan(boot[end])) end += 1;
   return boot.slice(Math.max(from, end)).filter((command) => !DRIVER_CHORES.has(commandKey(command)));
 }
