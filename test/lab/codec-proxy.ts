@@ -25,6 +25,8 @@ export interface CodecProxy extends AsyncDisposable {
   delayMs: number;
   /** Makes the BMC say that it has so many user IDs and no more; undefined: what it says itself. */
   maxUserIds: number | undefined;
+  /** Completion code with which every command is answered instead of by the BMC: one that boots. Undefined: it answers. */
+  refusal: number | undefined;
   /** Starts counting anew. */
   forget(): void;
 }
@@ -102,6 +104,7 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
   const state = {
     delayMs: options.delayMs ?? 0,
     maxUserIds: undefined as number | undefined,
+    refusal: undefined as number | undefined,
     seen: [] as SeenCommand[],
     connections: 0,
   };
@@ -138,6 +141,11 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
             answeredAtMs: undefined,
           };
           state.seen.push(command);
+          if (state.refusal !== undefined) {
+            const refused = { ...message, netFn: message.netFn | 1, data: Uint8Array.of(state.refusal) };
+            machine.write(encodeFrame({ kind: "message", bytes: encodeMessage(refused) }));
+            continue;
+          }
           waiting.set(message.sequence, command);
         }
         const bytes = encodeFrame(frame);
@@ -187,6 +195,12 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
     },
     set maxUserIds(value: number | undefined) {
       state.maxUserIds = value;
+    },
+    get refusal() {
+      return state.refusal;
+    },
+    set refusal(value: number | undefined) {
+      state.refusal = value;
     },
     forget() {
       state.seen = [];

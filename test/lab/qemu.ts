@@ -9,6 +9,9 @@ export type SmbiosStrings = Readonly<Partial<Record<0 | 1 | 2 | 3, Readonly<Reco
 /** QEMU's devices in front of an outside BMC: KCS and BT on I/O ports, both as PCI devices, and SSIF on the SMBus. */
 export type BmcInterface = "isa-ipmi-kcs" | "isa-ipmi-bt" | "pci-ipmi-kcs" | "pci-ipmi-bt" | "smbus-ipmi";
 
+/** A BMC's usual one, 20h in eight bits. Without any, QEMU's firmware tells address zero, which means no BMC. */
+const ssifAddress = ",address=0x10";
+
 export interface VmOptions {
   /** Logs and sockets of this VM go there. Must exist; its path must be shorter than 80 characters (a socket lies in it). */
   readonly directory: string;
@@ -107,7 +110,12 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
       ? []
       : [
           ...["-chardev", `socket,id=ipmi0,host=127.0.0.1,port=${bmcPort},reconnect=1`],
-          ...["-device", "ipmi-bmc-extern,id=bmc0,chardev=ipmi0", "-device", `${bmcInterface},bmc=bmc0`],
+          ...[
+            "-device",
+            "ipmi-bmc-extern,id=bmc0,chardev=ipmi0",
+            "-device",
+            `${bmcInterface},bmc=bmc0${bmcInterface === "smbus-ipmi" ? ssifAddress : ""}`,
+          ],
         ];
   const smbios = Object.entries(options.smbios ?? {}).flatMap(([type, strings]) => [
     "-smbios",
