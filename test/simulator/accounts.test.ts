@@ -99,6 +99,13 @@ describe("rights", () => {
     expect([access(bmc), bmc.user(3).ipmiMessaging]).toEqual([{}, true]);
   });
 
+  test("rights are forgotten before the user is enabled", () => {
+    const bmc = bmcWith({ users: { accessNeedsEnable: true } });
+    expect([access(bmc), bmc.user(3).privilege]).toEqual([{}, 15]);
+    password(bmc, "enable");
+    expect([access(bmc), bmc.user(3).privilege, bmc.user(3).ipmiMessaging]).toEqual([{}, 4, true]);
+  });
+
   test("SOL is not supported", () => {
     const request = { channelNumber: 1, user: { operation: "enable", id: 2 } } as const;
     const payloads = { standardPayloads: { sol: true, payloads2to7: 0 }, oemPayloads: 0 };

@@ -81,6 +81,17 @@ describe("LAN parameters", () => {
     expect([5, 3, 8, 99].map((each) => parameter(bmc, each))).toEqual(["525400b10001", "0a000007", 0xc9, 0x80]);
   });
 
+  test("the address comes later", () => {
+    const bmc = bmcWith({ timing: { addressAfterMs: 9_000 } });
+    const ip = { channel: { revisionOnly: false, number: 1 }, parameterSelector: 3, setSelector: 0, blockSelector: 0 };
+    const at = (nowMs: number) => ask(bmc, c.getLanConfigurationParameters, ip, nowMs);
+    expect([1_000, 9_999, 10_000].map(at)).toMatchObject([
+      { parameterData: Uint8Array.of(0, 0, 0, 0) },
+      { parameterData: Uint8Array.of(0, 0, 0, 0) },
+      { parameterData: Uint8Array.of(10, 0, 0, 7) },
+    ]);
+  });
+
   const lans = [{ channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "0.0.0.0", ipv6Address: "2001:db8::7" }];
 
   test("IPv6 by parameters 50 to 59, or by AMI's own", () => {

@@ -45,6 +45,11 @@ export class Condition {
     return undefined;
   }
 
+  /** Whether the network has given the BMC its address. */
+  hasAddress(nowMs: number): boolean {
+    return nowMs - (this.#startedMs ?? nowMs) >= (this.#timing.addressAfterMs ?? 0);
+  }
+
   /** After a write was executed. */
   written(nowMs: number): void {
     this.#busyUntilMs = nowMs + (this.#timing.busyAfterWriteMs ?? 0);

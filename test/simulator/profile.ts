@@ -100,6 +100,8 @@ export interface UsersProfile {
   readonly sessionLimit?: number;
   /** IPMI messaging is taken only by an ID that has a privilege already. */
   readonly messagingNeedsPrivilege?: true;
+  /** Set User Access of an ID that is not enabled is answered 00h and forgotten. */
+  readonly accessNeedsEnable?: true;
   /** Set User Payload Access. */
   readonly payloadRefused?: number;
 }
@@ -163,6 +165,8 @@ export interface FruProfile {
 export interface TimingProfile {
   /** Until it is ready. `codes` are answered in turn, "update" is 00h with the bit that says initialization; then silence. */
   readonly boot?: { readonly ms: number; readonly codes: readonly (number | "update" | "silence")[] };
+  /** Its LAN channels have no IPv4 address before. */
+  readonly addressAfterMs?: number;
   /** Commands on users get C0h for so long after each write. */
   readonly busyAfterWriteMs?: number;
   /** More writes than that with less than `pauseMs` between any two: it answers nothing for `ms`. */

@@ -210,6 +210,10 @@ export class SimulatedBmc {
     this.#condition.restartNetwork(untilMs);
   }
 
+  hasAddress(nowMs: number): boolean {
+    return this.#condition.hasAddress(nowMs);
+  }
+
   get saysInitializing(): boolean {
     return this.#condition.initializing;
   }

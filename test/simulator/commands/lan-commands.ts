@@ -24,7 +24,8 @@ import { type Entry, on, refuse, refuseIf, resolveChannel } from "./handler.ts";
 /** IPMI 2.0 §23.1, §23.2, table 23-4. */
 export const lanCommands: readonly Entry[] = [
   on(getLanConfigurationParameters, (bmc, { channel, parameterSelector, setSelector }, arrival) => {
-    const lan = bmc.lan(resolveChannel(channel.number, arrival));
+    const given = bmc.lan(resolveChannel(channel.number, arrival));
+    const lan = bmc.hasAddress(arrival.nowMs) ? given : { ...given, ipv4Address: "0.0.0.0" };
     const profile = bmc.profile.lan;
     if (channel.revisionOnly) return { parameterRevision: lanParameterRevision, parameterData: new Uint8Array() };
     const refused = profile.refused[parameterSelector];

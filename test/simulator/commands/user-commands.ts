@@ -31,12 +31,14 @@ export const userCommands: readonly Entry[] = [
   }),
 
   on(setUserAccess, (bmc, { access, userId, privilegeLimit, sessionLimit }, arrival) => {
-    const { shortAccess, sessionLimit: limitRefused, unnamedAccess, messagingNeedsPrivilege } = bmc.profile.users;
+    const { shortAccess, sessionLimit: limitRefused, unnamedAccess } = bmc.profile.users;
+    const { messagingNeedsPrivilege, accessNeedsEnable } = bmc.profile.users;
     withSessions(bmc, access.channelNumber, arrival);
     const user = bmc.user(userId);
     refuseIf(sessionLimit === undefined, shortAccess);
     refuseIf((sessionLimit ?? 0) !== 0, limitRefused);
     refuseIf(nameText(user) === "", unnamedAccess);
+    if (accessNeedsEnable === true && !user.enabled) return {};
     const without = user.privilege === 15 || user.privilege === 0;
     if (access.changeBits) {
       user.callbackOnly = access.callbackOnly;

@@ -1,0 +1,91 @@
+import { noPolicy } from "./password-policy.ts";
+import type { Profile } from "./profile.ts";
+import { spec } from "./profiles.ts";
+
+/** One behaviour each that no board among the profiles has, or not alone. */
+const all: readonly Profile[] = [
+  {
+    ...spec,
+    name: "address-comes-later",
+    sources: ["§2.7: MAAS bmc_config.py waits for one"],
+    timing: { addressAfterMs: 20_000 },
+  },
+  {
+    ...spec,
+    name: "rights-need-enabling",
+    sources: ["§3.7: ipmitool #31"],
+    users: { ...spec.users, accessNeedsEnable: true },
+  },
+  {
+    ...spec,
+    name: "twenty-bytes-only",
+    sources: ["§3.12: go-hal d147859"],
+    passwords: { ...spec.passwords, sizes: [20], sizeRefused: 0xc7 },
+  },
+  {
+    ...spec,
+    name: "sixteen-bytes-only",
+    sources: ["§3.13: FIW #15"],
+    passwords: { ...spec.passwords, sizes: [16], sizeRefused: 0xc8 },
+  },
+  {
+    ...spec,
+    name: "enables-without-password-only",
+    sources: ["§3.9: go-hal and fwupd send 2 bytes"],
+    passwords: { ...spec.passwords, enableSizes: [0], enableSizeRefused: 0xc7 },
+  },
+  {
+    ...spec,
+    name: "long-passwords-only",
+    sources: ["§3.14: MAAS bmc_config.py (13 to 20, 16 to 20 characters)"],
+    passwords: { ...spec.passwords, policy: { ...noPolicy, minLength: 18, specials: 1, refused: 0xcc } },
+  },
+  {
+    ...spec,
+    name: "rejects-with-8f",
+    sources: ["§3.14: FIW #32 (Dell C6220)"],
+    passwords: {
+      ...spec.passwords,
+      policy: { ...noPolicy, minLength: 13, specials: 1, allowedSpecials: "^%$@!~_", refused: 0x8f },
+    },
+  },
+  {
+    ...spec,
+    name: "policy-says-unspecified",
+    sources: ["§3.14: phosphor-host-ipmid user_mgmt.cpp (errors of PAM other than AUTHTOK)"],
+    passwords: {
+      ...spec.passwords,
+      policy: { ...noPolicy, minLength: 18, specials: 1, refused: 0xff },
+    },
+  },
+  ...[true, false].map(
+    (kept): Profile => ({
+      ...spec,
+      name: `resets-at-the-third-write-which-is-${kept ? "kept" : "lost"}`,
+      sources: ["§3.21: xcat bmcsetup (S822LC); a reset for a user's sake is assumed"],
+      timing: {
+        resetAtWrite: { number: 3, kept, downMs: 40_000 },
+        boot: { ms: 5_000, codes: [0xff, 0xd2, "update"] },
+      },
+    }),
+  ),
+  {
+    ...spec,
+    name: "fru-in-words-of-eight-bytes",
+    sources: ["§6.2: openipmi lib/fru.c, ipmitool ipmi_fru.c"],
+    fru: { ...spec.fru, unit: "words", mostBytes: 8, tooMuch: 0xc7, pastEnd: 0xff },
+  },
+  {
+    ...spec,
+    name: "full-table",
+    sources: ["§3.2: slots of others"],
+    expected: "no free slot",
+    users: {
+      ...spec.users,
+      given: Array.from({ length: 9 }, (_, i) => ({ id: i + 2, name: `user${i + 2}`, password: `pw-${i}` })),
+    },
+  },
+];
+
+/** By name. */
+export const variants: ReadonlyMap<string, Profile> = new Map(all.map((profile) => [profile.name, profile]));
