@@ -12,6 +12,7 @@ import {
   headerBytes,
   unitBytes,
 } from "./layout.ts";
+import { isPlaceholder } from "./placeholder.ts";
 import { decodeText, endOfFields } from "./text.ts";
 
 /** What is wrong with a FRU that could be read all the same. */
@@ -54,7 +55,7 @@ export type Fru =
 
 /**
  * Reads header, chassis, board and product areas of a FRU image. Bad checksums, offsets and lengths are listed in `problems`,
- * and what can be read is.
+ * and what can be read is. Texts that stand for nothing ("To Be Filled By O.E.M.") are "".
  * @throws DecodeError if the image is no FRU: shorter than its header, or of an unknown version
  */
 export function parseFru(image: Uint8Array): Fru {
@@ -164,7 +165,9 @@ function areaTexts<A extends FruAreaName>(
     }
     const field = layout.fields[index];
     const bytes = data.subarray(at + 1, at + 1 + length);
-    const text = decodeText(typeLength >> 6, bytes, language, field?.alwaysEnglish === true);
+    const written = decodeText(typeLength >> 6, bytes, language, field?.alwaysEnglish === true);
+    // Binary data is no text, whatever its digits look like.
+    const text = typeLength >> 6 !== 0 && isPlaceholder(written) ? "" : written;
     if (field === undefined) custom.push(text);
     else texts[field.name] = text;
     at += 1 + length;
