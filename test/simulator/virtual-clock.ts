@@ -9,8 +9,9 @@ interface Timer {
 /**
  * Time that passes only while everybody waits: then it jumps to the first timer that is due. Limits, delays and pauses keep
  * their order, hours take milliseconds. For worlds in memory: who waits for something outside is not seen waiting.
+ * @param settled resolves when nobody gets any further without a timer; by default after one turn of the event loop
  */
-export function virtualClock(): Clock {
+export function virtualClock(settled: () => Promise<unknown> = () => setImmediate()): Clock {
   let nowMs = 0;
   let passing = false;
   const timers = new Set<Timer>();
@@ -19,7 +20,7 @@ export function virtualClock(): Clock {
     passing = true;
     for (;;) {
       // All that is not waiting for a timer gets as far as it can.
-      await setImmediate();
+      await settled();
       const [first, ...others] = timers;
       if (first === undefined) break;
       const next = others.reduce((a, b) => (b.dueMs < a.dueMs ? b : a), first);
