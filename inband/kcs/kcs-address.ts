@@ -1,4 +1,4 @@
-/** Where the two registers of a KCS interface are in the I/O space. IPMI 2.0 §9.2; SMBIOS 3.7 §7.39.1. */
+/** Where the two registers of a KCS interface are in the I/O space. IPMI 2.0 §9.5; SMBIOS 3.7 §7.39.1. */
 export interface KcsAddress {
   /** Port of Data_In and Data_Out; status and command are `spacing` further. */
   readonly port: number;

@@ -24,7 +24,7 @@ export interface KcsHabits {
   errorStatus: number;
 }
 
-/** The BMC's side of the registers, as IPMI 2.0 §9.14 to §9.16 tell it. Anything out of order throws. */
+/** The BMC's side of the registers, as the flow charts of IPMI 2.0 §9.15 want it. Anything out of order throws. */
 export class KcsBmc implements PortIo {
   readonly path = "/dev/fake-port";
   readonly address: KcsAddress;

@@ -1,7 +1,7 @@
 import { Control, describeStatus, KcsError, type KcsRegisters, State, Status, stateOf } from "./kcs-registers.ts";
 
 /**
- * The flow charts of KCS, in their order: IPMI 2.0 §9.15 (write, figure 9-6; read, figure 9-7; error exit, figure 9-8).
+ * The flow charts of KCS, in their order: write, read, error exit. IPMI 2.0 §9.15.
  * All of them throw KcsError where the chart leads to the error exit, and what `until` and PortIo throw.
  */
 
@@ -80,7 +80,7 @@ export async function readReply(registers: KcsRegisters, until: Until, replyLimi
 
 /**
  * Ends whatever transfer is under way, so that the BMC is idle afterwards.
- * @returns the BMC's error status; undefined if it gave none. IPMI 2.0 §9.13, table 9-4
+ * @returns the BMC's error status; undefined if it gave none. IPMI 2.0 §9.11, table 9-4
  * @throws KcsError if it does not become idle
  */
 export async function leaveByErrorExit(registers: KcsRegisters, until: Until): Promise<number | undefined> {

@@ -3,7 +3,7 @@ import { turnOfTheEventLoop } from "../turn-of-the-event-loop.ts";
 import type { KcsAddress } from "./kcs-address.ts";
 import type { PortIo } from "./port-io.ts";
 
-/** Bits of the status register. IPMI 2.0 §9.3, table 9-1. */
+/** Bits of the status register. IPMI 2.0 §9.7, table 9-1. */
 export const Status = {
   /** Output buffer full: a byte waits for us. */
   obf: 0x01,
@@ -11,7 +11,7 @@ export const Status = {
   ibf: 0x02,
 } as const;
 
-/** Bits 7:6 of the status register. IPMI 2.0 §9.4, table 9-2. */
+/** Bits 7:6 of the status register. IPMI 2.0 §9.7, table 9-2. */
 export const State = { idle: 0, read: 1, write: 2, error: 3 } as const;
 export type State = (typeof State)[keyof typeof State];
 

@@ -1,6 +1,6 @@
 /**
  * The seam below raw KCS: single bytes from and to the I/O ports of this machine. Only here do tests swap.
- * A read of the data register has an effect on the BMC's side: it clears OBF. IPMI 2.0 §9.2.
+ * A read of the data register has an effect on the BMC's side: it clears OBF. IPMI 2.0 §9.5.
  */
 export interface PortIo {
   /** For example "/dev/port". */
