@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { TransportError } from "../ipmi/errors.ts";
 import { inspectBmc } from "./inspect-bmc.ts";
+import { Pace } from "./pace.ts";
 import { readFru } from "./read-fru.ts";
 import { recogniseBmc } from "./recognise-bmc.ts";
 import { nameBytes, type ScriptedAnswer, scriptedBmc } from "./scripted-bmc.fixture.ts";
@@ -133,12 +134,17 @@ describe("inspectBmc", () => {
 });
 
 describe("readFru", () => {
-  test.each([0xcb, 0xc3, 0xc9, 0x81, 0xcc, 0xce])("%d at the first command: absent", async (code) => {
+  test.each([0xcb, 0xc3, 0xc9, 0x81])("%d at the first command: absent", async (code) => {
     const { conversation } = scriptedBmc(() => code);
     expect(await readFru(conversation)).toMatchObject({ state: "absent" });
   });
 
-  test.each([0xd4, 0xd5, 0xff])("%d: unreadable, with the code", async (code) => {
+  test.each([0xcb, 0xc3, 0xc9, 0x81, 0xcc, 0xce])("%d at the first piece (Fujitsu RX1330): absent", async (code) => {
+    const { conversation } = scriptedBmc((name) => (name === "Read FRU Data" ? code : [0, 1, 0]));
+    expect(await readFru(conversation)).toMatchObject({ state: "absent", reason: expect.stringContaining("Read FRU") });
+  });
+
+  test.each([0xc0, 0xc1, 0xcc, 0xce, 0xd2, 0xd4, 0xd5, 0xff])("%d: unreadable, with the code", async (code) => {
     const { conversation } = scriptedBmc(() => code);
     const hex = code.toString(16).toUpperCase();
     expect(await readFru(conversation)).toEqual({ state: "unreadable", reason: expect.stringContaining(`${hex}h`) });
@@ -150,6 +156,101 @@ describe("readFru", () => {
       name === "Read FRU Data" ? [data[3] ?? 0, ...new Array<number>(data[3] ?? 0).fill(0)] : [0, 1, 0],
     );
     expect(await readFru(zeros.conversation)).toMatchObject({ state: "absent", reason: "header all zero" });
+  });
+
+  /** An image whose chassis area has these two texts of 8-bit characters. */
+  function chassis(partNumber: string, serialNumber: string): number[] {
+    const text = (each: string) => [0xc0 | each.length, ...Buffer.from(each, "latin1")];
+    const body = [1, 0, 0x17, ...text(partNumber), ...text(serialNumber), 0xc1];
+    const units = Math.ceil((body.length + 1) / 8);
+    const area = [...body, ...new Array<number>(8 * units - 1 - body.length).fill(0)];
+    area[1] = units;
+    const sum = area.reduce((all, each) => all + each, 0);
+    return [1, 0, 1, 0, 0, 0, 0, 0xfe, ...area, (256 - (sum & 0xff)) & 0xff];
+  }
+
+  /** A BMC with this image; `answer` may say otherwise to a piece. */
+  function withImage(
+    image: readonly number[],
+    words: boolean,
+    answer: (count: number, nth: number) => ScriptedAnswer | undefined,
+  ) {
+    let reads = 0;
+    const unit = words ? 2 : 1;
+    return scriptedBmc((name, [, low = 0, high = 0, count = 0]) => {
+      if (name !== "Read FRU Data") return [image.length & 0xff, image.length >> 8, words ? 1 : 0];
+      reads += 1;
+      const said = answer(count, reads);
+      if (said !== undefined) return said;
+      const start = (low + 256 * high) * unit;
+      return start >= image.length ? 0xc9 : [count, ...image.slice(start, start + count * unit)];
+    });
+  }
+
+  test("by words: offset and counts are in words", async () => {
+    const { conversation, log } = withImage(chassis("P".repeat(40), "S".repeat(20)), true, () => undefined);
+    expect(await readFru(conversation)).toMatchObject({
+      state: "present",
+      chassis: { partNumber: "P".repeat(40), serialNumber: "S".repeat(20) },
+      problems: [],
+    });
+    expect(log.filter((each) => each.startsWith("Read"))).toEqual([
+      "Read FRU Data 00000010",
+      "Read FRU Data 00100010",
+      "Read FRU Data 00200008",
+    ]);
+  });
+
+  test("placeholders are left out", async () => {
+    const { conversation } = withImage(chassis("To Be Filled By O.E.M.", "CH-1"), false, () => undefined);
+    const read = await readFru(conversation);
+    expect(read).toMatchObject({ state: "present", chassis: { serialNumber: "CH-1" }, problems: [] });
+    expect(JSON.stringify(read)).not.toContain("Filled");
+  });
+
+  test("a busy FRU is waited for", async () => {
+    const { conversation, waits } = withImage(chassis("AB", "CD"), false, (_, nth) => (nth < 4 ? 0x81 : undefined));
+    expect(await readFru(conversation)).toMatchObject({ state: "present", chassis: { partNumber: "AB" } });
+    expect(waits).toEqual([100, 400, 1_000]);
+  });
+
+  test("replies cut short when they are large: smaller pieces", async () => {
+    const image = chassis("AB", "CD");
+    const { conversation } = withImage(image, false, (count) => (count > 16 ? [count, 1, 2] : undefined));
+    expect(await readFru(conversation)).toMatchObject({
+      state: "present",
+      chassis: { serialNumber: "CD" },
+      problems: [],
+    });
+  });
+
+  test("an error after the header keeps what was read, flagged", async () => {
+    const image = chassis("P".repeat(30), "S".repeat(30));
+    const { conversation } = withImage(image, false, (_, nth) => (nth > 1 ? 0xcb : undefined));
+    expect(await readFru(conversation)).toMatchObject({
+      state: "present",
+      chassis: { chassisType: 0x17 },
+      problems: [
+        { area: "chassis", kind: "length" },
+        { area: "chassis", kind: "fields" },
+      ],
+    });
+  });
+
+  test("a command that is never answered ends the reading, not the run", async () => {
+    const image = chassis("P".repeat(30), "S".repeat(30));
+    const scripted = withImage(image, false, (_, nth) => (nth > 1 ? "no answer" : undefined));
+    const { exchange } = scripted.conversation.transport;
+    const transport = {
+      ...scripted.conversation.transport,
+      exchange: async (...[message, signal]: Parameters<typeof exchange>) => {
+        if (message.netFn !== 6) return exchange(message, signal);
+        return { completionCode: 0, data: Uint8Array.of(0x20, 1, 9, 8, 2, 0x9f, 0x91, 0x12, 0, 2, 0x0f) };
+      },
+    };
+    const conversation = { ...scripted.conversation, transport, pace: new Pace(10_000) };
+    expect(await readFru(conversation)).toMatchObject({ state: "present", chassis: { chassisType: 0x17 } });
+    expect(scripted.log).toHaveLength(4);
   });
 
   test("pieces get smaller until the BMC takes them", async () => {

@@ -1,5 +1,5 @@
 import { CompletionCode } from "../completion-code.ts";
-import type { CompletionCodeError } from "../errors.ts";
+import { type CompletionCodeError, DecodeError } from "../errors.ts";
 import { areaOffsetPosition, fruAreaNames, headerBytes, unitBytes } from "./layout.ts";
 import { type Fru, parseFruFrom } from "./parse.ts";
 
@@ -15,9 +15,10 @@ const firstPieceBytes = 32;
 /** Below this a smaller piece is not tried. */
 const smallestPieceBytes = 8;
 
-/** The codes with which BMCs say "too much at once". */
+/** The codes with which BMCs say "too much at once"; C6h is what the kernel's driver makes of a reply that came cut short. */
 const tooMuch: ReadonlySet<number> = new Set([
   CompletionCode.timeout,
+  CompletionCode.requestTruncated,
   CompletionCode.requestLengthInvalid,
   CompletionCode.requestLengthLimitExceeded,
   CompletionCode.parameterOutOfRange,
@@ -33,7 +34,7 @@ const tooMuch: ReadonlySet<number> = new Set([
  *       try {
  *         reading.received(await send(transport, readFruData, { fruDeviceId, ...piece }, signal));
  *       } catch (error) {
- *         if (!(error instanceof CompletionCodeError)) throw error;
+ *         if (!(error instanceof CompletionCodeError || error instanceof DecodeError)) throw error;
  *         reading.refused(error);
  *       }
  *     }
@@ -82,13 +83,14 @@ export class FruReading {
   }
 
   /**
-   * The BMC refused the piece that `next` named last: a smaller one is tried, or the area is given up.
+   * The BMC refused the piece that `next` named last, or sent less than it announced: a smaller one is tried, or the area is
+   * given up.
    * @throws the same error if that was the header: then nothing is known about this FRU
    */
-  refused(error: CompletionCodeError): void {
+  refused(error: CompletionCodeError | DecodeError): void {
     const asked = this.#takeAsked();
     const size = asked.end - asked.start;
-    if (tooMuch.has(error.completionCode) && size > smallestPieceBytes) {
+    if ((error instanceof DecodeError || tooMuch.has(error.completionCode)) && size > smallestPieceBytes) {
       this.#pieceBytes = Math.max(smallestPieceBytes, Math.floor(size / 2 / this.#unit) * this.#unit);
       return;
     }
