@@ -14,7 +14,7 @@ import {
   type Policy,
 } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
-import { EscrowedAccount } from "./escrowed-account.ts";
+import { EscrowedAccount, type EscrowOptions } from "./escrowed-account.ts";
 import { followHandOff } from "./hand-off-events.ts";
 import { formFromProto, formToProto } from "./password-form-to-proto.ts";
 import { StepError } from "./step.ts";
@@ -44,6 +44,8 @@ export class Enrolment implements AsyncDisposable {
   readonly #linkage: Linkage | undefined;
   readonly #policy: Policy;
   #facts: BmcFacts | undefined;
+  /** Whether there are findings in the facts that the service does not know. */
+  #hasNews = false;
   #formHint: PasswordForm = PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 
   /** @throws PolicyError if the service asks for what cannot be made */
@@ -83,6 +85,21 @@ export class Enrolment implements AsyncDisposable {
     this.#formHint = (await this.#client.reportBmc(request, signal)).passwordFormHint;
   }
 
+  /** Tells findings that came after the report, and keeps them for `reportFindings`. */
+  addFindings(findings: readonly string[]): void {
+    for (const finding of findings) this.#world.note(finding);
+    if (this.#facts === undefined || findings.length === 0) return;
+    this.#facts = { ...this.#facts, findings: [...this.#facts.findings, ...findings] };
+    this.#hasNews = true;
+  }
+
+  /** Reports the BMC again, if findings were added. */
+  async reportFindings(signal: AbortSignal): Promise<void> {
+    if (!this.#hasNews || this.#facts === undefined) return;
+    await this.reportBmc(this.#facts, signal);
+    this.#hasNews = false;
+  }
+
   async reportNoBmc(tried: readonly TriedWay[], signal: AbortSignal): Promise<void> {
     const found = { $case: "noBmc" as const, value: { tried: tried.map((each) => ({ ...each })) } };
     await this.#client.reportBmc({ sessionToken: this.#sessionToken, found }, signal);
@@ -101,17 +118,17 @@ export class Enrolment implements AsyncDisposable {
 
     const options = { ourNames, ourSlot: linkage?.slot || undefined, userSlot: settings.userSlot };
     const place = await choosePlace(conversation, channel, options);
-    for (const finding of place.findings) note(finding);
-    const { slot, replaces } = place;
+    this.addFindings(place.findings);
+    const { slot, replaces, otherSlots } = place;
     const { userNamePrefix, privilege } = this.#policy;
     const userName = generateUserName(userNamePrefix, randomBelow, place.takenNames);
     const wanted = { channel, slot, userName, privilege, ...(replaces === undefined ? {} : { replaces }) };
-    const store = async (password: Buffer, signal: AbortSignal) => {
+    const store: EscrowOptions["store"] = async ({ userName, slot }, password, signal) => {
       const request = { sessionToken: this.#sessionToken, mac, userName, password, slot };
       return (await this.#client.escrowAccount(request, signal)).accountId;
     };
-    const firstForm = formFromProto(this.#formHint);
-    return await EscrowedAccount.make(wanted, { firstForm, randomBelow, note, store }, conversation.signal);
+    const escrowOptions = { firstForm: formFromProto(this.#formHint), otherSlots, randomBelow, note, store };
+    return await EscrowedAccount.make(wanted, escrowOptions, conversation.signal);
   }
 
   async confirm({ accountId, wanted, current }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {

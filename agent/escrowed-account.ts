@@ -1,6 +1,6 @@
+import type { AccountRefusedError } from "../inband/account/account-error.ts";
 import { generatePassword } from "../inband/account/credentials.ts";
-import type { PasswordForm } from "../inband/account/password-form.ts";
-import { formText } from "../inband/account/password-form.ts";
+import { formText, type PasswordForm } from "../inband/account/password-form.ts";
 import { PasswordLadder } from "../inband/account/password-ladder.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "../inband/account/wanted-account.ts";
 import type { CompletionCodeError } from "../ipmi/errors.ts";
@@ -11,29 +11,40 @@ export interface EscrowOptions {
   readonly firstForm: PasswordForm | undefined;
   readonly randomBelow: (below: number) => number;
   readonly note: (text: string) => void;
+  /** Slots where the account may go if the BMC refuses its name in the first one. */
+  readonly otherSlots: readonly number[];
   /** Has the service store the account with this password and returns its identifier there. */
-  readonly store: (password: Buffer, signal: AbortSignal) => Promise<string>;
+  readonly store: (wanted: WantedAccount, password: Buffer, signal: AbortSignal) => Promise<string>;
 }
+
+/** A BMC that refuses the name in that many slots refuses the name, not the slots. */
+const mostMoves = 3;
 
 /** An account that the service has stored, with each password that is tried. Disposing wipes the password. */
 export class EscrowedAccount implements EscrowedPasswords, Disposable {
-  readonly wanted: WantedAccount;
   readonly #options: EscrowOptions;
   readonly #ladder: PasswordLadder;
+  readonly #otherSlots: number[];
+  #wanted: WantedAccount;
   #characters: Buffer = Buffer.alloc(0);
   #accountId = "";
 
   private constructor(wanted: WantedAccount, options: EscrowOptions) {
-    this.wanted = wanted;
+    this.#wanted = wanted;
     this.#options = options;
+    this.#otherSlots = options.otherSlots.slice(0, mostMoves);
     this.#ladder = new PasswordLadder(options.firstForm);
   }
 
   /** Makes a password and has it stored. @throws ServiceError */
   static async make(wanted: WantedAccount, options: EscrowOptions, signal: AbortSignal): Promise<EscrowedAccount> {
     const account = new EscrowedAccount(wanted, options);
-    await account.#store(signal);
+    await account.#storeNewPassword(signal);
     return account;
+  }
+
+  get wanted(): WantedAccount {
+    return this.#wanted;
   }
 
   /** Identifier at the service of the account with the current password. */
@@ -54,16 +65,33 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
     if (!this.#ladder.next(refused.completionCode)) return false;
     const { note } = this.#options;
     note(`A password of ${formText(form)} was refused (${refused.message}); trying ${formText(this.#ladder.form)}`);
-    await this.#store(signal);
+    await this.#storeNewPassword(signal);
+    return true;
+  }
+
+  /**
+   * After the BMC refused the name: an account of ours keeps the name it has, a new one goes to another slot (on Cray's
+   * boards some slots are fixed that are not called so). The service stores that before the BMC hears of it.
+   * @returns false if there is nowhere to go
+   */
+  async moveOn(refused: AccountRefusedError, signal: AbortSignal): Promise<boolean> {
+    const { replaces, userName } = this.#wanted;
+    const former = replaces === userName ? undefined : replaces;
+    const slot = replaces === undefined ? this.#otherSlots.shift() : undefined;
+    if (former === undefined && slot === undefined) return false;
+    const { note, store } = this.#options;
+    this.#wanted = slot === undefined ? { ...this.#wanted, userName: former ?? userName } : { ...this.#wanted, slot };
+    note(`${refused.message} Trying ${slot === undefined ? `its former name "${former}"` : `user ID ${slot}`} first.`);
+    this.#accountId = await store(this.#wanted, this.#characters, signal);
     return true;
   }
 
   /** A new password takes the place of the current one as soon as the service has it. */
-  async #store(signal: AbortSignal): Promise<void> {
+  async #storeNewPassword(signal: AbortSignal): Promise<void> {
     const { randomBelow, store } = this.#options;
-    const password = generatePassword(this.wanted.userName, randomBelow, this.#ladder.form);
+    const password = generatePassword(this.#wanted.userName, randomBelow, this.#ladder.form);
     try {
-      this.#accountId = await store(password, signal);
+      this.#accountId = await store(this.#wanted, password, signal);
     } catch (error) {
       password.fill(0);
       throw error;

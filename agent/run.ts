@@ -1,4 +1,3 @@
-import { applyAccount } from "../inband/account/apply-account.ts";
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import { formText } from "../inband/account/password-form.ts";
 import { NoFreeSlotError } from "../inband/account/plan-account.ts";
@@ -9,9 +8,10 @@ import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
 import { begin, type Enrolment } from "./enrolment.ts";
 import { HandOffFailedError } from "./hand-off-events.ts";
 import { harden } from "./harden.ts";
-import { lookAtBmc, type SeenBmc } from "./look-at-bmc.ts";
+import { lookAtBmc } from "./look-at-bmc.ts";
 import { type OpenedBmc, openBeside, type ReadyBmc } from "./open-bmc-beside.ts";
 import type { LinkedBmc, Outcome } from "./outcome.ts";
+import { setAccount } from "./set-account.ts";
 import { type Step, StepError } from "./step.ts";
 import { machineToProto } from "./to-proto.ts";
 import type { World } from "./world.ts";
@@ -106,38 +106,30 @@ async function fasten(
     (signal) => enrolment.escrow(talk(signal)),
     ({ wanted }) => slotText(wanted),
   );
-  const { wanted } = account;
   await step(
     "set account",
     limitMs,
-    async (signal) => {
-      for (const finding of await applyAccount(talk(signal), wanted, account)) world.note(finding);
-    },
+    async (signal) => enrolment.addFindings(await setAccount(talk(signal), account)),
     () => formText(account.current.form),
   );
+  const { wanted } = account;
+  const { channel, userName, slot } = wanted;
   await step(
     "prove account",
     limitMs,
     async (signal) => {
       const { proof, findings } = await proveAccount(talk(signal), wanted, account.current);
-      for (const finding of findings) world.note(finding);
+      enrolment.addFindings(findings);
       await enrolment.confirm(account, proof, signal);
-      if (world.settings.harden) await hardenBmc(world, enrolment, talk(signal), seen);
+      // Only once the account is proved: a BMC that takes a change badly has it already.
+      if (world.settings.harden) enrolment.addFindings(await harden(talk(signal), channel));
+      await enrolment.reportFindings(signal);
       return proof;
     },
     (proof) => proof,
   );
-  const { channel, userName, slot } = wanted;
   const linked = { mac: enrolment.mac, channel, address: seen.address, userName, slot };
   return await handOff(world, step, enrolment, machineUuid, bmc, linked, false);
-}
-
-/** Only once the account is proved: a BMC that takes a change badly has it already. */
-async function hardenBmc(world: World, enrolment: Enrolment, conversation: Conversation, seen: SeenBmc): Promise<void> {
-  const hardened = await harden(conversation, seen.facts);
-  if (hardened === undefined) return;
-  for (const finding of hardened.findings.slice(seen.facts.findings.length)) world.note(finding);
-  await enrolment.reportBmc(hardened, conversation.signal);
 }
 
 async function handOff(

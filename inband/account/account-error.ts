@@ -13,13 +13,16 @@ export class AccountError extends Error {
 export class AccountRefusedError extends Error {
   override readonly name = "AccountRefusedError";
   readonly code = "account-refused";
+  readonly what: "name" | "password";
 
-  private constructor(problem: string, cause: CompletionCodeError) {
+  private constructor(what: "name" | "password", problem: string, cause: CompletionCodeError) {
     super(problem, { cause });
+    this.what = what;
   }
 
   static ofName(slot: number, userName: string, cause: CompletionCodeError): AccountRefusedError {
     return new AccountRefusedError(
+      "name",
       `the BMC refuses the name "${userName}" for user ID ${slot}: ${cause.command}: ${refusalText(cause)}. ` +
         "That ID may be fixed, or the BMC's account policy wants other names: name another ID (rivet.user_slot=N) or " +
         "change the policy, then run again.",
@@ -30,6 +33,7 @@ export class AccountRefusedError extends Error {
   /** @param tried the forms that were tried and the codes that were answered; never a password */
   static ofPasswords(slot: number, tried: string, cause: CompletionCodeError): AccountRefusedError {
     return new AccountRefusedError(
+      "password",
       `the BMC refuses every password for user ID ${slot}. Tried: ${tried}. ` +
         "Its password policy wants something else: relax it in the BMC's settings, then run again.",
       cause,

@@ -2,7 +2,15 @@ import { CompletionCodeError } from "../../ipmi/errors.ts";
 import type { Conversation } from "../conversation.ts";
 import { refusalText } from "../read-parameter.ts";
 import { type AccountPlan, planAccount } from "./plan-account.ts";
-import { type AccountScan, readSlot, type Slot, saysEmpty, scanAccounts, usualUserIds } from "./scan-accounts.ts";
+import {
+  type AccountScan,
+  freeSlot,
+  readSlot,
+  type Slot,
+  saysEmpty,
+  scanAccounts,
+  usualUserIds,
+} from "./scan-accounts.ts";
 import { levelNumber, readAccess, type UserAccess } from "./user-state.ts";
 
 /** What is known before the BMC is asked. */
@@ -18,6 +26,8 @@ export interface PlaceOptions {
 export interface ChosenPlace extends AccountPlan {
   /** All names that were read; a name may sit in one slot only. */
   readonly takenNames: ReadonlySet<string>;
+  /** Further slots that are empty, for a BMC that refuses a name in this one although it does not call it fixed. */
+  readonly otherSlots: readonly number[];
 }
 
 /** Whether our former account is on the BMC cannot be told: with a new one there might be two. */
@@ -55,13 +65,28 @@ export async function choosePlace(
     const chosen = scan.slots.find(({ id }) => id === plan.slot);
     const sure = chosen?.state !== "empty" || chosen.completionCode === undefined;
     const seen = sure ? undefined : await lookCloser(conversation, channel, plan.slot, userSlot === plan.slot);
-    if (seen === undefined) return { ...plan, takenNames: namesOf(scan) };
+    if (seen === undefined) {
+      const otherSlots = plan.replaces === undefined && userSlot === undefined ? emptySlots(scan, plan.slot) : [];
+      return { ...plan, takenNames: namesOf(scan), otherSlots };
+    }
     scan = withSlots(scan, [seen]);
   }
 }
 
 function namesOf({ slots }: AccountScan): ReadonlySet<string> {
   return new Set(slots.flatMap((slot) => (slot.state === "named" ? [slot.name] : [])));
+}
+
+/** Slots of which the BMC tells an empty name, in the order in which they are chosen, without one of them. */
+function emptySlots(scan: AccountScan, without: number): number[] {
+  const slots: number[] = [];
+  let left = scan.slots.filter(({ id }) => id !== without);
+  for (;;) {
+    const free = freeSlot({ ...scan, slots: left });
+    if (free?.state !== "empty" || free.completionCode !== undefined) return slots;
+    slots.push(free.id);
+    left = left.filter(({ id }) => id !== free.id);
+  }
 }
 
 function holdsOneOf(scan: AccountScan, names: readonly string[]): boolean {

@@ -115,6 +115,45 @@ describe("writes that get lost", () => {
   });
 });
 
+describe("a name that is refused", () => {
+  test("in a slot that is fixed without saying so: another slot is tried, escrowed before", async () => {
+    const machine = machineWith({ users: { fixedSlots: [3, 6] } });
+    expect(await machine.boot()).toMatchObject({ kind: "linked", bmc: { slot: 7 } });
+    expect(machine.service.accounts.map(({ slot }) => slot)).toEqual([3, 6, 7]);
+    expect(machine.service.opens()?.slot).toBe(7);
+    expect(machine.notes.join("\n")).toMatch(
+      /refuses the name "rivet\w+" for user ID 6: .* Trying user ID 7 first\.$/m,
+    );
+  });
+
+  test("in every slot: exit 77 after four of them, and nothing else was written", async () => {
+    const machine = machineWith({ users: { namePattern: "^admin" } });
+    const error = await machine.boot().catch((each: unknown) => each as Error);
+    expect((error as Error).message).toMatch(/^set account: the BMC refuses the name .* for user ID 8/);
+    expect(exitCodeOf(error as Error)).toBe(77);
+    expect(machine.bmc.writes).toEqual(new Array(4).fill("Set User Name"));
+  });
+
+  test("for an account of ours: it keeps its name and gets another password", async () => {
+    const machine = machineWith({});
+    await links(machine);
+    const faults: Fault[] = [{ on: ({ cmd }) => cmd === 0x45, effect: { answer: 0xcc } }];
+    expect(await machine.boot({ rotate: true, faults })).toMatchObject({ kind: "linked", bmc: { slot: 3 } });
+    const [first, , last] = machine.service.accounts;
+    expect(last?.userName).toBe(first?.userName);
+    expect(machine.service.opens()).toBe(last);
+  });
+});
+
+test("what the account's making showed is in the report", async () => {
+  const machine = machineWith({ users: { payloadRefused: 0xc1 } });
+  await links(machine);
+  expect(machine.service.facts?.findings.at(-1)).toMatch(
+    /^Serial over LAN was not enabled for the account: completion code C1h/,
+  );
+  expect(machine.service.facts?.channels).not.toEqual([]);
+});
+
 describe("enabling", () => {
   test.each([0, 16, 20] as const)("with %d bytes only", async (size) => {
     await links(machineWith({ passwords: { enableSizes: [size], enableSizeRefused: 0xc7 } }));
