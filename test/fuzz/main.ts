@@ -30,9 +30,8 @@ async function main(): Promise<number> {
   const counts = shareOut(chosen, options.inputs);
   const jobs =
     single === undefined ? chosen.map(({ name }, i) => ({ decoder: name, inputs: counts[i] ?? 1 })) : [single];
-  console.log(
-    `seed ${seed}, ${single === undefined ? `${total(counts)} inputs` : "one input"}, ${jobs.length} decoders`,
-  );
+  const much = single === undefined ? `${total(counts)} inputs for ${jobs.length} decoders` : "one input";
+  console.log(`seed ${seed}, ${much}`);
   console.log(headLine());
   const started = performance.now();
   const module = new URL("./decoders/index.ts", import.meta.url).href;
@@ -52,7 +51,7 @@ function conclude(results: readonly DecoderResult[], seed: number, ms: number): 
   for (const failure of failures) console.log(`\n${failureText(failure, seed)}`);
   const inputs = total(results.map((result) => result.inputs));
   const found = failures.length === 0 ? "no decoder failed" : `${failures.length} of ${results.length} decoders failed`;
-  console.log(`\n${inputs} inputs in ${(ms / 1000).toFixed(1)} s, ${found}`);
+  console.log(`\n${inputs} input${inputs === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${found}`);
   return failures.length === 0 ? ExitCode.done : faultFound;
 }
 

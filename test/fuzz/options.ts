@@ -57,7 +57,7 @@ export function parseFuzzOptions(args: readonly string[]): FuzzCommandOptions {
       ),
     )
     .addOption(new Option("--decoder <NAME>", "only this decoder, or all whose name contains this"))
-    .addOption(new Option("--at <INDEX>", "only the input of this number").argParser(whole("--at", 1e9)))
+    .addOption(new Option("--at <INDEX>", "only the input of this number of the seed").argParser(whole("--at", 1e9)))
     .addOption(new Option("--hex <BYTES>", "only this input").conflicts("at").argParser(hexBytes))
     .addOption(new Option("--list", "the names of the decoders").default(false))
     .helpOption("-h, --help", "this text")
@@ -66,9 +66,11 @@ export function parseFuzzOptions(args: readonly string[]): FuzzCommandOptions {
     .allowExcessArguments(false)
     .parse(args, { from: "user" });
   const options = command.opts<Partial<FuzzCommandOptions>>();
-  const single = options.hex === undefined ? (options.at === undefined ? undefined : "--at") : "--hex";
-  if (single !== undefined && options.decoder === undefined) {
-    command.error(`error: ${single} needs --decoder: whose input is it?`);
+  if ((options.at ?? options.hex) !== undefined && options.decoder === undefined) {
+    command.error("error: one input is for one decoder: which is it? Give --decoder too.");
+  }
+  if (options.at !== undefined && options.seed === undefined) {
+    command.error("error: --at is the number of an input of a seed: give --seed too.");
   }
   return {
     inputs: options.inputs ?? defaultInputs,

@@ -2,7 +2,9 @@ import type { FuzzedDecoder } from "../fuzzed-decoder.ts";
 import { agentDecoders } from "./agent-inputs.ts";
 import { fruDecoders } from "./fru.ts";
 import { ipmiDecoders } from "./ipmi.ts";
+import { kcsDecoders } from "./kcs.ts";
 import { lanDecoders } from "./lan.ts";
+import { pemDecoders } from "./pem.ts";
 import { smbiosDecoders } from "./smbios.ts";
 import { vmCodecDecoders } from "./vm-codec.ts";
 
@@ -11,7 +13,9 @@ export const decoders: readonly FuzzedDecoder[] = [
   ...ipmiDecoders,
   ...fruDecoders,
   ...smbiosDecoders,
+  ...kcsDecoders,
   ...lanDecoders,
   ...vmCodecDecoders,
   ...agentDecoders,
+  ...pemDecoders,
 ];
