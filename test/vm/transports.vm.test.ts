@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CompletionCode } from "../../ipmi/completion-code.ts";
+import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { until } from "../lab/deadline.ts";
+import type { BmcInterface } from "../lab/qemu.ts";
+import { type Boot, boot, openSite, rowOf, type Site } from "./site.ts";
+
+/** As in the specification's own counts: two commands for each of ipmi_sim's 63 user IDs, and thirty more. */
+const firstEnrolmentCommands = 2 * 63 + 30;
+const knownMachineCommands = 4;
+
+const throughDriver = ["isa-ipmi-bt", "pci-ipmi-kcs", "pci-ipmi-bt", "smbus-ipmi"] as const satisfies BmcInterface[];
+type Name = "bare" | "booting" | (typeof throughDriver)[number];
+
+/** The init, when the driver has loaded and found no BMC. */
+const missed = "names a BMC, but the kernel finds none; it may be booting";
+
+const withoutDriver = "rivet.ipmi_driver=0";
+
+const stack = new AsyncDisposableStack();
+let site: Site<Name>;
+const boots = new Map<string, Boot>();
+const transports = new Map<string, string>();
+
+beforeAll(async () => {
+  const others = Object.fromEntries(throughDriver.map((each) => [each, { bmcInterface: each }]));
+  const specs = { bare: {}, booting: {}, ...others } as Record<Name, { bmcInterface?: BmcInterface }>;
+  site = stack.use(await openSite(specs));
+  const enrol = async (name: Name, args = "", what: string = name) => {
+    const ended = await boot(site, name, { args });
+    boots.set(what, ended);
+    if (!["linked", "recognised"].includes(ended.outcome)) return;
+    transports.set(what, (await rowOf(site, site.machines[name].truth.bmcMac)).facts?.transport ?? "");
+  };
+  // Two lanes: as many virtual machines at a time as a small machine has cores.
+  const first = async () => {
+    await enrol("bare", withoutDriver);
+    await enrol("bare", `${withoutDriver} rivet.kcs=io:0xca2,spacing=1`, "bare again");
+    await enrol("bare", "rivet.kcs=io:0xca2,spacing=1", "bare with driver");
+    await enrol("bare", `${withoutDriver} rivet.kcs=io:0xe00 rivet.bmc_limit=4`, "nobody");
+    await enrol("pci-ipmi-bt");
+  };
+  const second = async () => {
+    const { proxy } = bmcOf("booting");
+    proxy.refusal = CompletionCode.initializing;
+    await Promise.all([enrol("booting"), once("booting", missed, () => (proxy.refusal = undefined))]);
+    // A stopped process is as silent as a BMC can be.
+    const pid = bmcOf("pci-ipmi-kcs").sim.child?.pid;
+    if (pid === undefined) throw new Error("the BMC is no process of its own");
+    process.kill(pid, "SIGSTOP");
+    const wakes = once("pci-ipmi-kcs", missed, () => process.kill(pid, "SIGCONT"));
+    await Promise.all([enrol("pci-ipmi-kcs"), wakes]);
+    for (const name of ["isa-ipmi-bt", "smbus-ipmi"] as const) await enrol(name);
+  };
+  await Promise.all([first(), second()]);
+}, 600_000);
+afterAll(() => stack.disposeAsync());
+
+function bmcOf(name: Name): NonNullable<Site<Name>["machines"][Name]["bmc"]> {
+  const { bmc } = site.machines[name];
+  if (bmc === undefined) throw new Error(`${name} has no BMC`);
+  return bmc;
+}
+
+/** Does `work` when the machine says `words`. */
+async function once(name: Name, words: string, work: () => void): Promise<void> {
+  const { console } = site.machines[name];
+  const said = () => console.lines.some((line) => line.includes(words));
+  try {
+    await until(`${name} to say "${words}"`, 120_000, said, { everyMs: 100 });
+  } finally {
+    work();
+  }
+}
+
+const seen = (what: string): Boot => {
+  const found = boots.get(what);
+  if (found === undefined) throw new Error(`${what} did not boot`);
+  return found;
+};
+
+const notes = (what: string): string =>
+  seen(what)
+    .told.map((told) => ("text" in told ? told.text : ""))
+    .join("\n");
+
+describe("raw KCS over /dev/port, without the kernel's driver", () => {
+  test("enrols at the ports that SMBIOS names, within the usual number of commands", () => {
+    const { outcome, exitCode, text, commands } = seen("bare");
+    expect([outcome, exitCode], text).toEqual(["linked", 0]);
+    expect(transports.get("bare")).toBe("kcs:0xca2");
+    expect(commands.length).toBeGreaterThan(10);
+    expect(commands.length).toBeLessThanOrEqual(firstEnrolmentCommands);
+    expect(notes("bare")).toContain("IPMI drivers are left out");
+  });
+
+  test("knows the machine at the ports that rivet.kcs names", () => {
+    const { outcome, exitCode, text, commands } = seen("bare again");
+    expect([outcome, exitCode], text).toEqual(["recognised", 0]);
+    expect(commands.length).toBeLessThanOrEqual(knownMachineCommands);
+  });
+
+  test("the driver takes the same key", () => {
+    const { outcome, exitCode, text } = seen("bare with driver");
+    expect([outcome, exitCode], text).toEqual(["recognised", 0]);
+    expect(transports.get("bare with driver")).toBe("openipmi:/dev/ipmi0");
+  });
+
+  test("nobody at the ports: to be run again, with every way that was tried", () => {
+    const { outcome, exitCode, text } = seen("nobody");
+    expect([outcome, exitCode], text).toEqual(["error", 75]);
+    expect(text).toContain("kcs:0xe00: nobody answers at its ports (status FFh for 2 s)");
+    expect(text).toContain("/dev/ipmi0: ");
+    expect(seen("nobody").commands).toEqual([]);
+  });
+});
+
+describe("the kernel's driver", () => {
+  test.each(throughDriver)("%s: enrols", async (name) => {
+    const { outcome, exitCode, text, commands } = seen(name);
+    expect([outcome, exitCode], text).toEqual(["linked", 0]);
+    expect(transports.get(name)).toBe("openipmi:/dev/ipmi0");
+    expect(commands.length).toBeLessThanOrEqual(firstEnrolmentCommands);
+    const row = await rowOf(site, site.machines[name].truth.bmcMac);
+    expect(row.state).toBe(State.STATE_LINKED);
+  });
+
+  test.each([
+    ["answers D2h until then", "booting", "SMBIOS"],
+    ["says nothing until then, and stands on PCI only", "pci-ipmi-kcs", "PCI"],
+  ] as const)("looks again for a BMC that %s", (_, name, namedBy) => {
+    const { outcome, exitCode, text } = seen(name);
+    expect([outcome, exitCode], text).toEqual(["linked", 0]);
+    expect(notes(name)).toContain(`${namedBy} ${missed}`);
+  });
+});
