@@ -176,6 +176,37 @@ describe("a BMC that restarts in the middle", () => {
     expect(names(log).slice(-3)).toEqual(Array(3).fill("Get Device ID"));
   });
 
+  test("the kernel's driver answers for a dead BMC after a minute: it is not asked that long eight times", async () => {
+    let nowMs = 0;
+    const { conversation, log } = bmc((name, nth) => (nth > (name === "Get User Name" ? 1 : 3) ? undefined : 0xff));
+    const { exchange } = conversation.transport;
+    const transport = {
+      ...conversation.transport,
+      exchange: async (...[message, signal]: Parameters<typeof exchange>) => {
+        const reply = await exchange(message, signal);
+        if (reply.completionCode === 0xff) nowMs += 50_000;
+        return reply;
+      },
+    };
+    const clock = { ...conversation.clock, now: () => nowMs + conversation.clock.now() };
+    const pace = new Pace(300_000);
+    await read({ ...conversation, transport, clock, pace });
+    expect(names(log)).toEqual(["Get User Name", ...Array(6).fill("Get Device ID"), "Get User Name"]);
+    expect(pace.leftForReturnMs).toBeLessThan(150_000);
+  });
+
+  test("a BMC that is there and slow to say that it is busy is asked again", async () => {
+    let nowMs = 0;
+    const { conversation, log } = bmc((name, nth) => {
+      if (name !== "Get User Name" || nth > 2) return undefined;
+      nowMs += 4_000;
+      return 0xc3;
+    });
+    const clock = { ...conversation.clock, now: () => nowMs };
+    expect(await read({ ...conversation, clock })).toEqual({ userName: "someone" });
+    expect(names(log).filter((each) => each === "Get Device ID")).toHaveLength(2);
+  });
+
   test("a write that never left the machine is sent again", async () => {
     const { conversation } = bmc(() => undefined);
     const { exchange } = conversation.transport;

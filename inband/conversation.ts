@@ -86,16 +86,58 @@ interface How {
 }
 
 async function untilAnswered<T>(conversation: Conversation, how: How, work: () => Promise<T>): Promise<T> {
-  for (let resumed = false; ; resumed = true) {
+  const { clock, signal, pace } = conversation;
+  const tries = new Tries(how);
+  let writtenAt = pace?.writtenAt;
+  let wasBusy = false;
+  for (let resumed = false; ; ) {
+    const startedAt = clock.now() + (pace?.pauseLeftMs(clock) ?? 0);
     try {
-      return await whileBusy(conversation, how, work);
+      const value = await work();
+      if (wasBusy && writtenAt !== undefined) pace?.settled(writtenAt, clock);
+      return value;
     } catch (error) {
       if (how.effect === "write" && isTruncated(error)) throw new InterruptedWriteError(how.name, error);
-      if (!(await wasAway(conversation, error))) throw error;
-      const neverBegun = error instanceof TransportError && error.sent === "no";
-      if (how.effect === "write" && !neverBegun) throw new InterruptedWriteError(how.name, error as Error);
-      if (resumed) throw error instanceof TransportError ? new NoAnswerError(how.name, error) : error;
+      const waitMs = tries.waitAfter(error);
+      const took = clock.now() - startedAt;
+      if (mayBeAway(error, waitMs, took) && (await wasAway(conversation, error))) {
+        const neverBegun = error instanceof TransportError && error.sent === "no";
+        if (how.effect === "write" && !neverBegun) throw new InterruptedWriteError(how.name, error as Error);
+        if (resumed) throw error instanceof TransportError ? new NoAnswerError(how.name, error) : error;
+        resumed = true;
+        writtenAt = undefined;
+        continue;
+      }
+      if (waitMs === undefined) throw error;
+      wasBusy ||= isNotNow(error);
+      await clock.sleep(waitMs, signal);
     }
+  }
+}
+
+/** How often one command was tried in vain, and how long to wait before the next try. */
+class Tries {
+  readonly #how: How;
+  #failed = 0;
+  #broken = 0;
+  #unspecified = 0;
+
+  constructor(how: How) {
+    this.#how = how;
+  }
+
+  /** Milliseconds; undefined if it is not to be tried again. */
+  waitAfter(error: unknown): number | undefined {
+    const { effect, patience } = this.#how;
+    const waitMs = patience.waitsMs[this.#failed];
+    this.#failed += 1;
+    if (isNotNow(error)) {
+      if (error.completionCode === CompletionCode.unspecified) this.#unspecified += 1;
+      return this.#unspecified > patience.onUnspecified ? undefined : waitMs;
+    }
+    if (effect === "write" || !(error instanceof DecodeError || isTruncated(error))) return undefined;
+    this.#broken += 1;
+    return this.#broken > repetitionsOfBrokenReply ? undefined : waitMs;
   }
 }
 
@@ -104,49 +146,29 @@ function isTruncated(error: unknown): error is CompletionCodeError {
   return error instanceof CompletionCodeError && error.completionCode === CompletionCode.requestTruncated;
 }
 
+/** A BMC that is there says "busy" at once; the kernel's driver, for one that is gone, after 4 s and up to a minute. */
+const slowMs = 3_000;
+
+/** Silence; a code that says "busy" for too long, or that came late. */
+function mayBeAway(error: unknown, waitMs: number | undefined, tookMs: number): boolean {
+  return error instanceof TransportError || (isNotNow(error) && (waitMs === undefined || tookMs >= slowMs));
+}
+
 /**
- * Whether the BMC was away, which it is not any more when this returns. Silence counts as that; a code that says "busy" for
- * too long counts if Get Device ID is not answered well either: the kernel's driver answers C3h and FFh for a BMC that is gone.
+ * Whether the BMC was away, which it is not any more when this returns. Silence counts as that; a code that says "busy"
+ * counts if Get Device ID is not answered well either: the kernel's driver answers C3h and FFh for a BMC that is gone.
  */
 async function wasAway(conversation: Conversation, error: unknown): Promise<boolean> {
   const { clock, pace, signal } = conversation;
-  const silent = error instanceof TransportError;
-  if (pace === undefined || signal.aborted || !(silent || isNotNow(error))) return false;
-  if (pace.leftForReturnMs <= 0) return false;
+  if (pace === undefined || signal.aborted || pace.leftForReturnMs <= 0) return false;
   const startedAt = clock.now();
   try {
-    return await waitUntilBack(conversation, pace.leftForReturnMs, silent ? "silence" : "busy");
+    return await waitUntilBack(
+      conversation,
+      pace.leftForReturnMs,
+      error instanceof TransportError ? "silence" : "busy",
+    );
   } finally {
     pace.waitedForReturn(clock.now() - startedAt);
-  }
-}
-
-/** Repeats `work` while the BMC is busy, and learns how long that is after a write. */
-async function whileBusy<T>(conversation: Conversation, how: How, work: () => Promise<T>): Promise<T> {
-  const { clock, signal, pace } = conversation;
-  const { waitsMs, onUnspecified } = how.patience;
-  const writtenAt = pace?.writtenAt;
-  let broken = 0;
-  let unspecified = 0;
-  let busy = false;
-  for (let tries = 0; ; tries += 1) {
-    try {
-      const value = await work();
-      if (busy && writtenAt !== undefined) pace?.settled(writtenAt, clock);
-      return value;
-    } catch (error) {
-      const waitMs = waitsMs[tries];
-      if (waitMs === undefined) throw error;
-      if (isNotNow(error)) {
-        busy = true;
-        if (error.completionCode === CompletionCode.unspecified) unspecified += 1;
-        if (unspecified > onUnspecified) throw error;
-      } else {
-        broken += 1;
-        const isBroken = error instanceof DecodeError || isTruncated(error);
-        if (!isBroken || how.effect === "write" || broken > repetitionsOfBrokenReply) throw error;
-      }
-      await clock.sleep(waitMs, signal);
-    }
   }
 }

@@ -40,10 +40,14 @@ export class Pace {
     return this.returnLimitMs - this.#waitedForReturnMs;
   }
 
+  /** For how long the next command has to wait. */
+  pauseLeftMs(clock: Clock): number {
+    return this.#writtenAt === undefined ? 0 : Math.max(0, this.#writtenAt + this.#pauseMs - clock.now());
+  }
+
   /** Waits as long as the BMC needs after a write. */
   async beforeCommand(clock: Clock, signal: AbortSignal): Promise<void> {
-    if (this.#writtenAt === undefined) return;
-    const leftMs = this.#writtenAt + this.#pauseMs - clock.now();
+    const leftMs = this.pauseLeftMs(clock);
     if (leftMs > 0) await clock.sleep(leftMs, signal);
   }
 
