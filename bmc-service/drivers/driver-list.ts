@@ -1,3 +1,4 @@
+import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Metrics } from "../metrics.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
 import type { BmcLocks } from "../reach/bmc-locks.ts";
@@ -78,7 +79,10 @@ export class DriverList {
   ): Promise<Served<T>> {
     const { drivers, addresses, locks, metrics, limitMs = driverLimitMs } = this.#options;
     if (row.mac === "" || row.facts === undefined) throw new NotReadyError(`machine ${row.key} has no BMC to ask`);
-    if (account === undefined) throw new NotReadyError(`BMC ${row.mac} has no account yet: its machine has to enrol`);
+    if (account === undefined) {
+      const locked = row.state === State.STATE_LOCKED ? row.stateReason : "its machine has to enrol";
+      throw new NotReadyError(`BMC ${row.mac} has no account yet: ${locked}`);
+    }
     const target = { mac: row.mac, endpoint: reachableAt(row.facts, addresses), account };
     const limit = AbortSignal.timeout(limitMs);
     const signal = acts ? limit : AbortSignal.any([gone, limit]);

@@ -41,7 +41,7 @@ function duplicateUuid({ row, machine, twins }: BmcRecord): Warning {
   const text =
     `UUID ${row.machineUuid} is reported by the machine of ${twins.map(named).join(", ")} too` +
     `${own === "" ? "" : `; the board here has serial number ${own}`}. ` +
-    "Give each machine a UUID of its own, or delete the row of the board that is gone";
+    "Give each machine a UUID of its own; if a board is gone, delete its row (bmcctl delete)";
   return { kind: WarningKind.WARNING_KIND_DUPLICATE_UUID, text };
 }
 

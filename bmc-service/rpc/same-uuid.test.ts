@@ -252,6 +252,17 @@ describe("a machine whose BMC is locked in-band", () => {
     expect(row?.stateReason).toContain(
       `operator must give credentials: bmcctl update ${mac1} --user NAME --password-file FILE`,
     );
+    const { agent } = await new TestMachine(mac1, "S-1").boot();
+    await agent.abort("inspect BMC", "no answer");
+    const [later] = await rows();
+    expect(later).toMatchObject({ key: mac1, state: State.STATE_LOCKED });
+    expect(later?.stateReason).toMatch(
+      /operator must give credentials: bmcctl update .* step "inspect BMC": no answer/,
+    );
+    const { bmc: client } = service.operator;
+    const refused = await refusal(call(client, client.getPower, { mac: mac1 }));
+    expect(refused).toMatchObject({ code: "FAILED_PRECONDITION" });
+    expect(refused.details).toContain("operator must give credentials");
   });
 
   test.each(["", "none"])("has a row without MAC too (reported: %j)", async (mac) => {

@@ -19,7 +19,7 @@ export function isProved(row: BmcRow, accounts: readonly AccountRow[]): boolean 
 }
 
 const remedy = (row: BmcRow) =>
-  `If that is meant (a part was moved or replaced), an operator deletes the row ${row.key} and the machine boots again`;
+  `If that is meant (a part was moved or replaced), an operator deletes the row (bmcctl delete ${row.key}) and the machine boots again`;
 
 /** Another machine claims a BMC that was proved to belong to `row.machineUuid`. */
 export function claimedByOther(row: BmcRow, machineUuid: string): string {

@@ -106,17 +106,19 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
   const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineKey) : tables.bmc(session.bmcKey);
   const mac = row?.machineKey === machineKey ? row.mac : "";
   const proved = row !== undefined && isProved(row, tables.accounts(row.key));
+  // A lock that was seen before is no less one because a later run ended for another reason.
+  const locked = how.inbandLocked || (row?.machineKey === machineKey && row.state === State.STATE_LOCKED);
   const stopped = `the agent stopped${how.step === "" ? "" : ` at step "${how.step}"`}: ${how.reason}`;
-  const reason = how.inbandLocked ? `in-band access is locked, ${remedyOfLock(mac, proved)} (${stopped})` : stopped;
+  const reason = locked ? `in-band access is locked, ${remedyOfLock(mac, proved)} (${stopped})` : stopped;
   if (row === undefined) {
     // A machine that fails before it has found its BMC must not be invisible.
-    const state = how.inbandLocked ? State.STATE_LOCKED : State.STATE_UNSPECIFIED;
+    const state = locked ? State.STATE_LOCKED : State.STATE_UNSPECIFIED;
     insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state, reason }, now);
     settleSession(tables, session, machineKey, null, now);
-  } else if (row.machineKey === machineKey && how.inbandLocked && !proved) {
-    tables.setState(row.key, State.STATE_LOCKED, reason, now);
+  } else if (row.machineKey === machineKey && locked) {
+    // What was proved opens the BMC still, whatever account the run wanted to make.
+    tables.setState(row.key, proved ? State.STATE_LINKED : State.STATE_LOCKED, reason, now);
   } else if (row.machineKey === machineKey) {
-    // A BMC that is linked stays so: the account that opens it was not touched.
     tables.setRemark(row, reason, now);
   }
   tables.addHistory({ at: now, mac, machineUuid, actor: "agent", action: "aborted", detail: reason });

@@ -4,9 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Secret } from "../../ipmi/secret.ts";
+import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { factsOf, mac1, mac2, machineOf, uuid1 } from "../fixture/enrolling.ts";
 import { Database } from "./database.ts";
 import { migrate, schemaVersion } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
+import { SecretBox } from "./secret-box.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 import { storeContract } from "./store-contract.ts";
 import { StoreError } from "./store-error.ts";
@@ -143,6 +148,45 @@ describe("migrations", () => {
     using database = new Database(path);
     expect(migrate(database, migrations)).toEqual(migrations.map(({ version }) => version));
     expect(migrate(database, migrations)).toEqual([]);
+  });
+
+  test("keep what the first release has stored, and the password opens", async () => {
+    {
+      using database = new Database(path);
+      migrate(database, migrations.slice(0, 1));
+      const box = new SecretBox(key);
+      const machine = Buffer.from(Machine.encode(machineOf(uuid1, "S-1")).finish());
+      const facts = Buffer.from(BmcFacts.encode(factsOf(mac1)).finish());
+      database.run("INSERT INTO machines VALUES (?, ?, NULL, 'metal-rivet 0.1.0', 'boot', 1, 2)", uuid1, machine);
+      database.run(
+        "INSERT INTO bmcs VALUES (?, ?, ?, '[\"IPMI\"]', 4, '', ?, '', NULL, 3, 1, 2)",
+        mac1,
+        mac1,
+        uuid1,
+        facts,
+      );
+      database.run("INSERT INTO bmcs VALUES (?, ?, NULL, '[]', 1, '', NULL, '', NULL, NULL, 1, 2)", mac2, mac2);
+      const sealed = box.seal(Secret.fromBytes(Buffer.from("Old-password-123")), "account:a");
+      database.run("INSERT INTO accounts VALUES (7, 'a', ?, 's', 'rivetold', ?, 3, 1, 1, 3, '', 3, 1)", mac1, sealed);
+      database.run("INSERT INTO sessions VALUES ('s', x'00', ?, 'boot', ?, 1, 99)", uuid1, mac1);
+      database.run("INSERT INTO history VALUES (1, 1, ?, ?, 'agent', 'reported', '')", mac1, uuid1);
+    }
+    await using store = new SqliteStore(path, key);
+    const [record, other] = await store.bmcs();
+    expect(record).toMatchObject({
+      row: { key: mac1, machineKey: uuid1, machineUuid: uuid1, state: State.STATE_LINKED, facts: factsOf(mac1) },
+      machine: { key: uuid1, uuid: uuid1, machine: machineOf(uuid1, "S-1") },
+      account: { id: "a", userName: "rivetold", givenBy: "", passwordForm: 0 },
+      twins: [],
+    });
+    expect(Buffer.from(record?.account?.password.reveal() ?? []).toString()).toBe("Old-password-123");
+    expect(other?.row).toMatchObject({ key: mac2, machineKey: undefined, machineUuid: undefined });
+    const session = await store.session(Uint8Array.of(0), new Date(50));
+    expect(session).toMatchObject({ machineKey: uuid1, machineUuid: uuid1, bmcKey: mac1 });
+    if (session === undefined) return;
+    await store.reportBmc(session, factsOf(mac1), new Date(51));
+    expect((await store.bmc(mac1))?.machine).toMatchObject({ agentVersion: "metal-rivet 0.1.0" });
+    expect(await store.history(uuid1, 10)).toHaveLength(1);
   });
 
   test("that are interrupted leave the file as before the step, and are taken at the next start", () => {
