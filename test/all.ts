@@ -32,6 +32,8 @@ interface Stage {
   readonly project?: string;
   /** Stages without which this one has nothing to run on. */
   readonly after?: readonly string[];
+  /** A file that it leaves for people to read; shown when it ends. */
+  readonly report?: string;
   readonly limitMs: number;
 }
 
@@ -69,7 +71,7 @@ const slowStages: readonly Stage[] = [
     limitMs: 30 * minutes,
   },
   vitest("peers", 30 * minutes, ["build", "image"]),
-  vitest("vm", 90 * minutes, ["build", "image"]),
+  { ...vitest("vm", 90 * minutes, ["build", "image"]), report: "dist/profiles.txt" },
 ];
 
 interface Counts {
@@ -112,6 +114,9 @@ async function runStage(stage: Stage, scratch: string): Promise<StageResult> {
   const [program, ...args] = stage.command;
   const reportFile = join(scratch, `${stage.name}.json`);
   const reporters = stage.project ? ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`] : [];
+  const shown = stage.report === undefined ? undefined : join(root, stage.report);
+  // One of an earlier run would be taken for this one's.
+  if (shown !== undefined) await rm(shown, { force: true });
   const done = await execa(program, [...args, ...reporters], {
     cwd: root,
     all: true,
@@ -127,6 +132,8 @@ async function runStage(stage: Stage, scratch: string): Promise<StageResult> {
   const ok = !done.failed && counts !== undefined && counts.failed === 0;
   const tests = stage.project && counts ? `, ${counts.passed} passed${note(counts)}` : "";
   console.log(`${ok ? "ok" : "FAILED"}  ${seconds}${tests}`);
+  const text = shown === undefined ? undefined : await readFile(shown, "utf8").catch(() => undefined);
+  if (text !== undefined) console.log(`\n${text}`);
   if (!ok) {
     const why = done.timedOut
       ? `not done after ${stage.limitMs / minutes} minutes`

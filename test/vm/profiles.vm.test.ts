@@ -1,13 +1,18 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { repository } from "../lab/artifacts.ts";
 import { endedAs } from "../lab/expected-outcome.ts";
 import { ipmitool } from "../lab/foreign-login.ts";
 import type { SimulatedMachine } from "../lab/machine.ts";
-import { durationText } from "../lab/screen.ts";
 import { differences } from "../lab/truth.ts";
+import { Machine } from "../run/machine.ts";
+import { bootOverKcs } from "../run/over-kcs.ts";
 import type { Profile } from "../simulator/profile.ts";
 import { profiles } from "../simulator/profiles.ts";
 import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
 import { nameText, type SimulatedUser } from "../simulator/users.ts";
+import { type ProfileRow, profileTable } from "./profile-table.ts";
 import { accountsOf, type Boot, boot, openSite, rowOf, type Site } from "./site.ts";
 
 /** As many virtual machines at a time as a small machine has cores. */
@@ -15,13 +20,8 @@ const lanes = 2;
 /** For a BMC that is never ready, seconds; the others take what they need. */
 const notReadyLimit = 15;
 
-interface Ended {
-  readonly profile: Profile;
-  readonly boot: Boot;
-}
-
 const stack = new AsyncDisposableStack();
-const ended: Ended[] = [];
+const rows = new Map<string, ProfileRow>();
 let site: Site<string>;
 let free = lanes;
 const waiting: (() => void)[] = [];
@@ -30,7 +30,11 @@ beforeAll(async () => {
   site = stack.use(await openSite(Object.fromEntries([...profiles].map(([name, profile]) => [name, { profile }]))));
 });
 afterAll(() => stack.disposeAsync());
-afterAll(() => console.log(table(ended)));
+afterAll(() => {
+  const all = profileTable([...profiles.keys()].flatMap((name) => rows.get(name) ?? []));
+  console.log(all);
+  writeFileSync(join(repository, "dist/profiles.txt"), `${all}\n`);
+});
 
 async function inLane<T>(work: () => Promise<T>): Promise<T> {
   if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
@@ -42,29 +46,6 @@ async function inLane<T>(work: () => Promise<T>): Promise<T> {
     if (next === undefined) free += 1;
     else next();
   }
-}
-
-function table(all: readonly Ended[]): string {
-  const names = [...profiles.keys()];
-  const rows = all
-    .toSorted((a, b) => names.indexOf(a.profile.name) - names.indexOf(b.profile.name))
-    .map(({ profile, boot: { outcome, exitCode, commands, durationMs, runMs } }) => [
-      profile.name,
-      outcome === "error" ? `error, exit code ${exitCode}` : outcome,
-      commands.length.toString(),
-      durationText(runMs),
-      durationText(durationMs),
-    ]);
-  const head = ["profile", "outcome", "commands", "run", "from power on"];
-  const widths = head.map((title, column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? title).length)));
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }
 
 const simulated = (machine: SimulatedMachine): SimulatedBmc => {
@@ -86,7 +67,7 @@ describe.concurrent("the real kernel and program on a BMC of every profile", () 
       const before = asBytes(bmc.users);
       const config = expected === "not ready" ? { bmc_limit: notReadyLimit } : {};
       const result = await inLane(() => boot(site, name, { config }));
-      ended.push({ profile, boot: result });
+      rows.set(name, await rowFor(profile, result));
       expect(endedAs(expected, result), `${result.outcome}, exit code ${result.exitCode}: ${result.text}`).toBe(true);
 
       const accounts = await ours(machine);
@@ -99,6 +80,14 @@ describe.concurrent("the real kernel and program on a BMC of every profile", () 
     280_000,
   );
 });
+
+/** The same profile also where no time passes: our side of KCS at the BMC's registers, in memory. */
+async function rowFor(profile: Profile, inVm: Boot): Promise<ProfileRow> {
+  const machine = new Machine({ profile });
+  const { ended } = await bootOverKcs(machine);
+  const atRegisters = { outcome: ended instanceof Error ? "error" : ended.kind, commands: machine.bmc.log.length };
+  return { name: profile.name, atRegisters, inVm };
+}
 
 /** The service's accounts of a BMC of which it knows. */
 async function ours(machine: SimulatedMachine) {
