@@ -14,6 +14,14 @@ const scan = (slots: readonly Slot[], fixedNameCount = 1): AccountScan => ({
 });
 
 describe("planAccount", () => {
+  test("of several accounts of ours the one in use is replaced: beside a new one it would stay open", () => {
+    const slots = [named(2, "riveta"), named(3, "rivetb"), named(4, "rivetc")];
+    const names = ["riveta", "rivetb", "rivetc"];
+    expect(planAccount(scan(slots), names, undefined, 3)).toMatchObject({ slot: 3, replaces: "rivetb" });
+    expect(planAccount(scan(slots), names, 4, 3)).toMatchObject({ slot: 3, replaces: "rivetb" });
+    expect(planAccount(scan(slots), names, undefined, 9)).toMatchObject({ slot: 2, replaces: "riveta" });
+  });
+
   test("the first empty slot from 3 on", () => {
     expect(planAccount(scan([free(2), named(3, "x"), free(4), free(5)]), [])).toEqual({ slot: 4, findings: [] });
   });

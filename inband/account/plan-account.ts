@@ -53,19 +53,26 @@ function holder(slot: Slot, scan: AccountScan): string {
 }
 
 /**
- * Chooses the slot: that of an account of ours, if there is one; else the one that was asked for; else a free one.
+ * Chooses the slot: that of our account in use, or else of another account of ours, if there is one; else the one that was
+ * asked for; else a free one.
  * @param ourNames the user names that were ever put into escrow for this BMC; no other account is ours, whatever its name
  * @param userSlot the user ID that an operator asks for
+ * @param ourSlot the slot of our account in use
  * @throws NoFreeSlotError naming who sits where
  */
-export function planAccount(scan: AccountScan, ourNames: readonly string[], userSlot?: number): AccountPlan {
+export function planAccount(
+  scan: AccountScan,
+  ourNames: readonly string[],
+  userSlot?: number,
+  ourSlot?: number,
+): AccountPlan {
   const known = new Set(ourNames);
   const unread = scan.slots.flatMap((slot) =>
     slot.state === "unreadable" ? [`The name in slot ${slot.id} could not be read: ${slot.reason}`] : [],
   );
   const ours = scan.slots.flatMap((slot) => (slot.state === "named" && known.has(slot.name) ? [slot] : []));
-  // Of several the one that was asked for; else the first.
-  const own = ours.find(({ id }) => id === userSlot) ?? ours[0];
+  // Of several the one in use: beside a new one it would stay open. Else the one that was asked for; else the first.
+  const own = ours.find(({ id }) => id === ourSlot) ?? ours.find(({ id }) => id === userSlot) ?? ours[0];
   if (own !== undefined) {
     const findings = ours
       .filter((other) => other !== own)
