@@ -23,8 +23,9 @@ const one = <const T>(...values: readonly T[]): fc.Arbitrary<T> => fc.constantFr
 
 const users: fc.Arbitrary<UsersProfile> = fc
   .record({
-    ids: one(5, 10, 12, 15, 16, 20, 63),
+    ids: one(7, 10, 12, 15, 16, 20, 63),
     fixedNameCount: one(0, 1, 2),
+    fixedSlots: one<readonly number[]>([], [2]),
     given: one(
       spec.users.given,
       [{ id: 2, name: "root", password: "calvin" }],

@@ -77,6 +77,12 @@ const all: readonly Profile[] = [
   },
   {
     ...spec,
+    name: "locked-slots",
+    sources: ["§3.2: Cray"],
+    users: { ...spec.users, fixedSlots: [3, 5] },
+  },
+  {
+    ...spec,
     name: "full-table",
     sources: ["§3.2: slots of others"],
     expected: "no free slot",
