@@ -1,4 +1,4 @@
-import { choosePlace } from "../inband/account/choose-place.ts";
+import { choosePlace, type PlaceOptions } from "../inband/account/choose-place.ts";
 import { generateUserName, PolicyError } from "../inband/account/credentials.ts";
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import type { InbandProof as Proof } from "../inband/account/prove-account.ts";
@@ -112,12 +112,8 @@ export class Enrolment implements AsyncDisposable {
    */
   async escrow(conversation: Conversation): Promise<EscrowedAccount> {
     const { mac = "", channel = 0 } = this.#facts ?? {};
-    const linkage = this.#linkage?.mac === mac ? this.#linkage : undefined;
-    const ourNames = [...(linkage?.knownUserNames ?? []), linkage?.userName ?? ""].filter((name) => name !== "");
     const { randomBelow, note, settings } = this.#world;
-
-    const options = { ourNames, ourSlot: linkage?.slot || undefined, userSlot: settings.userSlot };
-    const place = await choosePlace(conversation, channel, options);
+    const place = await choosePlace(conversation, channel, { ...this.#former(mac), userSlot: settings.userSlot });
     this.addFindings(place.findings);
     const { slot, replaces, otherSlots } = place;
     const { userNamePrefix, privilege } = this.#policy;
@@ -129,6 +125,18 @@ export class Enrolment implements AsyncDisposable {
     };
     const escrowOptions = { firstForm: formFromProto(this.#formHint), otherSlots, randomBelow, note, store };
     return await EscrowedAccount.make(wanted, escrowOptions, conversation.signal);
+  }
+
+  /**
+   * What the service knows of accounts of ours. Names that were made for a BMC with another MAC are ours too: a BMC with
+   * several LAN channels may have told the other one the last time.
+   */
+  #former(mac: string): Pick<PlaceOptions, "ourNames" | "ourSlot"> {
+    const linkage = this.#linkage;
+    if (linkage === undefined) return { ourNames: [], ourSlot: "not expected" };
+    const ourNames = [...linkage.knownUserNames, linkage.userName].filter((name) => name !== "");
+    if (ourNames.length === 0 || linkage.mac !== mac) return { ourNames, ourSlot: "not expected" };
+    return { ourNames, ourSlot: linkage.slot === 0 ? "unknown" : linkage.slot };
   }
 
   async confirm({ accountId, wanted, current }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {

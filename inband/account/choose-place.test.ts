@@ -21,7 +21,7 @@ function withUsers(
 }
 
 const choose = (bmc: ReturnType<typeof scriptedBmc>, options: Partial<PlaceOptions> = {}) =>
-  choosePlace(bmc.conversation, 1, { ourNames: [], ...options });
+  choosePlace(bmc.conversation, 1, { ourNames: [], ourSlot: "not expected", ...options });
 
 describe("choosePlace", () => {
   test("a scan and nothing more, where the BMC tells which names are empty", async () => {
@@ -77,11 +77,16 @@ describe("choosePlace", () => {
   test.each([
     ["unreadable", { 3: 0xff }, 3],
     ["out of range", { 3: 0xc9 }, 4],
-    ["unreadable, and it is not known where our account was", { 2: 0xff }, undefined],
-  ])("if its slot stays %s, there is no second account", async (_what, names, ourSlot) => {
+    ["unreadable, and it is not known where our account was", { 2: 0xff }, "unknown"],
+  ] as const)("if its slot stays %s, there is no second account", async (_what, names, ourSlot) => {
     await expect(choose(withUsers(names), { ourNames: ["rivetold"], ourSlot })).rejects.toThrow(
       FormerAccountUnreadableError,
     );
+  });
+
+  test("if it need not be there, because the BMC is another one, an unreadable slot does not matter", async () => {
+    const bmc = withUsers({ 4: 0xff });
+    expect((await choose(bmc, { ourNames: ["rivetold"], ourSlot: "not expected" })).slot).toBe(3);
   });
 
   test("if it is gone for sure, it is made anew, also with another slot unreadable", async () => {

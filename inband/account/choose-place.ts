@@ -15,10 +15,10 @@ import { levelNumber, readAccess, type UserAccess } from "./user-state.ts";
 
 /** What is known before the BMC is asked. */
 export interface PlaceOptions {
-  /** The user names that were ever put into escrow for this BMC: accounts of ours. */
+  /** The user names that were ever put into escrow for this machine: accounts of ours. */
   readonly ourNames: readonly string[];
-  /** The slot of our account in use; undefined if none is. */
-  readonly ourSlot?: number | undefined;
+  /** Where our account should be: its user ID, "unknown" if one of them, "not expected" if it need not be there. */
+  readonly ourSlot: number | "unknown" | "not expected";
   /** The user ID that an operator asks for. */
   readonly userSlot?: number | undefined;
 }
@@ -58,10 +58,15 @@ export async function choosePlace(
   let scan = await scanAccounts(conversation, channel, extent);
   if (ourNames.length > 0 && !holdsOneOf(scan, ourNames)) {
     scan = await readAgain(conversation, scan);
-    if (!holdsOneOf(scan, ourNames)) refuseIfUnread(scan, ourSlot);
+    if (ourSlot !== "not expected" && !holdsOneOf(scan, ourNames)) refuseIfUnread(scan, ourSlot);
   }
   for (;;) {
-    const plan = planAccount(scan, ourNames, userSlot);
+    const plan = planAccount(
+      scan,
+      ourNames,
+      userSlot,
+      ourSlot === "unknown" || ourSlot === "not expected" ? undefined : ourSlot,
+    );
     const chosen = scan.slots.find(({ id }) => id === plan.slot);
     const sure = chosen?.state !== "empty" || chosen.completionCode === undefined;
     const seen = sure ? undefined : await lookCloser(conversation, channel, plan.slot, userSlot === plan.slot);
@@ -110,10 +115,10 @@ async function readAgain(conversation: Conversation, scan: AccountScan): Promise
 }
 
 /** @throws FormerAccountUnreadableError if the slot where our account was is not known to be without it */
-function refuseIfUnread({ slots }: AccountScan, ourSlot: number | undefined): void {
+function refuseIfUnread({ slots }: AccountScan, ourSlot: number | "unknown"): void {
   const unread = slots.flatMap((slot) => (slot.state === "unreadable" ? [slot] : []));
-  const doubtful = ourSlot === undefined ? unread : unread.filter(({ id }) => id === ourSlot);
-  if (ourSlot !== undefined && !slots.some(({ id }) => id === ourSlot)) {
+  const doubtful = ourSlot === "unknown" ? unread : unread.filter(({ id }) => id === ourSlot);
+  if (ourSlot !== "unknown" && !slots.some(({ id }) => id === ourSlot)) {
     doubtful.push({ id: ourSlot, state: "unreadable", reason: "the BMC calls it out of range" });
   }
   if (doubtful.length > 0) throw new FormerAccountUnreadableError(doubtful);

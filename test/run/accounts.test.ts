@@ -145,6 +145,18 @@ describe("a name that is refused", () => {
   });
 });
 
+test("a BMC that tells the MAC of another LAN channel than before has its account still: there are never two", async () => {
+  const lans = [
+    { channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "10.0.0.7" },
+    { channel: 2, mac: "52:54:00:b1:00:02", ipv4Address: "10.0.0.8" },
+  ];
+  const machine = new Machine({ bmc: { lans } });
+  const faults: Fault[] = [{ on: ({ cmd, data }) => cmd === 0x42 && data[0] === 1, effect: { answer: 0xcc } }];
+  expect(await machine.boot({ faults })).toMatchObject({ kind: "linked", bmc: { channel: 2, slot: 3 } });
+  expect(await machine.boot({ rotate: true })).toMatchObject({ kind: "linked", bmc: { channel: 1, slot: 3 } });
+  expect(machine.ours()).toEqual([3]);
+});
+
 test("what the account's making showed is in the report", async () => {
   const machine = machineWith({ users: { payloadRefused: 0xc1 } });
   await links(machine);
