@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { guidOrders, guidToUuid, isBogusUuid, parseUuid, sameGuid, uuidForms, uuidToGuid } from "./guid.ts";
 
 // The example UUID of RFC 4122 style used in the SMBIOS specification (DSP0134 §7.2.1).
@@ -30,9 +30,14 @@ test("a UUID and the bytes a BMC answers are the same in each order, and only th
   );
 });
 
-test("a version 1 UUID in two orders, as seen in go-hal", () => {
-  const guid = parseUuid("0060c2bd-3089-eb11-8000-7cc255106b08");
-  expect(guid && sameGuid("bdc26000-8930-11eb-8000-7cc255106b08", guid)).toBe(true);
+// The same 16 bytes of one BMC, read in two orders by two versions of go-hal.
+test.each([
+  ["bdc26000-8930-11eb-8000-7cc255106b08", "0060c2bd-3089-eb11-8000-7cc255106b08"],
+  ["0060c2bd-3089-eb11-8000-7cc255106b08", "bdc26000-8930-11eb-8000-7cc255106b08"],
+])("%s is the machine whose BMC sends the bytes of %s, in any of the three orders", (wanted, sent) => {
+  const bytes = parseUuid(sent) ?? new Uint8Array(0);
+  expect(sameGuid(wanted, bytes)).toBe(true);
+  for (const order of guidOrders) expect(sameGuid(wanted, uuidToGuid(wanted, order) ?? new Uint8Array(0))).toBe(true);
 });
 
 test("what is no UUID is not read, and 15 bytes are no GUID", () => {
@@ -51,28 +56,51 @@ test("what is no UUID is not read, and 15 bytes are no GUID", () => {
   expect(() => guidToUuid(new Uint8Array(15), "ipmi")).toThrow(RangeError);
 });
 
-test.each([
-  "00000000-0000-0000-0000-000000000000",
-  "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
-  "03000200-0400-0500-0006-000700080009",
-  "00020003-0004-0005-0006-000700080009",
-  "09000800-0700-0600-0005-000400020003", // AMI's default, reversed
-  "00010203-0405-0607-0809-0a0b0c0d0e0f",
-  "03020100-0504-0706-0809-0a0b0c0d0e0f", // mixed-endian
-  "0f0e0d0c-0b0a-0908-0706-050403020100", // reversed
-  "0c0d0e0f-0a0b-0809-0706-050403020100", // reversed and mixed
-  "efbeadde-adde-efbe-dead-beefdeadbeef",
-  "8a95d198-7f46-11e5-bf8b-08002704d48e",
-])("%s identifies nothing", (bogus) => {
-  expect(isBogusUuid(bogus)).toBe(true);
+/** Every text that the bytes of a UUID can become: stored in one order, read in another. */
+function allForms(uuid: string): string[] {
+  return guidOrders.flatMap((stored) => Object.values(uuidForms(uuidToGuid(uuid, stored) ?? new Uint8Array(0))));
+}
+
+describe.each([
+  ["zeros", "00000000-0000-0000-0000-000000000000"],
+  ["ones, as erased flash has them", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"],
+  ["AMI's default", "03000200-0400-0500-0006-000700080009"],
+  ["the same with each word turned round", "00020003-0004-0005-0006-000700080009"],
+  ["one byte again and again", "01010101-0101-0101-0101-010101010101"],
+  ["counted up from 0", "00010203-0405-0607-0809-0a0b0c0d0e0f"],
+  ["counted up from 1: systemd #11137, OpenBMC #3170", "01020304-0506-0708-090a-0b0c0d0e0f10"],
+  ["GLPI: two machines of HP", "6ab5b300-538d-1014-9fb5-b0684d007b53"],
+  ["counted down", "00000000-0000-0000-0807-060504030201"],
+  ["FEh again and again", "fefefefe-fefe-fefe-fefe-fefefefefefe"],
+  ["dead beef", "deadbeef-dead-beef-dead-beefdeadbeef"],
+  ["SolidRun LX2160A #4", "8a95d198-7f46-11e5-bf8b-08002704d48e"],
+])("a UUID that identifies nothing: %s", (_what, bogus) => {
+  test(`${bogus}, in any byte order`, () => {
+    const forms = allForms(bogus);
+    expect(forms).toContain(bogus.toLowerCase());
+    expect(forms.filter((form) => !isBogusUuid(form) || !isBogusUuid(form.toUpperCase()))).toEqual([]);
+  });
 });
 
 test.each([
-  "4c4c4544-0042-4a10-8052-b7c04f354c32", // Dell service tag
-  "00000000-0000-0000-0000-ac1f6b123456", // Supermicro, from the MAC
-  "31393138-3538-5a43-3132-333435363738", // HP, SKU and serial number
-  "00000000-0000-0000-0000-000000000001",
-  uuid,
-])("%s is a good one", (good) => {
-  expect(isBogusUuid(good)).toBe(false);
+  ["AMI's default, reversed", "09000800-0700-0600-0005-000400020003"],
+  ["counted up, mixed-endian", "03020100-0504-0706-0809-0a0b0c0d0e0f"],
+  ["counted up, reversed", "0f0e0d0c-0b0a-0908-0706-050403020100"],
+  ["counted up, reversed and mixed", "0c0d0e0f-0a0b-0809-0706-050403020100"],
+  ["dead beef, mixed-endian", "efbeadde-adde-efbe-dead-beefdeadbeef"],
+])("written by hand: %s", (_what, bogus) => {
+  expect(isBogusUuid(bogus)).toBe(true);
+});
+
+// What looks odd and is a machine's own all the same; systems that refused one of these had to take it back.
+test.each([
+  ["Dell: DELL and the service tag", "4c4c4544-0042-4a10-8052-b7c04f354c32"],
+  ["Supermicro: zeros and the MAC address", "00000000-0000-0000-0000-ac1f6b123456"],
+  ["HP: SKU and serial number as ASCII", "31393138-3538-5a43-3132-333435363738"],
+  ["suspicious, but no filler: its end looks like dead beef (go-hal)", "30313436-3631-5553-4539-efbeaddeefbe"],
+  ["zeros and a one", "00000000-0000-0000-0000-000000000001"],
+  ["version 1", "bdc26000-8930-11eb-8000-7cc255106b08"],
+  ["an example of the SMBIOS specification", uuid],
+])("a good one: %s", (_what, good) => {
+  expect(allForms(good).filter(isBogusUuid)).toEqual([]);
 });

@@ -88,6 +88,15 @@ describe("text", () => {
   test("each encoding", () => {
     expect(decode(0, [0xde, 0x0d])).toBe("de0d");
     expect(decode(1, [0x12, 0x3b, 0x45, 0x6c, 0x78, 0x9a])).toBe("123-456.789");
+    // Reserved nibbles, as ipmitool shows them.
+    expect(decode(1, [0xde, 0xf1])).toBe(":,_1");
+    // All 64 characters of the 6-bit code, four in three bytes, the first in the low bits.
+    const packed = Array.from({ length: 16 }, (_, i) => {
+      const bits = [0, 1, 2, 3].reduce((sum, k) => sum | ((4 * i + k) << (6 * k)), 0);
+      return [bits & 0xff, (bits >> 8) & 0xff, bits >> 16];
+    }).flat();
+    const all = Array.from({ length: 64 }, (_, i) => String.fromCharCode(0x20 + i)).join("");
+    expect(decode(2, packed)).toBe(all);
     expect(decode(2, [0x29, 0xdc, 0xa6])).toBe("IPMI");
     expect(decode(2, [0x29])).toBe("I");
     expect(decode(3, [0x42, 0xf6, 0x78])).toBe("Böx");
