@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type StepName, stepNames } from "../../agent/step.ts";
 import type { Transport } from "../../ipmi/transport.ts";
+import { noPolicy } from "../simulator/password-policy.ts";
+import { strict } from "../simulator/profiles.ts";
 import { SimulatedTransport } from "../simulator/simulated-transport.ts";
 import { Machine } from "./machine.ts";
 
@@ -104,6 +106,24 @@ describe("power cut at any instant", () => {
       if (!cut) break;
     }
     expect(at).toBeGreaterThan(90);
+  });
+
+  test("of an enrolment and a rotation on a BMC that refuses the first two passwords: a password of the service opens it", async () => {
+    const picky = { ...strict, passwords: { ...strict.passwords, policy: { ...noPolicy, minLength: 20 } } };
+    for (const rotate of [false, true]) {
+      let at = 0;
+      for (; ; at += 1) {
+        const machine = new Machine({ profile: picky });
+        if (rotate) await machine.boot();
+        const opens = () => expect(machine.service.opens(), `instant ${at}`).toBeDefined();
+        const check = rotate ? opens : () => noStrayAccount(machine);
+        const cut = await new PowerCut(at).boot(machine, rotate, check);
+        check();
+        await bootAgain(machine);
+        if (!cut) break;
+      }
+      expect(at).toBeGreaterThan(90);
+    }
   });
 
   test("twice in a row, at each instant of the changes: still exactly one account of ours", async () => {
