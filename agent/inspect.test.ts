@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
+import type { Transport } from "../ipmi/transport.ts";
 import { findOut } from "./inspect.ts";
 import { documentOf } from "./inspect-document.ts";
 import { inspectText } from "./inspect-text.ts";
@@ -35,6 +36,30 @@ Inventory
 Problems
   - SMBIOS: no tables
 `);
+});
+
+test("the ways that failed before the one that works", async () => {
+  const deviceId = Uint8Array.of(0x20, 1, 9, 8, 2, 0x9f, 0x91, 0x12, 0, 2, 0x0f);
+  const transport: Transport = {
+    name: "kcs:0xca2",
+    maxRequestBytes: 270,
+    exchange: async ({ cmd }) =>
+      cmd === 1 ? { completionCode: 0, data: deviceId } : { completionCode: 0xc1, data: new Uint8Array() },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const found = await findOut({
+    readSmbios: () => Promise.reject(new Error("no tables")),
+    openBmc: async (_, onFailed) => {
+      onFailed({ way: "/dev/ipmi0", reason: "not there" });
+      return transport;
+    },
+    inventory: async () => ({}),
+    kernel: async () => "6.1.0",
+  });
+  expect(found).toMatchObject({
+    bmc: { transport: "kcs:0xca2", firmware_version: "9.08" },
+    tried: [{ way: "/dev/ipmi0", reason: "not there" }],
+  });
 });
 
 test("an SMBIOS table cut short is a problem that names it", async () => {

@@ -4,7 +4,7 @@ import { systemClock } from "../inband/clock.ts";
 import { type Conversation, sendPatiently } from "../inband/conversation.ts";
 import { inspectBmc } from "../inband/inspect-bmc.ts";
 import type { KcsAddress } from "../inband/kcs/kcs-address.ts";
-import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
+import { NoBmcError, type TriedWay } from "../inband/openipmi/open-bmc.ts";
 import { Pace } from "../inband/pace.ts";
 import { identifyMachine } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
@@ -28,7 +28,8 @@ import { version } from "./version.ts";
 /** What inspect touches; a test stands in for it. */
 export interface InspectWorld {
   readonly readSmbios: () => Promise<SmbiosTables>;
-  readonly openBmc: (signal: AbortSignal) => Promise<Transport>;
+  /** @param onFailed told of every way that failed, also if a later one works */
+  readonly openBmc: (signal: AbortSignal, onFailed: (way: TriedWay) => void) => Promise<Transport>;
   readonly inventory: (signal: AbortSignal) => Promise<unknown>;
   readonly kernel: () => Promise<string>;
 }
@@ -48,7 +49,7 @@ export async function inspect(
 ): Promise<string> {
   const found = await findOut({
     readSmbios: () => readSmbiosTables(),
-    openBmc: (signal) => openInband({ ...way, kcsWaitMs }, signal),
+    openBmc: (signal, onFailed) => openInband({ ...way, kcsWaitMs, onFailed }, signal),
     inventory: gatherInventory,
     kernel: () => readFile("/proc/sys/kernel/osrelease", "latin1"),
   });
@@ -104,8 +105,9 @@ type Part = <T>(what: string, work: () => Promise<T>) => Promise<T | undefined>;
 async function findOutBmc(world: InspectWorld, problems: string[], part: Part): Promise<object> {
   const signal = AbortSignal.timeout(inspectLimitMs);
   let transport: CountingTransport;
+  const failed: TriedWay[] = [];
   try {
-    transport = countingTransport(await world.openBmc(signal), systemClock);
+    transport = countingTransport(await world.openBmc(signal, (way) => failed.push(way)), systemClock);
   } catch (error) {
     if (error instanceof NoBmcError) return { bmc: undefined, tried: error.tried };
     problems.push(`BMC: ${error instanceof Error ? error.message : String(error)}`);
@@ -114,7 +116,8 @@ async function findOutBmc(world: InspectWorld, problems: string[], part: Part): 
   await using _ = transport;
   const conversation: Conversation = { transport, clock: systemClock, signal, pace: new Pace(readyLimitMs) };
   const device = await part("BMC", () => identityOf(conversation, problems));
-  if (!device) return { bmc: { transport: transport.name } };
+  const tried = failed.length === 0 ? undefined : failed;
+  if (!device) return { bmc: { transport: transport.name }, tried };
   const seen = await part("BMC", () =>
     inspectBmc(conversation, device, { extent: "all", waitMs: 0, note: () => undefined }),
   );
@@ -122,7 +125,7 @@ async function findOutBmc(world: InspectWorld, problems: string[], part: Part): 
   const manufacturer = manufacturerName(device.manufacturerId);
   const users = seen && (await part("users", () => readUsers(conversation, seen.channel)));
   const commandLatencies = latenciesText(transport.latencies);
-  return { bmc: { ...found, manufacturer, users, commandLatencies } };
+  return { bmc: { ...found, manufacturer, users, commandLatencies }, tried };
 }
 
 /** A BMC that refuses to tell what it is may still tell other things. */

@@ -1,7 +1,7 @@
 import { systemClock } from "../inband/clock.ts";
 import { ipmiOnPci } from "../inband/ipmi-on-pci.ts";
 import type { KcsAddress } from "../inband/kcs/kcs-address.ts";
-import { openBmc, type Way } from "../inband/openipmi/open-bmc.ts";
+import { openBmc, type TriedWay, type Way } from "../inband/openipmi/open-bmc.ts";
 import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import type { IpmiDeviceInformation } from "../inband/smbios/type-38-ipmi-device.ts";
@@ -14,6 +14,8 @@ export interface InbandOptions {
   readonly kcs?: KcsAddress | undefined;
   /** How long raw KCS waits for somebody behind its ports, in milliseconds. */
   readonly kcsWaitMs: number;
+  /** Told of every way that failed, also if a later one works. */
+  readonly onFailed?: (way: TriedWay) => void;
 }
 
 /**
@@ -22,8 +24,9 @@ export interface InbandOptions {
  * @throws NoBmcError with every way that was tried
  */
 export async function openInband(options: InbandOptions, signal: AbortSignal): Promise<Transport> {
-  if (options.device !== undefined) return await openBmc({ signal, devices: [options.device] });
-  return await openBmc({ signal, otherWays: () => otherWays(options, signal) });
+  const { device, onFailed = () => undefined } = options;
+  if (device !== undefined) return await openBmc({ signal, onFailed, devices: [device] });
+  return await openBmc({ signal, onFailed, otherWays: () => otherWays(options, signal) });
 }
 
 async function otherWays(options: InbandOptions, signal: AbortSignal): Promise<readonly Way[]> {

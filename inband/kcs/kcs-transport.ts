@@ -13,14 +13,11 @@ import {
 import { KcsError, KcsRegisters, nobody, State, Status, stateOf } from "./kcs-registers.ts";
 import type { PortIo } from "./port-io.ts";
 
-export interface KcsLimits {
-  /** For one exchange, from its first byte to its last; the caller's signal may be shorter. */
-  readonly commandMs: number;
-  /** For each byte, but the first of the reply. Linux waits 5 s too. */
-  readonly byteMs: number;
-}
+/** For one exchange, from its first byte to its last, in milliseconds; the caller's signal may be shorter. */
+const commandLimitMs = 30_000;
 
-export const defaultKcsLimits: KcsLimits = { commandMs: 30_000, byteMs: 5_000 };
+/** For each byte, but the first of the reply, in milliseconds. Linux waits as long. */
+const byteLimitMs = 5_000;
 
 /** How often a request is begun anew of which the BMC did not take every byte, so that it cannot have executed it. */
 const attempts = 3;
@@ -37,18 +34,16 @@ export class KcsTransport implements Transport {
   readonly #io: PortIo;
   readonly #registers: KcsRegisters;
   readonly #clock: Clock;
-  readonly #limits: KcsLimits;
   #busy = false;
   #closed = false;
   /** A request went out whole, and its reply was not read. */
   #owed = false;
 
-  constructor(io: PortIo, address: KcsAddress, clock: Clock, limits: KcsLimits = defaultKcsLimits) {
+  constructor(io: PortIo, address: KcsAddress, clock: Clock) {
     this.name = kcsName(address);
     this.#io = io;
     this.#registers = new KcsRegisters(io, address, clock);
     this.#clock = clock;
-    this.#limits = limits;
   }
 
   async exchange(message: Message, signal: AbortSignal): Promise<Reply> {
@@ -72,7 +67,7 @@ export class KcsTransport implements Transport {
   }
 
   async #transfer(bytes: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    const until = this.#untilWithin(this.#limits.commandMs, signal);
+    const until = this.#untilWithin(commandLimitMs, signal);
     const progress: { sent: "no" | "unknown" } = { sent: "no" };
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -81,7 +76,7 @@ export class KcsTransport implements Transport {
           progress.sent = "unknown";
           this.#owed = true;
         });
-        const reply = await readReply(this.#registers, until, this.#limits.commandMs);
+        const reply = await readReply(this.#registers, until, commandLimitMs);
         this.#owed = false;
         return reply;
       } catch (error) {
@@ -98,7 +93,7 @@ export class KcsTransport implements Transport {
   /** Leaves no transfer of somebody before us, nor of our own, under way. */
   async #becomeIdle(until: Until): Promise<void> {
     if (this.#owed) {
-      const late = await readReply(this.#registers, until, this.#limits.byteMs).catch(onlyKcsError);
+      const late = await readReply(this.#registers, until, byteLimitMs).catch(onlyKcsError);
       if (late === undefined) await leaveByErrorExit(this.#registers, until);
       this.#owed = false;
       return;
@@ -111,7 +106,7 @@ export class KcsTransport implements Transport {
   async #giveUp(sent: "no" | "unknown", signal: AbortSignal): Promise<{ isIdle: boolean; text: string }> {
     try {
       if (this.#registers.readStatus() === nobody) return { isIdle: false, text: "it was not asked to abort" };
-      const status = await leaveByErrorExit(this.#registers, this.#untilWithin(this.#limits.commandMs, signal));
+      const status = await leaveByErrorExit(this.#registers, this.#untilWithin(commandLimitMs, signal));
       this.#owed = false;
       return { isIdle: true, text: describeErrorStatus(status) };
     } catch (error) {
@@ -122,7 +117,7 @@ export class KcsTransport implements Transport {
 
   #untilWithin(limitMs: number, signal: AbortSignal): Until {
     const endsAt = this.#clock.now() + limitMs;
-    return (what, isSo, stepMs = this.#limits.byteMs) =>
+    return (what, isSo, stepMs = byteLimitMs) =>
       this.#registers.until(what, isSo, Math.min(stepMs, endsAt - this.#clock.now()), signal);
   }
 

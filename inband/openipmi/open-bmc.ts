@@ -46,6 +46,8 @@ export interface OpenBmcOptions {
   readonly open?: (path: string) => IpmiDevice;
   /** The ways to try when no device node can be opened, in their order. Not asked for before. */
   readonly otherWays?: () => Promise<readonly Way[]>;
+  /** Told of every way that failed, also if a later one works. */
+  readonly onFailed?: (way: TriedWay) => void;
 }
 
 /**
@@ -65,7 +67,9 @@ export async function openBmc(options: OpenBmcOptions = {}): Promise<Transport> 
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      tried.push({ ...way, reason: error instanceof Error ? error.message : String(error) });
+      const failed = { ...way, reason: error instanceof Error ? error.message : String(error) };
+      tried.push(failed);
+      options.onFailed?.(failed);
       return undefined;
     }
   };
