@@ -137,7 +137,8 @@ async function begin(
 
 /**
  * The linkage that is known of a machine; undefined if none is. An account that an operator gave is not the agent's: its name is
- * not told, so that the agent takes it for somebody else's and leaves it alone.
+ * not told, so that the agent takes it for somebody else's and leaves it alone. The names that were made for other machines with
+ * this UUID are told too: while nobody has read the BMC's MAC address, this machine may be one of them.
  */
 async function linkageOf(
   store: Store,
@@ -146,8 +147,10 @@ async function linkageOf(
   freshForMs: number,
 ): Promise<Linkage | undefined> {
   const { row, account } = (await store.bmcOfMachine(machineKey)) ?? {};
-  if (row === undefined || row.mac === "") return undefined;
-  const made = (await store.accounts(row.key)).filter(({ givenBy }) => givenBy === "");
+  if (row?.machineUuid === undefined || row.mac === "") return undefined;
+  const rows = await store.bmcsOfUuid(row.machineUuid);
+  const accounts = await Promise.all(rows.map((each) => store.accounts(each.row.key)));
+  const made = accounts.flat().filter(({ givenBy }) => givenBy === "");
   const own = account?.givenBy === "" ? account : undefined;
   const age = row.verifiedAt === undefined ? Number.POSITIVE_INFINITY : now.getTime() - row.verifiedAt.getTime();
   return {

@@ -130,8 +130,18 @@ describe("two machines with one UUID", () => {
     await one.link();
     expect((await two.begin()).begun.linkage).toBeUndefined();
     await two.link();
-    expect((await one.begin()).begun.linkage).toMatchObject({ mac: mac1, knownUserNames: ["rivet01"] });
-    expect((await two.begin()).begun.linkage).toMatchObject({ mac: mac2, knownUserNames: ["rivet02"] });
+    expect((await one.begin()).begun.linkage).toMatchObject({ mac: mac1, userName: "rivet01" });
+    expect((await two.begin()).begun.linkage).toMatchObject({ mac: mac2, userName: "rivet02" });
+  });
+
+  test("and nothing else to tell them apart are told the names of both, so that each finds its own account", async () => {
+    const [one, two] = [new TestMachine(mac1, ""), new TestMachine(mac2, "")];
+    await one.link();
+    await two.link();
+    for (const machine of [one, two]) {
+      const { linkage } = (await machine.begin()).begun;
+      expect(linkage?.knownUserNames.toSorted()).toEqual(["rivet01", "rivet02"]);
+    }
   });
 
   test("that enrol at the same time for the first time do not take each other's place", async () => {

@@ -175,7 +175,10 @@ export interface Linkage {
     | undefined;
   /** Whether that is recent enough to leave the BMC alone (same MAC presumed). */
   fresh: boolean;
-  /** All user names that were ever put into escrow for this BMC: accounts of ours, whatever became of them. */
+  /**
+   * All user names that agents ever put into escrow for this BMC, and for those of other machines that report the same UUID:
+   * accounts of ours, whatever became of them.
+   */
   knownUserNames: string[];
 }
 
