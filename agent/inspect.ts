@@ -2,8 +2,9 @@ import { readFile } from "node:fs/promises";
 import { scanAccounts } from "../inband/account/scan-accounts.ts";
 import { systemClock } from "../inband/clock.ts";
 import { type Conversation, sendPatiently } from "../inband/conversation.ts";
-import { inspectBmc } from "../inband/inspect-bmc.ts";
+import { type BmcInspection, inspectBmc, inspectWithoutLan } from "../inband/inspect-bmc.ts";
 import type { KcsAddress } from "../inband/kcs/kcs-address.ts";
+import { NoLanChannelError } from "../inband/lan-channel.ts";
 import { NoBmcError, type TriedWay } from "../inband/openipmi/open-bmc.ts";
 import { Pace } from "../inband/pace.ts";
 import { identifyMachine } from "../inband/smbios/identify-machine.ts";
@@ -118,12 +119,13 @@ async function findOutBmc(world: InspectWorld, problems: string[], part: Part): 
   const device = await part("BMC", () => identityOf(conversation, problems));
   const tried = failed.length === 0 ? undefined : failed;
   if (!device) return { bmc: { transport: transport.name }, tried };
-  const seen = await part("BMC", () =>
-    inspectBmc(conversation, device, { extent: "all", waitMs: 0, note: () => undefined }),
-  );
+  const seen = await part("BMC", () => inspectAll(conversation, device, problems));
   const found = seen ?? { transport: transport.name, ...device };
   const manufacturer = manufacturerName(device.manufacturerId);
-  const users = seen && (await part("users", () => readUsers(conversation, seen.channel)));
+  const users =
+    seen === undefined || seen.channel === 0
+      ? undefined
+      : await part("users", () => readUsers(conversation, seen.channel));
   const commandLatencies = latenciesText(transport.latencies);
   return { bmc: { ...found, manufacturer, users, commandLatencies }, tried };
 }
@@ -136,6 +138,21 @@ async function identityOf(conversation: Conversation, problems: string[]): Promi
     if (!(error instanceof DeviceIdRefusedError)) throw error;
     problems.push(`BMC: ${error.message}`);
     return unknownDevice;
+  }
+}
+
+/** Without a LAN channel GUID and FRU may be told all the same. */
+async function inspectAll(
+  conversation: Conversation,
+  device: DeviceIdentity,
+  problems: string[],
+): Promise<BmcInspection> {
+  try {
+    return await inspectBmc(conversation, device, { extent: "all", waitMs: 0, note: () => undefined });
+  } catch (error) {
+    if (!(error instanceof NoLanChannelError)) throw error;
+    problems.push(`BMC: ${error.message}`);
+    return await inspectWithoutLan(conversation, device, error);
   }
 }
 

@@ -1,7 +1,7 @@
 import { InbandLockedError } from "../inband/account/scan-accounts.ts";
 import type { Note } from "../inband/await-address.ts";
 import type { Conversation } from "../inband/conversation.ts";
-import { addressWaitMs, type BmcInspection, inspectBmc } from "../inband/inspect-bmc.ts";
+import { addressWaitMs, type BmcInspection, inspectBmc, inspectWithoutLan } from "../inband/inspect-bmc.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
 import { refusalText } from "../inband/read-parameter.ts";
 import { type KnownBmc, recogniseBmc } from "../inband/recognise-bmc.ts";
@@ -19,6 +19,8 @@ export interface SeenBmc {
   readonly address: string;
   /** Present if it is the known BMC with our account in its place: nothing is to be changed. */
   readonly recognised?: KnownBmc;
+  /** Why nothing more can be done with it once it is reported: it tells no MAC address. */
+  readonly failure?: InbandLockedError | NoLanChannelError;
   /** One sentence each. */
   readonly findings: readonly string[];
 }
@@ -34,8 +36,7 @@ export interface LookOptions {
 
 /**
  * Looks whether the BMC is the known one (3 commands); if it is not, reads all of it.
- * @throws InbandLockedError if the BMC tells nothing by which it could be reported; NoLanChannelError, TransportError,
- *   NotReadyError
+ * @throws TransportError, NotReadyError
  */
 export async function lookAtBmc(
   conversation: Conversation,
@@ -55,11 +56,17 @@ export async function lookAtBmc(
     }
     findings.push(recognition.reason);
   }
-  const bmc = await inspect(conversation, device, refused, note);
+  const { bmc, failure } = await inspect(conversation, device, refused, note);
   findings.push(...bmc.findings);
   const [ipv6 = ""] = bmc.ipv6Addresses;
   const facts = factsToProto(bmc, latencies?.());
-  return { facts, address: bmc.ipv4Address ?? ipv6.replace(/\/.*$/, ""), findings };
+  const address = bmc.ipv4Address ?? ipv6.replace(/\/.*$/, "");
+  return { facts, address, findings, ...(failure === undefined ? {} : { failure }) };
+}
+
+interface Inspected {
+  readonly bmc: BmcInspection;
+  readonly failure?: InbandLockedError | NoLanChannelError;
 }
 
 async function inspect(
@@ -67,16 +74,18 @@ async function inspect(
   device: DeviceIdentity,
   refused: CompletionCodeError | undefined,
   note: Note,
-): Promise<BmcInspection> {
+): Promise<Inspected> {
+  const unknown = refused === undefined ? [] : [`The BMC does not tell what it is: ${refusalText(refused)}.`];
+  const withUnknown = (bmc: BmcInspection) => ({ ...bmc, findings: [...unknown, ...bmc.findings] });
   try {
     const bmc = await inspectBmc(conversation, device, { extent: "needed", waitMs: addressWaitMs, note });
-    if (refused === undefined) return bmc;
-    return { ...bmc, findings: [`The BMC does not tell what it is: ${refusalText(refused)}.`, ...bmc.findings] };
+    return { bmc: withUnknown(bmc) };
   } catch (error) {
     if (!(error instanceof NoLanChannelError)) throw error;
     // C1h alone may as well mean that the BMC has no LAN.
     const isLock = error.refusal !== undefined && error.refusal.completionCode !== CompletionCode.invalidCommand;
     const lock = refused ?? (isLock ? error.refusal : undefined);
-    throw lock === undefined ? error : new InbandLockedError(lock);
+    const bmc = await inspectWithoutLan(conversation, device, error);
+    return { bmc: withUnknown(bmc), failure: lock === undefined ? error : new InbandLockedError(lock) };
   }
 }

@@ -4,7 +4,7 @@ import { InbandLockedError, scanAccounts } from "../inband/account/scan-accounts
 import { systemClock } from "../inband/clock.ts";
 import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
-import { waitUntilReady } from "../inband/wait-until-ready.ts";
+import { DeviceIdRefusedError, waitUntilReady } from "../inband/wait-until-ready.ts";
 import type { ExitCode } from "../proto/exit-code.ts";
 import type { Linkage } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { ConfigError, fileProblem } from "./config/config-error.ts";
@@ -148,7 +148,8 @@ async function linkageOf(account: string, world: PlanWorld, settings: RunSetting
   try {
     await using transport = withholdingTransport(await world.openBmc(signal));
     const conversation = { transport, clock: world.clock, signal };
-    const { facts } = await lookAtBmc(conversation, await waitUntilReady(conversation, bmcReadyMs), undefined);
+    const { facts, failure } = await lookAtBmc(conversation, await waitUntilReady(conversation, bmcReadyMs), undefined);
+    if (failure !== undefined) return undefined;
     const { mac, channel } = facts;
     const { slots } = await scanAccounts(conversation, channel, "all");
     const found = slots.find((slot) => slot.state === "named" && slot.name === account);
@@ -157,7 +158,9 @@ async function linkageOf(account: string, world: PlanWorld, settings: RunSetting
     return { mac, channel, ...known, fresh: true, verifiedAt: undefined };
   } catch (error) {
     // The run ends in the same way, and says so better.
-    if (error instanceof NoBmcError || error instanceof InbandLockedError) return undefined;
+    const isTold =
+      error instanceof NoBmcError || error instanceof DeviceIdRefusedError || error instanceof InbandLockedError;
+    if (isTold) return undefined;
     throw error;
   }
 }
@@ -177,7 +180,7 @@ function toPlan(
     exitCode: ended.exitCode,
     text: outcome instanceof Error ? ended.text : outcomeText(outcome),
     ...(outcome instanceof Error ? {} : { machineUuid: outcome.machineUuid }),
-    ...(facts === undefined
+    ...(facts === undefined || facts.mac === ""
       ? {}
       : {
           bmc: { mac: facts.mac, channel: facts.channel, address: facts.ipv4Address || (facts.ipv6Addresses[0] ?? "") },

@@ -94,6 +94,7 @@ async function fasten(
   );
   for (const finding of seen.findings) world.note(finding);
   await step("report BMC", limits.serviceMs, (signal) => enrolment.reportBmc(seen.facts, signal));
+  if (seen.failure !== undefined) throw new StepError("inspect BMC", seen.failure);
   if (seen.recognised !== undefined) {
     return await handOff(world, step, enrolment, machineUuid, bmc, { ...seen.recognised, address: seen.address }, true);
   }
@@ -165,6 +166,7 @@ function machineText({ uuid, smbios }: MachineIdentity): string {
 }
 
 function seenText({ facts, address, recognised }: Awaited<ReturnType<typeof lookAtBmc>>): string {
+  if (facts.mac === "") return "no LAN channel";
   const at = address === "" ? "no address" : address;
   return `${facts.mac}, ${at}, channel ${facts.channel}${recognised === undefined ? "" : ", known"}`;
 }

@@ -10,7 +10,7 @@ import {
 import type { Note } from "./await-address.ts";
 import { type Conversation, impatient, sendPatiently } from "./conversation.ts";
 import { readIpv6Addresses } from "./ipv6-addresses.ts";
-import { findLanChannel, type SeenChannel } from "./lan-channel.ts";
+import { findLanChannel, type NoLanChannelError, type SeenChannel } from "./lan-channel.ts";
 import { type FruRead, readFru } from "./read-fru.ts";
 import { isRefusal, isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
 import type { DeviceIdentity } from "./wait-until-ready.ts";
@@ -20,9 +20,9 @@ import { findWeakLogins } from "./weak-logins.ts";
 export interface BmcInspection extends DeviceIdentity {
   /** How it was reached: "openipmi:/dev/ipmi0". */
   readonly transport: string;
-  /** The elected LAN channel, 1 to 11. */
+  /** The elected LAN channel, 1 to 11; 0 if there is none. */
   readonly channel: number;
-  /** Its MAC address, lower case with colons. */
+  /** Its MAC address, lower case with colons; empty if there is no LAN channel. */
   readonly mac: string;
   readonly ipv4Address?: string;
   readonly ipv4Source?: "static" | "dhcp" | "bios" | "other";
@@ -91,8 +91,7 @@ export async function inspectBmc(
   }
   if (extent === "all") findings.push(...(await findWeakLogins(conversation, lan.channel)));
   const guid = await readGuid(conversation, findings);
-  const fru = await readFru(conversation);
-  if (fru.state === "unreadable") findings.push(`FRU 0 cannot be read: ${fru.reason}`);
+  const fru = await readFruFor(conversation, findings);
 
   return {
     ...device,
@@ -111,6 +110,29 @@ export async function inspectBmc(
     channels: lan.seen,
     findings,
   };
+}
+
+/**
+ * Reads what a BMC without a LAN channel tells, or one that does not let its LAN be read: system GUID and FRU.
+ * @throws TransportError, NotReadyError
+ */
+export async function inspectWithoutLan(
+  conversation: Conversation,
+  device: DeviceIdentity,
+  lan: Pick<NoLanChannelError, "seen" | "findings">,
+): Promise<BmcInspection> {
+  const findings = [...lan.findings];
+  const guid = await readGuid(conversation, findings);
+  const fru = await readFruFor(conversation, findings);
+  const nothing = { channel: 0, mac: "", ipv6Addresses: [], rmcpPort: 0 };
+  const told = { ...(guid === undefined ? {} : { guid }), fru, channels: lan.seen, findings };
+  return { ...device, transport: conversation.transport.name, ...nothing, ...told };
+}
+
+async function readFruFor(conversation: Conversation, findings: string[]): Promise<FruRead> {
+  const fru = await readFru(conversation);
+  if (fru.state === "unreadable") findings.push(`FRU 0 cannot be read: ${fru.reason}`);
+  return fru;
 }
 
 /** C1h (ipmi_sim over KCS) and FFh (OpenBMC whose board never had one) are seen: a finding, no failure. */

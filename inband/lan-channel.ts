@@ -41,6 +41,7 @@ export class NoLanChannelError extends Error {
   override readonly name = "NoLanChannelError";
   readonly code = "no-lan-channel";
   readonly seen: readonly SeenChannel[];
+  readonly findings: readonly string[];
   /** How the BMC refused every MAC address that it was asked for, if it did so as one whose in-band access is closed. */
   readonly refusal: CompletionCodeError | undefined;
 
@@ -52,6 +53,7 @@ export class NoLanChannelError extends Error {
         "If it has just started, run again; else enable its network port.",
     );
     this.seen = seen;
+    this.findings = findings;
     this.refusal = refusal;
   }
 }

@@ -45,10 +45,40 @@ describe("in-band access that is locked", () => {
     expect(outcome).toMatchObject({ kind: "locked", mac: "" });
     expect(describeOutcome(outcome)).toMatch(/^The BMC lets its machine make no accounts: Get Device ID: .*by hand\.$/);
     expect(exitCodeOf(outcome)).toBe(0);
-    expect(machine.service.facts).toBeUndefined();
+    const hex = code.toString(16).toUpperCase();
+    expect(machine.service.facts).toMatchObject({ mac: "", channel: 0, firmwareVersion: "", guid: "", fru: undefined });
+    expect(machine.service.facts?.findings.join(" ")).toMatch(
+      new RegExp(`what it is: .*${hex}h.*GUID.*${hex}h.*FRU 0`),
+    );
     expect(machine.service.noBmc).toBe(false);
     expect(machine.service.aborted).toMatchObject({ step: "inspect BMC", inbandLocked: true });
     expect(tookMs).toBeLessThan(limitMs);
+  });
+
+  test("all but GUID and FRU: those are reported, although no MAC address is known", async () => {
+    const faults: FaultRule[] = [{ netFn: 0x0c, count: "always", effects: [{ completionCode: 0xd4 }] }];
+    const { machine, outcome } = await boot({ profile: spec, bmc: { faults } });
+    expect(outcome).toMatchObject({
+      kind: "locked",
+      mac: "",
+      reason: expect.stringContaining("Get LAN Configuration"),
+    });
+    expect(machine.service.facts).toMatchObject({ mac: "", firmwareVersion: "9.08", fru: { boardSerial: "BS-1" } });
+    expect(machine.service.facts?.guid).toMatch(/^[0-9a-f]{32}$/);
+    expect(machine.service.accounts).toEqual([]);
+  });
+
+  test("a BMC without LAN is no locked one: exit 75, reported", async () => {
+    const machine = new Machine({ profile: spec, bmc: { lans: [] } });
+    const error = await machine.boot({ clock: virtualClock() }).then(
+      () => expect.unreachable(),
+      (each: Error) => each,
+    );
+    expect(error.message).toMatch(/^inspect BMC: the BMC has no LAN channel with a MAC address/);
+    expect(exitCodeOf(error)).toBe(75);
+    expect(machine.service.facts).toMatchObject({ mac: "", fru: { boardSerial: "BS-1" } });
+    expect(machine.service.aborted).toMatchObject({ inbandLocked: false });
+    expect(machine.notes.join(" ")).toContain("looking again for up to 30 s");
   });
 
   test("all but LAN parameters: those are reported, and what the BMC is stays open", async () => {
