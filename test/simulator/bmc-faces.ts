@@ -69,8 +69,10 @@ const sessionlessCommands: ReadonlySet<number> = new Set([0x37, 0x38, 0x54]);
 export function lanFace(bmc: SimulatedBmc, options: FaceOptions = {}): LanServer {
   const receive = receiver(bmc, options);
   const { channel } = mainLan(bmc.lans);
+  const { now = realTime } = options;
   return new LanServer({
-    now: options.now ?? realTime,
+    now,
+    isAlive: () => bmc.isAlive(now()),
     users(name) {
       const user = bmc.remoteUser(name);
       return user === undefined ? undefined : { name, password: user.password, limit: user.privilege };

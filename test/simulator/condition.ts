@@ -26,6 +26,11 @@ export class Condition {
     return this.#initializing;
   }
 
+  /** Whether it is there at all: not switched off by a reset, not hanging. */
+  isAlive(nowMs: number): boolean {
+    return nowMs >= this.#silentUntilMs;
+  }
+
   /** Looks before a message is executed. */
   hinders(nowMs: number, onUsers: boolean, write: boolean): Hindrance {
     this.#initializing = false;

@@ -67,6 +67,8 @@ export interface LanServerOptions {
   readonly sessionTimeoutMs?: number;
   /** Milliseconds, of any start. Default: real time. */
   readonly now?: () => number;
+  /** False while the BMC resets or hangs: nothing is answered, and the sessions are forgotten. */
+  readonly isAlive?: () => boolean;
   /** Answers requests outside sessions instead of this server. */
   readonly sessionless?: (message: Message) => readonly Delivery[];
   /** Refuses a level above the user's limit only when the session is raised, not in RAKP 2. */
@@ -129,6 +131,10 @@ export class LanServer {
 
   /** What goes out for one datagram; nothing where a BMC keeps silent. */
   answers(datagram: Uint8Array): readonly OutgoingDatagram[] {
+    if (this.#options.isAlive?.() === false) {
+      this.#sessions.clear();
+      return [];
+    }
     this.#closeIdle();
     try {
       if (datagram[3] === 0x06) return single(encodePong({ tag: decodePing(datagram), ipmi: true, asf: true }));

@@ -206,6 +206,11 @@ export class SimulatedBmc {
     this.#condition.reset(nowMs, downMs);
   }
 
+  /** False while it resets or hangs: then it does not even take a login. */
+  isAlive(nowMs: number): boolean {
+    return this.#condition.isAlive(nowMs);
+  }
+
   restartNetwork(untilMs: number): void {
     this.#condition.restartNetwork(untilMs);
   }
