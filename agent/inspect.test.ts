@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
+import { nameBytes, scriptedBmc } from "../inband/scripted-bmc.fixture.ts";
 import type { Transport } from "../ipmi/transport.ts";
 import { findOut } from "./inspect.ts";
 import { documentOf } from "./inspect-document.ts";
@@ -74,6 +75,42 @@ test("an SMBIOS table cut short is a problem that names it", async () => {
     "BMC: open /dev/ipmi0: EACCES",
     "inventory: late",
   ]);
+});
+
+test("a BMC: its findings, and how long its commands took", async () => {
+  const parameters: Readonly<Record<number, readonly number[]>> = {
+    3: [10, 0, 0, 7],
+    5: [0x52, 0x54, 0, 0xb1, 0, 1],
+    22: [2],
+    23: [0, 0, 3, ...new Array<number>(14).fill(0)],
+    24: [0, 0x44, ...new Array<number>(7).fill(0)],
+  };
+  const { conversation, log } = scriptedBmc((name, [first = 0, selector = 0]) => {
+    if (name === "Get Device ID") return [0x20, 1, 9, 8, 2, 0x9f, 0x91, 0x12, 0, 2, 0x0f];
+    if (name === "Get Channel Info") return first === 1 ? [1, 4, 1, 0x80, 0xf2, 0x1b, 0, 0, 0] : 0xcc;
+    if (name === "Get User Access") return [2, 0x41, 1, 0x14];
+    if (name === "Get User Name") return nameBytes("ADMIN");
+    const value = name === "Get LAN Configuration Parameters" ? parameters[selector] : undefined;
+    return value === undefined ? 0xc1 : [0x11, ...value];
+  });
+  const { bmc, problems } = await findOut({
+    readSmbios: () => Promise.reject(new Error("no tables")),
+    openBmc: async () => conversation.transport,
+    inventory: async () => ({}),
+    kernel: async () => "6.1.0",
+  });
+  expect(problems).toEqual(["SMBIOS: no tables"]);
+  expect(bmc).toMatchObject({
+    mac: "52:54:00:b1:00:01",
+    findings: [
+      "Logins with cipher suite 0 are allowed on channel 1.",
+      "The BMC tells no system GUID in-band: completion code C1h (invalid command)",
+      expect.stringMatching(/^FRU 0 cannot be read: .*C1h/),
+    ],
+    users: { named: [{ id: 2, name: "ADMIN" }] },
+    command_latencies: expect.stringMatching(/^\d+ up to 1 ms.*; longest \d+ ms$/),
+  });
+  expect(log.filter((each) => each.startsWith("Set"))).toEqual([]);
 });
 
 test("values of every kind", () => {

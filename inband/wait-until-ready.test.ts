@@ -78,12 +78,22 @@ describe("a BMC that refuses to tell what it is", () => {
     expect(bmc.waits).toEqual([1_000, 1_000]);
   });
 
-  test.each([0xc1, 0xd5, 0xd6])("%d 15 times: booting BMCs were seen to say it now and then", async (code) => {
+  test.each([0xd5, 0xd6])("%d 15 times", async (code) => {
     const bmc = answers(code);
     await expect(waitUntilReady(bmc.conversation)).rejects.toThrow(DeviceIdRefusedError);
     expect(bmc.log).toHaveLength(15);
     const booting = answers(...Array<ScriptedAnswer>(14).fill(code), 0xff, code, good, good, good);
     expect(await waitUntilReady(booting.conversation)).toEqual(identity);
+  });
+
+  test("C1h, which booting BMCs say as well, only when the time is over", async () => {
+    const closed = answers(0xc1);
+    await expect(waitUntilReady(closed.conversation, 60_000)).rejects.toThrow(DeviceIdRefusedError);
+    expect(closed.log).toHaveLength(60);
+    const booting = answers(...Array<ScriptedAnswer>(58).fill(0xc1), good, good, good);
+    expect(await waitUntilReady(booting.conversation, 61_000)).toEqual(identity);
+    const mixed = answers(...Array<ScriptedAnswer>(12).fill(0xc1), 0xff, 0xc1);
+    await expect(waitUntilReady(mixed.conversation, 20_000)).rejects.toThrow(NotReadyError);
   });
 });
 

@@ -45,11 +45,16 @@ const pauseAfterBadMs = 1_000;
 /** How long one Get Device ID is waited for, in milliseconds: a BMC that restarts must not be missed for a lost answer. */
 const answerLimitMs = 15_000;
 
-/** D4h that often in a row is no mood of a booting BMC, which none was seen to say. */
-const refusalsInARow = 3;
-
-/** The other codes of a closed interface that often: booting BMCs were seen to answer C1h now and then. */
-const doubtfulRefusalsInARow = 15;
+/**
+ * How often in a row a code has to come until it is taken for a closed interface. No booting BMC was seen to say D4h, D5h or
+ * D6h; one that boots may say C1h (OpenBMC), so that it counts only when the time is over.
+ */
+const refusalsUntilLocked: ReadonlyMap<number, number> = new Map([
+  [CompletionCode.insufficientPrivilege, 3],
+  [CompletionCode.notSupportedInPresentState, 15],
+  [CompletionCode.subFunctionDisabled, 15],
+]);
+const refusalsAtTheEnd = 10;
 
 /**
  * The BMC refuses Get Device ID, a command that every BMC has to know: it is there, but closed to its own machine.
@@ -125,22 +130,20 @@ async function wait(
       bad.set(answer.problem, (bad.get(answer.problem) ?? 0) + 1);
       lastError = answer.error;
       refusals = isClosed(answer.error) ? refusals + 1 : 0;
-      if (isClosed(answer.error) && refusals >= refusalsUntilLocked(answer.error)) {
+      if (isClosed(answer.error) && refusals >= (refusalsUntilLocked.get(answer.error.completionCode) ?? Infinity)) {
         throw new DeviceIdRefusedError(transport.name, answer.error);
       }
     }
     const pauseMs = good > 0 ? pauseAfterGoodMs : pauseAfterBadMs;
     const waitedMs = clock.now() - startedAt;
     if (waitedMs + pauseMs >= limitMs) {
+      if (isClosed(lastError) && refusals >= refusalsAtTheEnd)
+        throw new DeviceIdRefusedError(transport.name, lastError);
       const seen = [...bad].map(([problem, times]) => `${times} times ${problem}`).join(", ");
       throw new NotReadyError(transport.name, waitedMs, `${attempts} tries: ${seen}`, { cause: lastError });
     }
     await clock.sleep(pauseMs, signal);
   }
-}
-
-function refusalsUntilLocked({ completionCode }: CompletionCodeError): number {
-  return completionCode === CompletionCode.insufficientPrivilege ? refusalsInARow : doubtfulRefusalsInARow;
 }
 
 type Answer = { readonly identity: DeviceIdentity } | { readonly problem: string; readonly error?: unknown };
