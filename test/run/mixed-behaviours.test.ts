@@ -17,7 +17,7 @@ import { virtualClock } from "../simulator/virtual-clock.ts";
 import { Machine } from "./machine.ts";
 
 /** How many boards are made up; more by RUNS in the environment. */
-const runs = Number(process.env.RUNS ?? 40);
+const runs = Number(process.env.RUNS ?? 25);
 
 const one = <const T>(...values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
 

@@ -15,7 +15,7 @@ import {
   textBytes,
 } from "./ask-bmc.fixture.ts";
 import { noPolicy } from "./password-policy.ts";
-import { profiles, spec } from "./profiles.ts";
+import { profiles, spec, strict } from "./profiles.ts";
 import { createBmc, type SimulatedBmc } from "./simulated-bmc.ts";
 
 describe("user names", () => {
@@ -47,6 +47,13 @@ describe("user names", () => {
     const bmc = bmcWith({ users: { namePattern: "^[a-z]+$", reservedNames: ["root"], nameRefused: 0xcc } });
     const codes = ["rivet-1", "root", "rivet"].map((each) => ask(bmc, c.setUserName, name(3, each)));
     expect(codes).toEqual([0xcc, 0xcc, {}]);
+  });
+
+  test("a name can be taken away, from several IDs too, where the BMC lets", () => {
+    const bmc = bmcWith({});
+    expect([2, 4].map((id) => ask(bmc, c.setUserName, name(id, "")))).toEqual([{}, {}]);
+    expect(readName(bmc, 4)).toEqual({ userName: "" });
+    expect(ask(createBmc(strict), c.setUserName, name(4, ""))).toBe(0xcc);
   });
 
   test("a name that another ID has", () => {
@@ -104,6 +111,23 @@ describe("rights", () => {
     expect([access(bmc), bmc.user(3).privilege]).toEqual([{}, 15]);
     password(bmc, "enable");
     expect([access(bmc), bmc.user(3).privilege, bmc.user(3).ipmiMessaging]).toEqual([{}, 4, true]);
+  });
+
+  test("on one channel are none on another", () => {
+    const lans = [1, 3].map((channel) => ({ channel, mac: `52:54:00:00:00:0${channel}`, ipv4Address: "0.0.0.0" }));
+    const bmc = bmcWith({}, { lans });
+    const read = (channelNumber: number) => ask(bmc, c.getUserAccess, { channelNumber, userId: 3 });
+    const none = { access: { ipmiMessaging: false, privilegeLimit: "noAccess" } };
+    const bits = { changeBits: true, callbackOnly: false, linkAuthentication: false, ipmiMessaging: true };
+    const request = { access: { ...bits, channelNumber: 3 }, userId: 3, privilegeLimit: 4, sessionLimit: 0 };
+    expect(ask(bmc, c.setUserAccess, request)).toEqual({});
+    expect([read(1), read(3)]).toMatchObject([
+      none,
+      { access: { ipmiMessaging: true, privilegeLimit: "administrator" } },
+    ]);
+    expect([bmc.user(3).ipmiMessaging, bmc.user(3).privilege]).toEqual([false, 15]);
+    expect(access(bmc)).toEqual({});
+    expect([bmc.user(3).ipmiMessaging, bmc.user(3).privilege]).toEqual([true, 4]);
   });
 
   test("SOL is not supported", () => {

@@ -27,7 +27,7 @@ export const spec: Profile = {
     ],
     emptyName: "zeros",
     outOfRange: 0xc9,
-    namePattern: ".",
+    namePattern: "",
     reservedNames: [],
     nameRefused: 0xcc,
     duplicateName: 0xcc,

@@ -17,8 +17,18 @@ import { type Delivery, deliver } from "./delivery.ts";
 import { FaultRules } from "./fault-effects.ts";
 import type { FaultEffect, FaultRule } from "./fault-rule.ts";
 import { fruImage } from "./fru-image.ts";
+import { mainLan } from "./main-lan.ts";
 import type { Profile, SimulatedLan } from "./profile.ts";
-import { emptyUser, type GivenUser, givenUser, nameText, type SimulatedUser, sameBytes } from "./users.ts";
+import {
+  emptyUser,
+  type GivenUser,
+  givenUser,
+  nameText,
+  type Rights,
+  rightsElsewhere,
+  type SimulatedUser,
+  sameBytes,
+} from "./users.ts";
 
 /** What one BMC has that is not its profile's. */
 export interface SimulatedBmcOptions {
@@ -228,6 +238,12 @@ export class SimulatedBmc {
     return this.users[id - 1] ?? refuse(this.profile.users.outOfRange);
   }
 
+  /** What the user may do on a LAN channel: a right on one is none on another. */
+  rights(user: SimulatedUser, channel: number): Rights {
+    const own = this.lans.length === 1 || channel === mainLan(this.lans).channel;
+    return own ? user : rightsElsewhere(user, channel);
+  }
+
   /** Refuses a channel that is no LAN. */
   lan(channel: number): SimulatedLan {
     return this.lans.find((each) => each.channel === channel) ?? refuse(this.profile.channels.noSuchChannel);
@@ -235,7 +251,7 @@ export class SimulatedBmc {
 
   /** Returns what brings back users, channels and logins as they are now. */
   #snapshot(): () => void {
-    const users = this.users.map((user) => ({ ...user }));
+    const users = structuredClone(this.users);
     const { volatile, nonVolatile } = this.channelAccess;
     const channelAccess = { volatile: { ...volatile }, nonVolatile: { ...nonVolatile } };
     const { suitePrivileges, authenticationTypes } = this;

@@ -1,5 +1,14 @@
-/** One user ID of a simulated BMC. */
-export interface SimulatedUser {
+/** What a user may do on one channel. */
+export interface Rights {
+  callbackOnly: boolean;
+  linkAuthentication: boolean;
+  ipmiMessaging: boolean;
+  /** 15 is no access. */
+  privilege: number;
+}
+
+/** One user ID of a simulated BMC, with its rights on the channel of the BMC's network. */
+export interface SimulatedUser extends Rights {
   readonly id: number;
   /** 16 bytes. */
   name: Uint8Array;
@@ -7,12 +16,9 @@ export interface SimulatedUser {
   password: Uint8Array | undefined;
   passwordBytes: 16 | 20;
   enabled: boolean;
-  callbackOnly: boolean;
-  linkAuthentication: boolean;
-  ipmiMessaging: boolean;
-  /** 15 is no access. */
-  privilege: number;
   solAllowed: boolean;
+  /** Rights on the BMC's other channels, by number. */
+  elsewhere: Record<number, Rights>;
 }
 
 /** A user as a test gives it. */
@@ -24,6 +30,15 @@ export interface GivenUser {
   readonly privilege?: number;
 }
 
+const noRights: Rights = { callbackOnly: false, linkAuthentication: false, ipmiMessaging: false, privilege: 15 };
+
+/** Rights on a channel that is not that of the BMC's network, made when they are first asked for. */
+export function rightsElsewhere(user: SimulatedUser, channel: number): Rights {
+  const rights = user.elsewhere[channel] ?? { ...noRights };
+  user.elsewhere[channel] = rights;
+  return rights;
+}
+
 export function emptyUser(id: number): SimulatedUser {
   return {
     id,
@@ -31,11 +46,9 @@ export function emptyUser(id: number): SimulatedUser {
     password: undefined,
     passwordBytes: 16,
     enabled: false,
-    callbackOnly: false,
-    linkAuthentication: false,
-    ipmiMessaging: false,
-    privilege: 15,
+    ...noRights,
     solAllowed: false,
+    elsewhere: {},
   };
 }
 

@@ -15,17 +15,18 @@ import { type Arrival, type Entry, levelNumber, on, refuse, refuseIf, resolveCha
 /** Accounts. IPMI 2.0 §22.26-22.30, §24.6. */
 export const userCommands: readonly Entry[] = [
   on(getUserAccess, (bmc, { channelNumber, userId }, arrival) => {
-    withSessions(bmc, channelNumber, arrival);
+    const channel = withSessions(bmc, channelNumber, arrival);
     const user = bmc.user(userId);
+    const rights = bmc.rights(user, channel);
     return {
       maxUserIds: bmc.users.length,
       enabled: { status: user.enabled ? 1 : 2, count: bmc.users.filter(({ enabled }) => enabled).length },
       fixedNameCount: bmc.fixedNameCount,
       access: {
-        callbackOnly: user.callbackOnly,
-        linkAuthentication: user.linkAuthentication,
-        ipmiMessaging: user.ipmiMessaging,
-        privilegeLimit: user.privilege,
+        callbackOnly: rights.callbackOnly,
+        linkAuthentication: rights.linkAuthentication,
+        ipmiMessaging: rights.ipmiMessaging,
+        privilegeLimit: rights.privilege,
       },
     };
   }),
@@ -33,19 +34,20 @@ export const userCommands: readonly Entry[] = [
   on(setUserAccess, (bmc, { access, userId, privilegeLimit, sessionLimit }, arrival) => {
     const { shortAccess, sessionLimit: limitRefused, unnamedAccess } = bmc.profile.users;
     const { messagingNeedsPrivilege, accessNeedsEnable } = bmc.profile.users;
-    withSessions(bmc, access.channelNumber, arrival);
+    const channel = withSessions(bmc, access.channelNumber, arrival);
     const user = bmc.user(userId);
     refuseIf(sessionLimit === undefined, shortAccess);
     refuseIf((sessionLimit ?? 0) !== 0, limitRefused);
     refuseIf(nameText(user) === "", unnamedAccess);
     if (accessNeedsEnable === true && !user.enabled) return {};
-    const without = user.privilege === 15 || user.privilege === 0;
+    const rights = bmc.rights(user, channel);
+    const without = rights.privilege === 15 || rights.privilege === 0;
     if (access.changeBits) {
-      user.callbackOnly = access.callbackOnly;
-      user.linkAuthentication = access.linkAuthentication;
-      user.ipmiMessaging = access.ipmiMessaging && !(messagingNeedsPrivilege === true && without);
+      rights.callbackOnly = access.callbackOnly;
+      rights.linkAuthentication = access.linkAuthentication;
+      rights.ipmiMessaging = access.ipmiMessaging && !(messagingNeedsPrivilege === true && without);
     }
-    user.privilege = levelNumber(privilegeLimit);
+    rights.privilege = levelNumber(privilegeLimit);
     return {};
   }),
 
@@ -58,10 +60,7 @@ export const userCommands: readonly Entry[] = [
     const fits = new RegExp(namePattern).test(userName) && !reservedNames.includes(userName);
     if (fixed || !fits) refuse(nameRefused);
     refuseIf(nameText(user) === userName, sameName);
-    refuseIf(
-      bmc.users.some((each) => each !== user && nameText(each) === userName),
-      duplicateName,
-    );
+    refuseIf(userName !== "" && bmc.users.some((each) => each !== user && nameText(each) === userName), duplicateName);
     user.name = padded(userName, 16);
     return {};
   }),
@@ -113,11 +112,11 @@ export const userCommands: readonly Entry[] = [
   }),
 ];
 
-/** User rights belong to a channel that has sessions. */
-function withSessions(bmc: SimulatedBmc, channelNumber: number, arrival: Arrival): void {
+/** User rights belong to a channel that has sessions. Returns its number. */
+function withSessions(bmc: SimulatedBmc, channelNumber: number, arrival: Arrival): number {
   const channel = resolveChannel(channelNumber, arrival);
   refuseIf(channel === 0 || channel === 15, bmc.profile.channels.sessionLess);
-  bmc.lan(channel);
+  return bmc.lan(channel).channel;
 }
 
 function shownName(bmc: SimulatedBmc, user: SimulatedUser): string {
