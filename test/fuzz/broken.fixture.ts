@@ -10,6 +10,7 @@ function broken(name: string, fault: (input: Uint8Array) => unknown): FuzzedDeco
     decode: (input) => (input[0] === trigger ? fault(input) : input.length),
     refusals: [DecodeError],
     corpus: () => [Uint8Array.of(trigger, 1, 2, 3), Uint8Array.of(7, 7)],
+    maxBytes: 8,
   };
 }
 

@@ -2,6 +2,7 @@ import { getHeapStatistics } from "node:v8";
 import { baseValueBytes, defaults, type FuzzedDecoder } from "./fuzzed-decoder.ts";
 import { mutate, noise } from "./mutate.ts";
 import { Random } from "./random.ts";
+import { shrink } from "./shrink.ts";
 import { valueSize } from "./value-size.ts";
 
 /** What came out for one decoder. */
@@ -22,6 +23,8 @@ export interface FuzzFailure {
   /** Which of the decoder's inputs it was, from 0. */
   readonly index: number;
   readonly input: Uint8Array;
+  /** The same fault with fewer bytes, where it could be looked for. */
+  readonly smallest?: Uint8Array;
   /** For an error its stack, else a sentence. */
   readonly detail: string;
 }
@@ -83,7 +86,14 @@ export async function fuzzDecoder(decoder: FuzzedDecoder, options: FuzzOptions):
     // Waiting costs more than most decoders take.
     const tried = pending instanceof Promise ? await pending : pending;
     counts.longestMs = Math.max(counts.longestMs, tried.ms);
-    if (tried.fault !== undefined) return result(index + 1, { ...tried.fault, decoder: decoder.name, index, input });
+    const { fault } = tried;
+    if (fault !== undefined) {
+      const smallest = await shrink(input, async (smaller) => {
+        beforeInput?.(index, smaller);
+        return sameFault((await tryInput(decoder, smaller, limits)).fault, fault);
+      });
+      return result(index + 1, { ...fault, decoder: decoder.name, index, input, smallest });
+    }
     counts[tried.outcome] += 1;
   }
   collectGarbage?.();
@@ -97,6 +107,13 @@ export async function fuzzDecoder(decoder: FuzzedDecoder, options: FuzzOptions):
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+
+/** The same kind, and of an error the same first words: its class. */
+function sameFault(found: Fault | undefined, wanted: Fault): boolean {
+  return found?.kind === wanted.kind && (found.kind !== "error" || firstWord(found) === firstWord(wanted));
+}
+
+const firstWord = ({ detail }: Fault): string => /^\w*/.exec(detail)?.[0] ?? "";
 
 type Fault = Pick<FuzzFailure, "kind" | "detail">;
 type Outcome = "values" | "refusals";

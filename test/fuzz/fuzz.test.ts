@@ -6,6 +6,7 @@ import { defaults, type FuzzedDecoder } from "./fuzzed-decoder.ts";
 import { chooseDecoders, shareOut } from "./options.ts";
 import { Random } from "./random.ts";
 import { failureText, resultLine } from "./report.ts";
+import { shrink } from "./shrink.ts";
 import { supervise } from "./supervise.ts";
 import { valueSize } from "./value-size.ts";
 
@@ -68,6 +69,7 @@ describe("a decoder with a fault is found out", () => {
     const { input, index } = result.failure ?? { input: new Uint8Array(0), index: -1 };
     expect(input[0]).toBe(0x2a);
     expect(inputsOf(decoder, seed)(index)).toEqual(input);
+    expect([...(result.failure?.smallest ?? [])]).toEqual([0x2a]);
     expect(resultLine(result)).toContain(`FAILED: ${kind}`);
     expect(result.failure && failureText(result.failure, seed)).toContain(
       `--decoder "${name}" --seed ${seed} --at ${index}`,
@@ -123,6 +125,13 @@ test("one input is repeated by its number, or as it is", async () => {
   const results = await supervise({ module: fixture, jobs, seed, limits: fuzzLimits, hangMs: 8_000 }, () => undefined);
   expect(results.map((each) => each.failure?.input)).toEqual([failure?.input, Uint8Array.of(0x2a), undefined]);
   expect(results[2]).toMatchObject({ inputs: 1, values: 1, refusals: 0 });
+});
+
+test("an input is made as small as its fault allows", async () => {
+  const both = (data: Uint8Array) => Promise.resolve(data.includes(7) && data.includes(9));
+  const input = Uint8Array.from({ length: 300 }, (_, i) => (i === 20 ? 7 : i === 250 ? 9 : 0));
+  expect(await shrink(input, both)).toEqual(Uint8Array.of(7, 9));
+  expect(await shrink(Uint8Array.of(7, 9), both)).toEqual(Uint8Array.of(7, 9));
 });
 
 test("the size of a value counts what is in it, however deep, and ends at what goes round", () => {

@@ -18,13 +18,17 @@ function row(name: string, inputs: string, values: string, refusals: string, lon
   return name.padEnd(columns.name) + counts + longest.padStart(columns.ms);
 }
 
-/** What a person needs to see the fault again: the whole input, and the command that makes it anew. */
+/** What a person needs to see the fault again: the input, and the command that makes it anew. */
 export function failureText(failure: FuzzFailure, seed: number): string {
-  const { kind, decoder, index, input, detail } = failure;
+  const { kind, decoder, index, input, smallest, detail } = failure;
+  const fewer = smallest !== undefined && smallest.length < input.length;
   return [
     `${decoder}: ${kind} (seed ${seed}, input ${index}, ${input.length} bytes)`,
-    `  input:  ${Buffer.from(input).toString("hex")}`,
-    `  error:  ${detail.replaceAll("\n", "\n          ")}`,
-    `  repeat: npm run fuzz -- --decoder "${decoder}" --seed ${seed} --at ${index}`,
+    `  input:    ${hex(input)}`,
+    ...(fewer ? [`  smallest: ${hex(smallest)}`] : []),
+    `  error:    ${detail.replaceAll("\n", "\n            ")}`,
+    `  repeat:   npm run fuzz -- --decoder "${decoder}" --seed ${seed} --at ${index}`,
   ].join("\n");
 }
+
+const hex = (data: Uint8Array): string => Buffer.from(data).toString("hex");
