@@ -73,12 +73,16 @@ describe("the name", () => {
     expect(linesOf(bmc, "Set ")).toHaveLength(1);
   });
 
-  test.each([0xd4, 0xd5, 0xd6, 0xc1])("%d to it: locked", async (code) => {
-    const bmc = obedient((line) => {
-      if (line.startsWith("Set User Name")) return code;
-      return line.startsWith("Get User Name") ? nameBytes("") : undefined;
-    });
-    await expect(apply(bmc)).rejects.toThrow(InbandLockedError);
+  test.each([0xd4, 0xd5, 0xd6, 0xc1])("%d to it, and again: locked; once is a mood", async (code) => {
+    const saying = (times: number) =>
+      obedient((line, nth) => {
+        if (line.startsWith("Set User Name")) return nth <= times ? code : [];
+        return line.startsWith("Get User Name") ? nameBytes("") : undefined;
+      });
+    const locked = saying(Number.POSITIVE_INFINITY);
+    await expect(apply(locked)).rejects.toThrow(InbandLockedError);
+    expect(linesOf(locked, "Set ")).toHaveLength(2);
+    await apply(saying(1));
   });
 });
 
@@ -134,6 +138,12 @@ describe("the password", () => {
     expect(passwords.stored).toHaveLength(1);
     expect(names).toBe(2);
     expect(bmc.conversation.pace.pauseMs).toBeGreaterThan(0);
+  });
+
+  test.each([0xd5, 0xd6, 0xc1])("%d to it, while the name is there: locked", async (code) => {
+    const bmc = obedient((line) => (setsPassword(line) ? code : undefined));
+    await expect(apply(bmc)).rejects.toThrow(InbandLockedError);
+    expect(linesOf(bmc, "Set User Password")).toHaveLength(1);
   });
 
   test("a busy BMC has refused nothing", async () => {

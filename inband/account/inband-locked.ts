@@ -17,14 +17,31 @@ export class InbandLockedError extends Error {
   }
 }
 
-/** Throws InbandLockedError for the code that says so, and does nothing else. */
-export function throwIfLocked(error: unknown): void {
-  if (error instanceof CompletionCodeError && error.completionCode === CompletionCode.insufficientPrivilege) {
-    throw new InbandLockedError(error);
-  }
+/** Whether the BMC refuses for lack of privilege, D4h. */
+export function isLocked(error: unknown): error is CompletionCodeError {
+  return error instanceof CompletionCodeError && error.completionCode === CompletionCode.insufficientPrivilege;
 }
 
-/** The same for the commands without which there is no account: to these every code of a closed interface says so. */
-export function throwIfWithheld(error: unknown): void {
-  if (isClosed(error)) throw new InbandLockedError(error);
+/** Throws InbandLockedError for that code, and does nothing else. */
+export function throwIfLocked(error: unknown): void {
+  if (isLocked(error)) throw new InbandLockedError(error);
+}
+
+/**
+ * Sends one of the commands without which there is no account: to these every code of a closed interface says so, if it is
+ * said twice. BMCs that boot were seen to answer such codes now and then.
+ * @throws InbandLockedError, and what `send` throws
+ */
+export async function unlessClosed<T>(send: () => Promise<T>): Promise<T> {
+  try {
+    return await send();
+  } catch (error) {
+    if (!isClosed(error)) throw error;
+  }
+  try {
+    return await send();
+  } catch (error) {
+    if (isClosed(error)) throw new InbandLockedError(error);
+    throw error;
+  }
 }

@@ -93,6 +93,15 @@ describe("scanAccounts", () => {
     );
   });
 
+  test("D4h once is a mood of a booting BMC", async () => {
+    const { conversation } = scriptedBmc((name, [id], nth) => {
+      if (nth === 1) return 0xd4;
+      return name === "Get User Access" ? [3, 1, 1, 0] : nameBytes(`user${id}`);
+    });
+    const { slots } = await scanAccounts(conversation, 1, "all");
+    expect(slots.map(({ state }) => state)).toEqual(["named", "named"]);
+  });
+
   test("without numbers of users nothing is presumed", async () => {
     await expect(scanAccounts(scanned({}, 0xcc).conversation, 1, "all")).rejects.toThrow(CompletionCodeError);
   });

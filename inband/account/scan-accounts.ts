@@ -4,7 +4,7 @@ import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type Conversation, sendPatiently } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
-import { throwIfLocked, throwIfWithheld } from "./inband-locked.ts";
+import { isLocked, throwIfLocked, unlessClosed } from "./inband-locked.ts";
 
 export { InbandLockedError } from "./inband-locked.ts";
 
@@ -78,20 +78,26 @@ async function readCounts(
   conversation: Conversation,
   channel: number,
 ): Promise<{ maxUserIds: number; fixedNameCount: number }> {
-  try {
-    const counts = await sendPatiently(conversation, getUserAccess, { channelNumber: channel, userId: 1 });
-    const maxUserIds = counts.maxUserIds === 0 ? presumedUserIds : counts.maxUserIds;
-    return { maxUserIds, fixedNameCount: counts.fixedNameCount };
-  } catch (error) {
-    throwIfWithheld(error);
-    throw error;
-  }
+  const request = { channelNumber: channel, userId: 1 };
+  const counts = await unlessClosed(() => sendPatiently(conversation, getUserAccess, request));
+  const maxUserIds = counts.maxUserIds === 0 ? presumedUserIds : counts.maxUserIds;
+  return { maxUserIds, fixedNameCount: counts.fixedNameCount };
 }
 
-/** Reads one name. What the BMC calls out of range is asked for again, because that ends the scan. */
+/** Reads one name. What ends the scan is asked for again: that the ID is out of range, or access locked. */
 export async function readSlot(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
-  const slot = await readName(conversation, id);
-  return slot === "no such ID" ? await readName(conversation, id) : slot;
+  try {
+    const slot = await readName(conversation, id);
+    if (slot !== "no such ID") return slot;
+  } catch (error) {
+    if (!isLocked(error)) throw error;
+  }
+  try {
+    return await readName(conversation, id);
+  } catch (error) {
+    throwIfLocked(error);
+    throw error;
+  }
 }
 
 async function readName(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
@@ -99,8 +105,7 @@ async function readName(conversation: Conversation, id: number): Promise<Slot | 
     const { userName } = await sendPatiently(conversation, getUserName, { userId: id });
     return isEmptyName(userName) ? { id, state: "empty" } : { id, state: "named", name: userName };
   } catch (error) {
-    throwIfLocked(error);
-    if (!isRefusal(error)) throw error;
+    if (!isRefusal(error) || isLocked(error)) throw error;
     if (error instanceof CompletionCodeError) {
       const { completionCode } = error;
       if (completionCode === CompletionCode.parameterOutOfRange) return "no such ID";

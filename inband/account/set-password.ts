@@ -1,8 +1,9 @@
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
+import { isClosed } from "../closed-access.ts";
 import { type Conversation, InterruptedWriteError, isNotNow } from "../conversation.ts";
 import { AccountRefusedError } from "./account-error.ts";
-import { throwIfWithheld } from "./inband-locked.ts";
+import { InbandLockedError, throwIfLocked } from "./inband-locked.ts";
 import { hasName } from "./user-state.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "./wanted-account.ts";
 import { sendPassword, writeName } from "./write-user.ts";
@@ -37,7 +38,7 @@ async function trySetting(
       await sendPassword(conversation, wanted, password);
       return undefined;
     } catch (error) {
-      throwIfWithheld(error);
+      throwIfLocked(error);
       const refused = isRefusedPassword(error) ? error : undefined;
       if (refused === undefined && !(error instanceof InterruptedWriteError)) throw error;
       const named = await hasName(conversation, wanted);
@@ -45,7 +46,10 @@ async function trySetting(
         conversation.pace?.writeWasLost();
         await writeName(conversation, wanted);
       }
-      if (refused !== undefined && (named || !again)) return refused;
+      if (refused !== undefined && (named || !again)) {
+        if (isClosed(refused)) throw new InbandLockedError(refused);
+        return refused;
+      }
       if (!again) throw error;
     }
   }

@@ -1,11 +1,11 @@
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { InterruptedWriteError } from "../conversation.ts";
-import { throwIfLocked } from "./inband-locked.ts";
+import { isLocked } from "./inband-locked.ts";
 
 /**
  * Sends a write. Where the answer was not a plain 00h, looks whether the BMC has it all the same; a write that broke off,
  * because the BMC fell silent or reset, is sent once more if it is not so.
- * @throws InbandLockedError, CompletionCodeError, InterruptedWriteError, and what `isSo` throws
+ * @throws CompletionCodeError, InterruptedWriteError, and what `isSo` throws
  */
 export async function unlessItIsSo(send: () => Promise<unknown>, isSo: () => Promise<boolean>): Promise<void> {
   for (let again = true; ; again = false) {
@@ -13,9 +13,8 @@ export async function unlessItIsSo(send: () => Promise<unknown>, isSo: () => Pro
       await send();
       return;
     } catch (error) {
-      throwIfLocked(error);
       const brokeOff = error instanceof InterruptedWriteError;
-      if (!brokeOff && !(error instanceof CompletionCodeError)) throw error;
+      if ((!brokeOff && !(error instanceof CompletionCodeError)) || isLocked(error)) throw error;
       if (await isSo()) return;
       if (!brokeOff || !again) throw error;
     }

@@ -5,7 +5,7 @@ import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { Secret } from "../../ipmi/secret.ts";
 import { type Conversation, isNotNow, sendPatiently } from "../conversation.ts";
 import { AccountRefusedError, isWrongLength } from "./account-error.ts";
-import { throwIfWithheld } from "./inband-locked.ts";
+import { unlessClosed } from "./inband-locked.ts";
 import { unlessItIsSo } from "./unless-it-is-so.ts";
 import { hasAccess, hasName, readAccess } from "./user-state.ts";
 import type { AccountPassword, WantedAccount } from "./wanted-account.ts";
@@ -17,12 +17,13 @@ import type { AccountPassword, WantedAccount } from "./wanted-account.ts";
 export async function writeName(conversation: Conversation, wanted: WantedAccount): Promise<void> {
   const { slot, userName } = wanted;
   try {
-    await unlessItIsSo(
-      () => sendPatiently(conversation, setUserName, { userId: slot, userName }),
-      () => hasName(conversation, wanted),
+    await unlessClosed(() =>
+      unlessItIsSo(
+        () => sendPatiently(conversation, setUserName, { userId: slot, userName }),
+        () => hasName(conversation, wanted),
+      ),
     );
   } catch (error) {
-    throwIfWithheld(error);
     // A busy BMC has decided nothing.
     if (!(error instanceof CompletionCodeError) || isNotNow(error)) throw error;
     throw AccountRefusedError.ofName(slot, userName, error);
