@@ -17,6 +17,10 @@ export interface KcsHabits {
   hangs: (phase: Phase) => boolean;
   /** Has READ in the state bits and no byte: OBF stays away. */
   givesNothing: boolean;
+  /** What keeps the host waiting until the reply is ready: IBF, the state WRITE, or READ without a byte. */
+  waitsBy: "IBF" | "WRITE" | "READ";
+  /** Takes the last READ before it becomes idle, the wrong way round. */
+  lateIdle: boolean;
   /** Ends its replies with a dummy byte, as the chart says. */
   dummyByte: boolean;
   /** Nobody is there: FFh. */
@@ -49,7 +53,15 @@ export class KcsBmc implements PortIo {
     this.address = address ?? { port: 0xca2, spacing: 1 };
     const never = (): boolean => false;
     const good = { delay: () => 0, replyDelay: () => 0, fails: never, hangs: never, givesNothing: false };
-    this.habits = { ...good, dummyByte: true, absent: false, errorStatus: 0, ...habits };
+    this.habits = {
+      ...good,
+      waitsBy: "IBF",
+      lateIdle: false,
+      dummyByte: true,
+      absent: false,
+      errorStatus: 0,
+      ...habits,
+    };
   }
 
   get isIdle(): boolean {
@@ -158,22 +170,40 @@ export class KcsBmc implements PortIo {
       this.#reply = this.#answer(request);
       this.#give();
     };
+    if (this.habits.waitsBy !== "IBF") this.#become(State[this.habits.waitsBy === "READ" ? "read" : "write"]);
     this.#pending = { looks: this.habits.replyDelay(), work };
   }
 
   /** The next byte of the reply, or the end. OBF may come later than the state. */
   #give(): void {
     const next = this.#reply.shift();
-    if (next === undefined) this.#phase = "start";
-    this.#become(next === undefined ? State.idle : State.read);
-    if (next === undefined && !this.habits.dummyByte) return;
+    if (next === undefined) {
+      this.#end();
+      return;
+    }
+    this.#become(State.read);
     if (this.habits.givesNothing) return;
+    const work = (): void => this.#put(next);
+    this.#pending = { looks: this.habits.delay(), work };
+  }
+
+  #end(): void {
+    this.#phase = "start";
     const work = (): void => {
-      this.#output = next ?? 0;
-      this.#obf = true;
+      this.#become(State.idle);
+      if (this.habits.dummyByte) this.#put(0);
     };
-    if (next === undefined) work();
-    else this.#pending = { looks: this.habits.delay(), work };
+    if (!this.habits.lateIdle) {
+      work();
+      return;
+    }
+    this.#ibf = false;
+    this.#pending = { looks: 1, work };
+  }
+
+  #put(byte: number): void {
+    this.#output = byte;
+    this.#obf = true;
   }
 
   #become(state: State): void {

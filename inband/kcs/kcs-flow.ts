@@ -53,30 +53,39 @@ export async function writeRequest(
 }
 
 /**
- * Reads the reply to the request just written.
- * @param replyLimitMs for the first byte; some BMCs hold IBF until they have it, others OBF
+ * Reads the reply to the request just written. A BMC takes the byte and changes its state one after the other, and not
+ * every one in the right order: the state before a byte is there does not yet count.
+ * @param replyLimitMs for the first byte. Until they have it some BMCs hold IBF, others stay in WRITE or hold back OBF
  */
 export async function readReply(registers: KcsRegisters, until: Until, replyLimitMs: number): Promise<Uint8Array> {
   const bytes: number[] = [];
   for (;;) {
     const limitMs = bytes.length === 0 ? replyLimitMs : undefined;
     const what = bytes.length === 0 ? "answer" : `go on after byte ${bytes.length} of the reply`;
-    const status = await until(what, inputTaken, limitMs);
+    const answered = (status: number): boolean =>
+      inputTaken(status) && (bytes.length > 0 || stateOf(status) !== State.write);
+    const status = await until(what, answered, limitMs);
     if (stateOf(status) === State.idle) {
       // The chart waits for a dummy byte, which some boards never give. It is dropped whenever it comes: now or before
       // the next request.
       clearOutput(registers, status);
       return Uint8Array.from(bytes);
     }
-    if (stateOf(status) !== State.read) {
-      throw new KcsError(`the BMC gave up after byte ${bytes.length} of the reply (${describeStatus(status)})`);
+    if (stateOf(status) !== State.read) throw gaveUp(bytes.length, status);
+    const ready = await until(what, (each) => outputThere(each) || stateOf(each) !== State.read, limitMs);
+    if (stateOf(ready) !== State.read) {
+      clearOutput(registers, ready);
+      if (stateOf(ready) === State.idle) return Uint8Array.from(bytes);
+      throw gaveUp(bytes.length, ready);
     }
-    await until(what, outputThere, limitMs);
     if (bytes.length === longestReplyBytes) throw new KcsError(`the reply is longer than ${longestReplyBytes} bytes`);
     bytes.push(registers.readData());
     registers.writeData(Control.read);
   }
 }
+
+const gaveUp = (bytes: number, status: number): KcsError =>
+  new KcsError(`the BMC gave up after byte ${bytes} of the reply (${describeStatus(status)})`);
 
 /**
  * Ends whatever transfer is under way, so that the BMC is idle afterwards.

@@ -73,6 +73,12 @@ describe("a healthy BMC", () => {
     expect(bmc.aborts).toBe(0);
   });
 
+  test.each([true, false])("one that takes the last READ before it becomes idle; dummy byte: %s", async (dummyByte) => {
+    const { bmc, kcs } = interfaceOf({ lateIdle: true, dummyByte });
+    for (let times = 0; times < 3; times += 1) expect((await kcs.exchange(setName, never)).data).toEqual(setName.data);
+    expect(bmc.aborts).toBe(0);
+  });
+
   test("a slow one: everything else gets its turn while it is waited for", async () => {
     const { kcs } = interfaceOf({ replyDelay: () => 5_000 });
     let turns = 0;
@@ -107,12 +113,13 @@ describe("a healthy BMC", () => {
       replyDelay: fc.integer({ min: 0, max: 2_000 }),
       data: fc.uint8Array({ maxLength: 60 }),
       dummyByte: fc.boolean(),
+      waitsBy: fc.constantFrom("IBF", "WRITE", "READ"),
     });
     await fc.assert(
-      fc.asyncProperty(script, async ({ delays, replyDelay, data, dummyByte }) => {
+      fc.asyncProperty(script, async ({ delays, replyDelay, data, dummyByte, waitsBy }) => {
         let at = 0;
         const next = (): number => delays[at++ % delays.length] ?? 0;
-        const { bmc, kcs } = interfaceOf({ delay: next, replyDelay: () => replyDelay, dummyByte });
+        const { bmc, kcs } = interfaceOf({ delay: next, replyDelay: () => replyDelay, dummyByte, waitsBy });
         for (let times = 0; times < 2; times += 1) {
           expect(await kcs.exchange({ ...setName, data }, never)).toEqual({ completionCode: 0, data });
         }
