@@ -20,17 +20,17 @@ afterAll(() => service[Symbol.asyncDispose]());
 describe("as a process", () => {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
 
-  function spawned(args: string[]) {
+  function spawned(args: string[], stdin: "ignore" | "pipe" = "ignore") {
     const child = spawn(process.execPath, [main, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
       env: { ...process.env, HOME: "/nonexistent", XDG_CONFIG_HOME: "" },
     });
     let stdout = "";
     let stderr = "";
-    child.stdout.on("data", (data) => {
+    child.stdout?.on("data", (data) => {
       stdout += data;
     });
-    child.stderr.on("data", (data) => {
+    child.stderr?.on("data", (data) => {
       stderr += data;
     });
     const ended = new Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>(
@@ -56,10 +56,22 @@ describe("as a process", () => {
     expect(await ended).toMatchObject({ code: 0, stderr: "" });
   });
 
+  test("update reads a password from a pipe, and nobody sees it", async () => {
+    const update = ["update", linked.mac, "--user", "ADMIN", "--password-file", "-"];
+    const { child, ended } = spawned([...there, ...update], "pipe");
+    child.stdin?.end("cAnAry-7!piped\n");
+    const { code, stdout, stderr } = await ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/linked +ADMIN/);
+    expect(stdout).not.toContain("cAnAry");
+    expect(service.updates[0]?.account?.password.toString()).toBe("cAnAry-7!piped");
+    service.rows.set(linked.mac, linked);
+  });
+
   test("a reader that has seen enough is no failure", async () => {
     const { child, ended, stdout } = spawned([...there, "watch"]);
     await vi.waitFor(() => expect(stdout()).toContain(linked.mac), 5_000);
-    child.stdout.destroy();
+    child.stdout?.destroy();
     await vi.waitFor(() => {
       service.put(Bmc.fromPartial({ ...discovered, changedAt: new Date(), stateReason: String(Math.random()) }));
       expect(service.watchers).toBe(0);

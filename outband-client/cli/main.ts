@@ -16,7 +16,15 @@ for (const signal of signals) {
   });
 }
 
-const { stdin, stdout, stderr, env } = process;
+const { stdout, stderr, env } = process;
+// Opened by the one command that reads it.
+const stdin = {
+  get isTTY() {
+    return process.stdin.isTTY;
+  },
+  [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
+  destroy: () => process.stdin.destroy(),
+};
 const args = process.argv.slice(2);
 const code = await bmcctl({ args, env, stdin, stdout, stderr, interrupt: interrupt.signal });
 // Dying by the signal itself is what a shell expects of a command that was interrupted before its end.

@@ -72,8 +72,9 @@ async function readInput({ stdin, interrupt }: World): Promise<Buffer> {
   } catch (cause) {
     // What is still read would keep the process.
     stdin.destroy?.();
-    if (cause !== limit.reason) throw cause;
-    throw new ConfigError(`standard input: it did not end within ${inputLimitMs / 1_000} s`, { cause });
+    interrupt.throwIfAborted();
+    const problem = limit.aborted ? `it did not end within ${inputLimitMs / 1_000} s` : fileProblem(cause);
+    throw new ConfigError(`standard input: ${problem}`, { cause });
   } finally {
     signal.removeEventListener("abort", abort);
   }
