@@ -57,6 +57,13 @@ describe("channels", () => {
     expect(read("volatile")).toMatchObject({ access: { accessMode: "alwaysAvailable" }, privilegeLevelLimit: "user" });
   });
 
+  test("closed at first", () => {
+    const bmc = bmcWith({ channels: { closed: true } });
+    const read = ask(bmc, c.getChannelAccess, { channelNumber: 1, setting: "nonVolatile" });
+    expect(read).toMatchObject({ access: { accessMode: "disabled" }, privilegeLevelLimit: "user" });
+    expect(bmc.login("ADMIN", new Uint8Array(Buffer.from("ADMIN-pw-1")))).toBeUndefined();
+  });
+
   test("Set Channel Access is refused, or restarts the network", () => {
     expect(write(bmcWith({ channels: { setAccessRefused: 0x83 } }))).toBe(0x83);
     const bmc = bmcWith({ channels: { setAccessRestartsMs: 5_000 } });

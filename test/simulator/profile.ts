@@ -61,6 +61,8 @@ export interface ChannelsProfile {
   readonly noSuchChannel: number;
   /** The code of user commands for a channel without sessions (0 and 15); as for a missing channel if left out. */
   readonly sessionLess?: number;
+  /** At first no channel lets anybody in, and none beyond User. */
+  readonly closed?: true;
   /** The code with which Set Channel Access is refused. */
   readonly setAccessRefused?: number;
   /** Set Channel Access restarts the BMC's network: CEh to everything for so long. Milliseconds. */

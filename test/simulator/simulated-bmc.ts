@@ -57,6 +57,15 @@ export interface RemoteUser {
   readonly privilege: number;
 }
 
+/** Access mode (table 6-4) and privilege limit of the LAN channels. */
+interface ChannelAccess {
+  accessMode: number;
+  privilegeLevelLimit: number;
+}
+
+const openChannel: ChannelAccess = { accessMode: 2, privilegeLevelLimit: 4 };
+const closedChannel: ChannelAccess = { accessMode: 0, privilegeLevelLimit: 2 };
+
 const nothing = new Uint8Array();
 
 const handlers: ReadonlyMap<string, Handler> = new Map([
@@ -91,10 +100,7 @@ export class SimulatedBmc {
   /** Names of the commands, in order. */
   readonly log: string[] = [];
   /** Of all LAN channels: the copy in use and the stored one. */
-  channelAccess = {
-    volatile: { accessMode: 2, privilegeLevelLimit: 4 },
-    nonVolatile: { accessMode: 2, privilegeLevelLimit: 4 },
-  };
+  channelAccess: { volatile: ChannelAccess; nonVolatile: ChannelAccess };
   /** Of each cipher suite of the profile's list: the greatest privilege of a login with it; 0 is none at all. */
   suitePrivileges: readonly number[];
   /** Authentication Type Enables, LAN parameter 2: 5 bytes. */
@@ -114,6 +120,8 @@ export class SimulatedBmc {
     this.guid = options.guid ?? guidOf(device.guid, options.machineUuid);
     this.guidRefused = "refused" in device.guid ? device.guid.refused : CompletionCode.invalidCommand;
     this.fru = options.fru === "none" ? undefined : (options.fru ?? fruImage(fru));
+    const access = channels.closed === true ? closedChannel : openChannel;
+    this.channelAccess = { volatile: { ...access }, nonVolatile: { ...access } };
     this.suitePrivileges = profile.lan.suitePrivileges;
     this.authenticationTypes = new Uint8Array(5).fill(profile.lan.authenticationTypes ?? 0);
     this.#condition = new Condition(profile.timing);
