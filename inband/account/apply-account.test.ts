@@ -236,9 +236,10 @@ describe("access and enabling", () => {
 
 describe("channel and SOL", () => {
   test("a closed channel is opened in both copies, keeping the other bits; a refusal is a finding", async () => {
-    const bmc = obedient((line) => {
-      if (line === "Get Channel Access 0280") return [0x18, 2];
-      return line === "Get Channel Access 0240" ? [0x38, 4] : undefined;
+    const bmc = obedient((line, nth) => {
+      if (line === "Get Channel Access 0280") return nth === 1 ? [0x18, 2] : [0x1a, 4];
+      if (line === "Get Channel Access 0240") return nth === 1 ? [0x38, 4] : [0x3a, 4];
+      return undefined;
     });
     expect(await apply(bmc)).toHaveLength(2);
     expect(linesOf(bmc, "Set Channel Access")).toEqual(["Set Channel Access 029a84", "Set Channel Access 027a04"]);
@@ -249,12 +250,26 @@ describe("channel and SOL", () => {
     expect((await apply(other))[0]).toContain("left as it is: completion code 83h");
   });
 
+  test("a write that got lost is done again; a BMC that keeps none is a finding", async () => {
+    const forgetful = obedient((line, nth) => {
+      if (line === "Get Channel Access 0280") return nth < 3 ? [0x18, 2] : [0x1a, 4];
+      return line === "Get Channel Access 0240" ? [0x18, 2] : undefined;
+    });
+    expect(await apply(forgetful)).toEqual([
+      "Channel 2 (in use) was opened to privilege 4 at all times.",
+      "Channel 2 (stored) was left as it is: the BMC does not keep what is written to it.",
+    ]);
+    expect(linesOf(forgetful, "Set Channel Access 029a")).toHaveLength(2);
+    expect(linesOf(forgetful, "Set Channel Access 025a")).toHaveLength(2);
+  });
+
   test("a BMC that restarts over it is looked at again, twice is a finding", async () => {
     const opened = obedient((line, nth) => {
       if (line === "Get Channel Access 0280") return nth === 1 ? [0x18, 2] : [0x22, 4];
       return line.startsWith("Set Channel Access") || line.startsWith("Set User Payload") ? "no answer" : undefined;
     });
     expect(await apply(opened)).toEqual([
+      "Channel 2 (in use) was opened to privilege 4 at all times.",
       expect.stringMatching(/^Serial over LAN was not enabled for the account: .*broke off/),
     ]);
     expect(linesOf(opened, "Set Channel Access")).toHaveLength(1);
@@ -263,7 +278,7 @@ describe("channel and SOL", () => {
       if (line === "Get Channel Access 0280") return [0x18, 2];
       return line.startsWith("Set Channel Access 029a") ? "no answer" : undefined;
     });
-    expect((await apply(never))[0]).toMatch(/^Channel 2 \(in use\) was left as it is: .*broke off/);
+    expect((await apply(never))[0]).toMatch(/^Channel 2 \(in use\) was to be opened, but may not be: .*broke off/);
   });
 
   test.each(["Get Channel Access", "Set User Payload Access"])(

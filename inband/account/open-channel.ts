@@ -17,32 +17,40 @@ export async function openChannel(conversation: Conversation, wanted: WantedAcco
   return stored === undefined ? [inUse] : [inUse, stored];
 }
 
-/** What was done or could not be done, one sentence; undefined if the copy is as it should be. */
+/** A write may break off, and it may get lost. */
+const mostWrites = 2;
+
+/** What was done or could not be done, one sentence; undefined if the copy is as it should be. What was written is read back. */
 async function openCopy(
   conversation: Conversation,
   wanted: WantedAccount,
   setting: "volatile" | "nonVolatile",
-  brokeOffBefore = false,
 ): Promise<string | undefined> {
   const { channel, privilege } = wanted;
   const copy = `Channel ${channel} (${setting === "volatile" ? "in use" : "stored"})`;
-  try {
-    const now = await sendPatiently(conversation, getChannelAccess, { channelNumber: channel, setting });
-    const open = now.access.accessMode === "alwaysAvailable";
-    const limited = levelNumber(now.privilegeLevelLimit) < privilege;
-    if (open && !limited) return undefined;
-    await sendPatiently(conversation, setChannelAccess, {
-      channelNumber: channel,
-      access: { ...now.access, setting: open ? "doNotSet" : setting, accessMode: "alwaysAvailable" },
-      privilegeLevelLimit: { setting: limited ? setting : "doNotSet", limit: privilege },
-    });
-    return `${copy} was opened to privilege ${privilege} at all times.`;
-  } catch (error) {
-    // The BMC restarted over it: whether it was written is looked at.
-    const brokeOff = error instanceof InterruptedWriteError;
-    if (brokeOff && !brokeOffBefore) return await openCopy(conversation, wanted, setting, true);
-    if (!brokeOff && !isRefusal(error)) throw error;
-    return `${copy} was left as it is: ${brokeOff ? error.message : refusalText(error)}`;
+  for (let writes = 0; ; writes += 1) {
+    try {
+      const now = await sendPatiently(conversation, getChannelAccess, { channelNumber: channel, setting });
+      const open = now.access.accessMode === "alwaysAvailable";
+      const limited = levelNumber(now.privilegeLevelLimit) < privilege;
+      if (open && !limited) {
+        return writes === 0 ? undefined : `${copy} was opened to privilege ${privilege} at all times.`;
+      }
+      if (writes === mostWrites) return `${copy} was left as it is: the BMC does not keep what is written to it.`;
+      if (writes > 0) conversation.pace?.writeWasLost();
+      await sendPatiently(conversation, setChannelAccess, {
+        channelNumber: channel,
+        access: { ...now.access, setting: open ? "doNotSet" : setting, accessMode: "alwaysAvailable" },
+        privilegeLevelLimit: { setting: limited ? setting : "doNotSet", limit: privilege },
+      });
+    } catch (error) {
+      // The BMC restarted over it: whether it was written is looked at.
+      const brokeOff = error instanceof InterruptedWriteError;
+      if (brokeOff && writes + 1 < mostWrites) continue;
+      if (!brokeOff && !isRefusal(error)) throw error;
+      const why = brokeOff ? error.message : refusalText(error);
+      return `${copy} ${writes === 0 ? "was left as it is" : "was to be opened, but may not be"}: ${why}`;
+    }
   }
 }
 
