@@ -185,6 +185,8 @@ describe("passwords", () => {
       0x80,
       0x81,
     ]);
+    password(bmc, "set", 20);
+    expect([password(bmc, "test", 16), password(bmc, "test", 20)]).toEqual([0x81, {}]);
     const openbmc = bmcWith({ passwords: { wrongTestSize: "compare" } });
     password(openbmc, "set", 16);
     expect([password(openbmc, "test", 20), password(openbmc, "test", 20, "wrong")]).toEqual([{}, 0x80]);

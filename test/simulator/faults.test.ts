@@ -73,6 +73,14 @@ describe("which messages a rule meets", () => {
     expect(bodies(bmc, info(2))).toEqual(["cc"]);
   });
 
+  test("the first rule that has an effect wins; the others have met the message all the same", () => {
+    const bmc = bmcWith(
+      { cmd: 0x46, from: 2, effects: [{ completionCode: 0xc0 }] },
+      { cmd: 0x46, effects: [{ completionCode: 0xc1 }, { completionCode: 0xc2 }, { completionCode: 0xc3 }] },
+    );
+    expect(Array.from({ length: 4 }, () => bodies(bmc, readName(2)))).toEqual([["c1"], ["c0"], ["c3"], [admin]]);
+  });
+
   test("the same messages meet the same effects", () => {
     const run = () => {
       const bmc = bmcWith({ cmd: 0x46, from: 3, count: 7, effects: [{ completionCode: 0xc0 }, {}, { truncate: 3 }] });
