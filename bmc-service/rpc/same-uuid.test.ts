@@ -238,6 +238,38 @@ describe("one machine", () => {
     ]);
   });
 
+  test("whose BMC is known by another of its LAN channels now keeps row, accounts and linkage", async () => {
+    const machine = new TestMachine(mac1, "");
+    await machine.link();
+    const channels = [mac1, mac2].map((mac, i) => ({ channel: i + 1, mac, ipv4Address: "", remark: "" }));
+    const { agent } = await machine.begin();
+    await agent.report({ ...machine.facts, mac: mac2, channel: 2, channels });
+    const [row, ...more] = await rows();
+    expect(more).toEqual([]);
+    expect(row).toMatchObject({ key: mac2, mac: mac2, state: State.STATE_LINKED, warnings: [], facts: { channel: 2 } });
+    expect(row?.account).toMatchObject({ mac: mac2, userName: "rivet01" });
+    expect(await historyOf(mac1)).toContain("channel changed");
+    expect(await historyOf(mac2)).toContain("channel changed");
+    expect((await machine.begin()).begun.linkage).toMatchObject({ mac: mac2, knownUserNames: ["rivet01"] });
+    await agent.escrow(mac2, "rivet02", "Secret-pass-1234");
+    // And back, though another machine of that UUID has a row of its own.
+    await new TestMachine(mac3, "").link();
+    await agent.report({ ...machine.facts, channels });
+    expect(await keys()).toEqual([mac1, mac3]);
+    expect(await warned()).toEqual([duplicate, duplicate]);
+  });
+
+  test("whose other channel has a row already is not joined with it", async () => {
+    const machine = new TestMachine(mac1, "");
+    await machine.link();
+    await new TestMachine(mac2, "", uuid2).boot();
+    const channels = [mac1, mac2].map((mac, i) => ({ channel: i + 1, mac, ipv4Address: "", remark: "" }));
+    const { agent } = await machine.begin();
+    await agent.report({ ...machine.facts, mac: mac2, channel: 2, channels });
+    expect(await keys()).toEqual([mac1, mac2]);
+    expect(await warned()).toEqual([duplicate, duplicate]);
+  });
+
   test("whose board was replaced by one with the same UUID is linked at once; the old row is for the operator", async () => {
     await new TestMachine(mac1, "S-1").link();
     await new TestMachine(mac2, "S-2").link();

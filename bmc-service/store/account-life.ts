@@ -176,7 +176,10 @@ function settleSuccess(
       : `account "${named.userName}" was verified`;
     tables.setAccountState(account.id, state, reason);
   }
-  const reason = mixed ? "name of one account with the password of another: a change was interrupted between them" : "";
+  const given = named.givenBy === "" ? "" : `given by operator "${named.givenBy}"`;
+  const reason = mixed
+    ? "name of one account with the password of another: a change was interrupted between them"
+    : given;
   tables.database.run(
     "UPDATE accounts SET state = ?, state_reason = ?, slot = ?, channel = ?, verified_at = ? WHERE id = ?",
     AccountState.ACCOUNT_STATE_VERIFIED,

@@ -1,3 +1,4 @@
+import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { isPlaceholder } from "../placeholder.ts";
 import { claimedByOther, isProved, otherFound } from "./claim.ts";
@@ -11,7 +12,8 @@ import type { Tables } from "./tables.ts";
  *
  * 1. Another board serial number under a known UUID is another machine. Where one of both has none, they may be the same.
  * 2. The MAC address of the BMC decides when it is reported: the machine that has that BMC is meant, whatever its serial number.
- * 3. A machine whose BMC was proved by a remote login and that reports another one after a boot is another machine with the same
+ * 3. A BMC that tells the known one's MAC address of another of its LAN channels is the known one: its row goes by the new MAC.
+ * 4. A machine whose BMC was proved by a remote login and that reports another one after a boot is another machine with the same
  *    UUID. What was not proved is left, as it is when the same boot reports another BMC; a proved one is never left so.
  *
  * The rows of one UUID stand side by side and each names the others as a warning. An operator deletes the one that is gone,
@@ -46,7 +48,7 @@ function likeness(tables: Tables, known: MachineRow, machine: Machine): number {
   return (was !== "" && was === is ? 4 : 0) + (sameSystem ? 2 : 0) + (tables.bmcOfMachine(known.key) ? 1 : 0);
 }
 
-/** The key of the machine that reports the BMC with that MAC, or what the report contradicts. Rules 2 and 3. */
+/** The key of the machine that reports the BMC with that MAC, or what the report contradicts. Rules 2 and 4. */
 export function reporterOf(
   tables: Tables,
   session: Session,
@@ -68,6 +70,28 @@ export function reporterOf(
   const key = `${machineUuid}/${mac}`;
   addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
   return key;
+}
+
+/**
+ * Which channel a BMC is known by may change from boot to boot, as cables and addresses come and go. Rule 3.
+ * Its row goes by the MAC that is reported now, and keeps its accounts, unless another row has that MAC.
+ */
+export function followChannel(tables: Tables, { machineUuid }: Session, { mac, channels }: BmcFacts, now: Date): void {
+  const own = new Set(channels.map((channel) => channel.mac.toLowerCase()));
+  const row = tables.bmcsOfUuid(machineUuid).find((each) => each.mac !== "" && own.has(each.mac));
+  if (row === undefined || row.mac === mac || tables.bmc(mac) !== undefined) return;
+  const { database } = tables;
+  database.execute("PRAGMA defer_foreign_keys = ON");
+  database.run("UPDATE bmcs SET key = ?, mac = ? WHERE key = ?", mac, mac, row.key);
+  database.run("UPDATE accounts SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
+  database.run("UPDATE sessions SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
+  tables.changes.push({ key: row.key, deleted: true });
+  tables.changed(mac);
+  tables.changedTwins({ ...row, key: mac });
+  const detail = `from ${row.mac} to ${mac}: both are LAN channels of the same BMC`;
+  for (const each of [row.mac, mac]) {
+    tables.addHistory({ at: now, mac: each, machineUuid, actor: "agent", action: "channel changed", detail });
+  }
 }
 
 function addMachine(

@@ -1,7 +1,7 @@
 import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { isProved, otherFound } from "./claim.ts";
-import { reporterOf, settleSession } from "./machines.ts";
+import { followChannel, reporterOf, settleSession } from "./machines.ts";
 import type { Abort, BmcRow, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
@@ -13,6 +13,7 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
   const { machineUuid } = session;
   const { mac } = reported;
   if (mac === "") return reportHiddenBmc(tables, session, reported, now);
+  followChannel(tables, session, reported, now);
   const machineKey = reporterOf(tables, session, mac, now);
   if (typeof machineKey !== "string")
     return conflict(tables, machineKey.contradicts, machineUuid, machineKey.text, now);

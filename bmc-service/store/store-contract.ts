@@ -375,7 +375,13 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
           ["rivetab12", AccountState.ACCOUNT_STATE_RETIRED],
         ]);
         const record = await store.bmc(mac1);
-        expect(record?.account).toMatchObject({ userName: "ADMIN", givenBy: "operator", slot: 2, channel: 1 });
+        expect(record?.account).toMatchObject({
+          userName: "ADMIN",
+          givenBy: "operator",
+          stateReason: 'given by operator "operator"',
+          slot: 2,
+          channel: 1,
+        });
         expect(record?.row).toMatchObject({ state: State.STATE_LINKED, stateReason: "" });
         expect((await store.history(mac1, 1))[0]).toMatchObject({ actor: "operator", action: "account given" });
       });
