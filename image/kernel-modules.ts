@@ -18,7 +18,7 @@ export const wishedModules: ModuleWish = {
     ...["virtio_pci", "virtio_net", "e1000", "e1000e", "igb", "igc", "ixgbe", "i40e", "ice"],
     ...["bnxt_en", "mlx5_core", "mlx4_core", "mlx4_en", "tg3", "r8169", "af_packet"],
   ],
-  optional: ["be2net", "enic", "sfc", "cxgb4", "atlantic", "ionic", "8139cp", "8139too"],
+  optional: ["i2c_ismt", "be2net", "enic", "sfc", "cxgb4", "atlantic", "ionic", "8139cp", "8139too"],
 };
 
 /** One line of modules.dep: a file relative to /lib/modules/RELEASE and the files it needs. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { until } from "../lab/deadline.ts";
+import { pause, until } from "../lab/deadline.ts";
 import type { BmcInterface } from "../lab/qemu.ts";
 import { type Boot, boot, openSite, rowOf, type Site } from "./site.ts";
 
@@ -14,6 +14,16 @@ type Name = "bare" | "booting" | (typeof throughDriver)[number];
 
 /** The init, when the driver has loaded and found no BMC. */
 const missed = "names a BMC, but the kernel finds none; it may be booting";
+
+/** BMCs that answer everything with a code of their own until the driver has missed them, and a little longer. */
+const bootingBmcs = [
+  { name: "booting", code: CompletionCode.initializing },
+  { name: "isa-ipmi-bt", code: CompletionCode.unspecified },
+  { name: "smbus-ipmi", code: CompletionCode.timeout },
+] as const;
+
+/** The driver is loaded again every five seconds. */
+const bootsOnMs = 7_000;
 
 const withoutDriver = "rivet.ipmi_driver=0";
 
@@ -41,16 +51,21 @@ beforeAll(async () => {
     await enrol("pci-ipmi-bt");
   };
   const second = async () => {
-    const { proxy } = bmcOf("booting");
-    proxy.refusal = CompletionCode.initializing;
-    await Promise.all([enrol("booting"), once("booting", missed, () => (proxy.refusal = undefined))]);
+    for (const { name, code } of bootingBmcs) {
+      const { proxy } = bmcOf(name);
+      proxy.refusal = code;
+      const answers = once(name, missed, async () => {
+        await pause(bootsOnMs);
+        proxy.refusal = undefined;
+      });
+      await Promise.all([enrol(name), answers]);
+    }
     // A stopped process is as silent as a BMC can be.
     const pid = bmcOf("pci-ipmi-kcs").sim.child?.pid;
     if (pid === undefined) throw new Error("the BMC is no process of its own");
     process.kill(pid, "SIGSTOP");
-    const wakes = once("pci-ipmi-kcs", missed, () => process.kill(pid, "SIGCONT"));
+    const wakes = once("pci-ipmi-kcs", missed, async () => process.kill(pid, "SIGCONT"));
     await Promise.all([enrol("pci-ipmi-kcs"), wakes]);
-    for (const name of ["isa-ipmi-bt", "smbus-ipmi"] as const) await enrol(name);
   };
   await Promise.all([first(), second()]);
 }, 600_000);
@@ -63,13 +78,13 @@ function bmcOf(name: Name): NonNullable<Site<Name>["machines"][Name]["bmc"]> {
 }
 
 /** Does `work` when the machine says `words`. */
-async function once(name: Name, words: string, work: () => void): Promise<void> {
+async function once(name: Name, words: string, work: () => Promise<unknown>): Promise<void> {
   const { console } = site.machines[name];
   const said = () => console.lines.some((line) => line.includes(words));
   try {
     await until(`${name} to say "${words}"`, 120_000, said, { everyMs: 100 });
   } finally {
-    work();
+    await work();
   }
 }
 
@@ -126,7 +141,9 @@ describe("the kernel's driver", () => {
   });
 
   test.each([
-    ["answers D2h until then", "booting", "SMBIOS"],
+    ["answers D2h over KCS until then", "booting", "SMBIOS"],
+    ["answers FFh over BT until then", "isa-ipmi-bt", "SMBIOS"],
+    ["answers C3h over SSIF until then", "smbus-ipmi", "SMBIOS"],
     ["says nothing until then, and stands on PCI only", "pci-ipmi-kcs", "PCI"],
   ] as const)("looks again for a BMC that %s", (_, name, namedBy) => {
     const { outcome, exitCode, text } = seen(name);
