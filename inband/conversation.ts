@@ -1,10 +1,10 @@
 import type { Command } from "../ipmi/command.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError, DecodeError, TransportError } from "../ipmi/errors.ts";
-import { type Conversation, type Effect, effectOf, isNotNow, once, sendOnce } from "./send-once.ts";
+import { type Conversation, commandLimitMs, type Effect, effectOf, isNotNow, once, sendOnce } from "./send-once.ts";
 import { waitUntilBack } from "./wait-until-ready.ts";
 
-export { type Conversation, commandLimitMs, isNotNow, sendOnce, withinLimit } from "./send-once.ts";
+export { type Conversation, isNotNow, sendOnce, withinLimit } from "./send-once.ts";
 
 /** How often a command is sent again when the BMC says that it is busy. */
 export interface Patience {
@@ -16,6 +16,9 @@ export interface Patience {
 
 /** Quanta S99Q answers C0h for 3 s after every write. */
 export const patient: Patience = { waitsMs: [50, 100, 200, 400, 800, 1600, 2000], onUnspecified: 7 };
+
+/** For writes: what was begun is to be ended. Some boards take 15 s to become idle (xcat repeats each step as often). */
+export const persistent: Patience = { ...patient, waitsMs: [...patient.waitsMs, 3000, 4000] };
 
 /** For facts without which nothing goes on, and which some BMCs do not know. */
 export const patientUnlessUnspecified: Patience = { ...patient, onUnspecified: 2 };
@@ -54,6 +57,7 @@ export class NoAnswerError extends Error {
 /**
  * Sends a command, and again while the BMC is busy. If the BMC falls silent or restarts, waits until it is back
  * (with `pace` in the conversation) and goes on where it was. A command that must not be sent twice is sent once.
+ * @param patience left out: `persistent` for a write, else `patient`
  * @throws InterruptedWriteError if a write broke off; the BMC is back then
  * @throws NotReadyError if the BMC does not come back; NoAnswerError, CompletionCodeError, DecodeError, TransportError
  */
@@ -61,10 +65,11 @@ export async function sendPatiently<Q, P>(
   conversation: Conversation,
   command: Command<Q, P>,
   request: NoInfer<Q>,
-  patience: Patience = patient,
+  patience?: Patience,
 ): Promise<P> {
   if (!command.repeatable) return sendOnce(conversation, command, request);
-  const how = { name: command.name, effect: effectOf(command, request), patience };
+  const effect = effectOf(command, request);
+  const how = { name: command.name, effect, patience: patience ?? (effect === "write" ? persistent : patient) };
   return untilAnswered(conversation, how, () => sendOnce(conversation, command, request));
 }
 
@@ -98,9 +103,11 @@ async function untilAnswered<T>(conversation: Conversation, how: How, work: () =
       return value;
     } catch (error) {
       if (how.effect === "write" && isTruncated(error)) throw new InterruptedWriteError(how.name, error);
-      const waitMs = tries.waitAfter(error);
-      const took = clock.now() - startedAt;
-      if (mayBeAway(error, waitMs, took) && (await wasAway(conversation, error))) {
+      const tookMs = clock.now() - startedAt;
+      const waitMs = tries.waitAfter(error, tookMs);
+      const isSuspicious = isNotNow(error) && (tookMs >= slowMs || waitMs === undefined);
+      const mayBeAway = error instanceof TransportError || isSuspicious;
+      if (mayBeAway && (await wasAway(conversation, error))) {
         const neverBegun = error instanceof TransportError && error.sent === "no";
         if (how.effect === "write" && !neverBegun) throw new InterruptedWriteError(how.name, error as Error);
         if (resumed) throw error instanceof TransportError ? new NoAnswerError(how.name, error) : error;
@@ -115,22 +122,28 @@ async function untilAnswered<T>(conversation: Conversation, how: How, work: () =
   }
 }
 
-/** How often one command was tried in vain, and how long to wait before the next try. */
+/** How often one command was tried in vain, and how long to wait before the next try. All tries share `commandLimitMs`. */
 class Tries {
   readonly #how: How;
   #failed = 0;
   #broken = 0;
   #unspecified = 0;
+  #tookMs = 0;
 
   constructor(how: How) {
     this.#how = how;
   }
 
-  /** Milliseconds; undefined if it is not to be tried again. */
-  waitAfter(error: unknown): number | undefined {
+  /**
+   * Milliseconds; undefined if it is not to be tried again.
+   * @param tookMs milliseconds from the command to the error
+   */
+  waitAfter(error: unknown, tookMs: number): number | undefined {
     const { effect, patience } = this.#how;
     const waitMs = patience.waitsMs[this.#failed];
     this.#failed += 1;
+    this.#tookMs += tookMs;
+    if (this.#tookMs >= commandLimitMs) return undefined;
     if (isNotNow(error)) {
       if (error.completionCode === CompletionCode.unspecified) this.#unspecified += 1;
       return this.#unspecified > patience.onUnspecified ? undefined : waitMs;
@@ -146,13 +159,11 @@ function isTruncated(error: unknown): error is CompletionCodeError {
   return error instanceof CompletionCodeError && error.completionCode === CompletionCode.requestTruncated;
 }
 
-/** A BMC that is there says "busy" at once; the kernel's driver, for one that is gone, after 4 s and up to a minute. */
+/**
+ * A BMC that is there says "busy" at once; the kernel's driver, for one that is gone or hangs at a command, after 4 s and
+ * up to a minute.
+ */
 const slowMs = 3_000;
-
-/** Silence; a code that says "busy" for too long, or that came late. */
-function mayBeAway(error: unknown, waitMs: number | undefined, tookMs: number): boolean {
-  return error instanceof TransportError || (isNotNow(error) && (waitMs === undefined || tookMs >= slowMs));
-}
 
 /**
  * Whether the BMC was away, which it is not any more when this returns. Silence counts as that; a code that says "busy"

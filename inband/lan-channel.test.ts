@@ -110,6 +110,13 @@ describe("findLanChannel", () => {
     await expect(findLanChannel(conversation, options)).rejects.toThrow("channels 1 to 11 are no LAN");
   });
 
+  test("a channel that cannot be asked what it is is one if it has a MAC", async () => {
+    const failing = bmc({ 2: { mac: mac(2), ip: [10, 0, 0, 7] } }, 0xff);
+    const found = await findLanChannel(failing.conversation, options);
+    expect(found).toMatchObject({ channel: 2 });
+    expect(found.findings).toHaveLength(2);
+  });
+
   test("a channel that cannot be asked is said, not taken for absent", async () => {
     const { conversation, log } = scriptedBmc((name, [channel = 0]) => {
       if (name === "Get Channel Info") return channel === 1 ? 0xff : 0xcc;

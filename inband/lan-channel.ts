@@ -6,7 +6,12 @@ import { ipAddress, macAddress } from "../ipmi/lan-parameters.ts";
 import { macProblem, parseMac } from "../ipmi/mac.ts";
 import { awaitAddress, type Note } from "./await-address.ts";
 import { isClosed } from "./closed-access.ts";
-import { type Conversation, patientUnlessUnspecified as patience, sendPatiently } from "./conversation.ts";
+import {
+  type Conversation,
+  NoAnswerError,
+  patientUnlessUnspecified as patience,
+  sendPatiently,
+} from "./conversation.ts";
 import { type Ipv6Addresses, readIpv6Addresses } from "./ipv6-addresses.ts";
 import { isRefusal, isUnsupported, type Refusal, readParameter, refusalText } from "./read-parameter.ts";
 import { isUsableIpv4 } from "./usable-address.ts";
@@ -85,7 +90,7 @@ interface Scan {
 
 /**
  * Elects the LAN channel: the first with a MAC and an IPv4 address; else with a MAC and a global IPv6 address; else with a MAC.
- * Where Get Channel Info is not supported (Facebook's OpenBMC), a channel is one if it has a MAC address. A BMC that
+ * Where Get Channel Info is not supported (Facebook's OpenBMC) or fails, a channel is one if it has a MAC address. A BMC that
  * has just started may show no channel or no address yet: both are waited for.
  * @throws NoLanChannelError naming what was seen; TransportError, NotReadyError
  */
@@ -140,15 +145,13 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
   let othersThanRefused = 0;
   let infoSupported = true;
   for (const channel of lanChannelNumbers) {
-    if (infoSupported) {
-      const kind = await channelKind(conversation, channel, findings);
-      if (kind === "other") continue;
-      if (kind === "unsupported") infoSupported = false;
-    }
+    const kind = infoSupported ? await channelKind(conversation, channel, findings) : "unsupported";
+    if (kind === "other") continue;
+    if (kind === "unsupported") infoSupported = false;
     const { refused, ...candidate } = await look(conversation, channel);
     if (isClosed(refused)) refusal = refused;
     else othersThanRefused += 1;
-    if (hasMac(candidate) || infoSupported) seen.push(candidate);
+    if (hasMac(candidate) || kind === "lan") seen.push(candidate);
     else if (refused !== undefined && !mayBeNoLan(refused)) {
       unread.set(candidate.remark, [...(unread.get(candidate.remark) ?? []), channel]);
     }
@@ -162,7 +165,7 @@ async function channelKind(
   conversation: Conversation,
   channel: number,
   findings: string[],
-): Promise<"lan" | "other" | "unsupported"> {
+): Promise<"lan" | "other" | "unknown" | "unsupported"> {
   try {
     const info = await sendPatiently(conversation, getChannelInfo, { channelNumber: channel }, patience);
     return info.mediumType === "lan8023" || info.mediumType === "otherLan" ? "lan" : "other";
@@ -170,10 +173,10 @@ async function channelKind(
     if (!isRefusal(error)) throw error;
     // An allowlist in the BMC may leave the command out and still let LAN parameters be read.
     if (isClosed(error) || hasCode(error, CompletionCode.invalidForLun)) return "unsupported";
-    if (![...noSuchChannel].some((code) => hasCode(error, code))) {
-      findings.push(`channel ${channel} could not be asked what it is: ${refusalText(error)}`);
-    }
-    return "other";
+    if ([...noSuchChannel].some((code) => hasCode(error, code))) return "other";
+    findings.push(`channel ${channel} could not be asked what it is: ${refusalText(error)}`);
+    // Waiting eleven times for no answer takes too long.
+    return error instanceof NoAnswerError ? "unsupported" : "unknown";
   }
 }
 

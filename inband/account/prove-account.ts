@@ -1,7 +1,7 @@
 import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
-import { type Conversation, isNotNow, sendPatiently } from "../conversation.ts";
+import { type Conversation, InterruptedWriteError, isNotNow, sendPatiently } from "../conversation.ts";
 import { AccountError } from "./account-error.ts";
 import { hasAccess, hasName, readAccess, type UserAccess } from "./user-state.ts";
 import type { AccountPassword, WantedAccount } from "./wanted-account.ts";
@@ -48,7 +48,12 @@ export async function proveAccount(
     if (repairs === mostRepairs) throw new AccountError(`user ${wanted.slot}: ${wrong}`);
     findings.push(`The account was not as written, and was written again: ${wrong}`);
     conversation.pace?.writeWasLost();
-    await repair(conversation, wanted, password, seen, access);
+    try {
+      await repair(conversation, wanted, password, seen, access);
+    } catch (error) {
+      // It is looked at next anyway.
+      if (!(error instanceof InterruptedWriteError)) throw error;
+    }
   }
 }
 
@@ -62,16 +67,20 @@ async function look(conversation: Conversation, wanted: WantedAccount, password:
   return { named: true, password: await testPassword(conversation, wanted, password) };
 }
 
-/** A refusal is no harm: some BMCs refuse the password that a user has already. */
+/** A refusal is no harm: some BMCs refuse the password that a user has already. A write that broke off is sent once more. */
 async function sendPasswordAgain(
   conversation: Conversation,
   wanted: WantedAccount,
   password: AccountPassword,
 ): Promise<void> {
-  try {
-    await sendPassword(conversation, wanted, password);
-  } catch (error) {
-    if (!(error instanceof CompletionCodeError)) throw error;
+  for (let again = true; ; again = false) {
+    try {
+      await sendPassword(conversation, wanted, password);
+      return;
+    } catch (error) {
+      if (error instanceof CompletionCodeError) return;
+      if (!(again && error instanceof InterruptedWriteError)) throw error;
+    }
   }
 }
 
