@@ -61,6 +61,24 @@ describe("proveAccount", () => {
     expect(writesOf(never)).toHaveLength(3);
   });
 
+  test("a BMC that resets over the repair is looked at again", async () => {
+    const bmc = obedient((line, nth) => {
+      if (tests(line)) return nth < 3 ? 0x80 : undefined;
+      return line.includes("Password 0302") && nth === 1 ? "no answer" : undefined;
+    });
+    expect((await prove(bmc)).proof).toBe("password tested");
+    expect(writesOf(bmc)).toHaveLength(2);
+  });
+
+  test("a BMC that cannot test, and resets over the password that is sent again, gets it once more", async () => {
+    const bmc = obedient((line, nth) => {
+      if (tests(line)) return 0xc1;
+      return line.includes("Password 0302") && nth === 1 ? "no answer" : undefined;
+    });
+    expect((await prove(bmc)).proof).toBe("read back only");
+    expect(writesOf(bmc)).toHaveLength(2);
+  });
+
   test("rights that did not stick are written again, and the BMC gets more time after writes", async () => {
     const late = obedient((line, nth) => (line === "Get User Access 0203" && nth === 1 ? withoutRights : undefined));
     await prove(late);
