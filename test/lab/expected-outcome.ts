@@ -7,5 +7,16 @@ export function endedAs(
   expected: ExpectedOutcome,
   { outcome, exitCode }: Pick<BootResult, "outcome" | "exitCode">,
 ): boolean {
-  return expected === "not ready" ? outcome === "error" && exitCode === ExitCode.temporary : outcome === expected;
+  switch (expected) {
+    case "not ready":
+      return outcome === "error" && exitCode === ExitCode.temporary;
+    case "no free slot":
+      return outcome === "error" && exitCode === ExitCode.refused;
+    case "linked":
+    case "locked":
+    case "failed":
+      return outcome === expected;
+    default:
+      return expected satisfies never;
+  }
 }

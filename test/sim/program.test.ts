@@ -9,7 +9,7 @@ import { Secret } from "../../ipmi/secret.ts";
 import { connectLan } from "../../outband-client/lan/index.ts";
 import { until } from "../lab/deadline.ts";
 import { connectAsMachine } from "../lab/machine-side.ts";
-import { profiles } from "../simulator/profiles.ts";
+import { everyProfile } from "../simulator/variants.ts";
 import { simProgram } from "./program.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "metal-rivet-sim-"));
@@ -101,7 +101,7 @@ describe("--list", () => {
   test("every profile with its outcome and sources", async () => {
     const { out, exitCode } = await run("--list");
     expect(exitCode).toBe(0);
-    for (const [name, { expected }] of profiles) expect(out).toContain(`${name}: a run ends "${expected}"\n`);
+    for (const [name, { expected }] of everyProfile) expect(out).toContain(`${name}: a run ends "${expected}"\n`);
   });
 
   test("as JSON", async () => {
@@ -110,7 +110,7 @@ describe("--list", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(listed.map(({ name }) => name)).toEqual([...profiles.keys()]);
+    expect(listed.map(({ name }) => name)).toEqual([...everyProfile.keys()]);
   });
 });
 

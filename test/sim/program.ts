@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { ExitCode } from "../../proto/exit-code.ts";
 import type { Profile } from "../simulator/profile.ts";
-import { profiles } from "../simulator/profiles.ts";
+import { everyProfile } from "../simulator/variants.ts";
 import { parseSimOptions, type SimOptions } from "./sim-options.ts";
 import { FaultFileError, PortTakenError, type SimEvent, startSim } from "./sim-run.ts";
 import { eventText, listJson, listText, readyText } from "./sim-text.ts";
@@ -24,7 +24,7 @@ export async function simProgram(args: readonly string[], world: SimWorld): Prom
     throw error;
   }
   if (options.list) {
-    world.write((options.output === "json" ? listJson : listText)(profiles.values()));
+    world.write((options.output === "json" ? listJson : listText)(everyProfile.values()));
     return ExitCode.done;
   }
   return await simulate(options.profile, options, world);

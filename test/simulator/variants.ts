@@ -1,6 +1,6 @@
 import { noPolicy } from "./password-policy.ts";
 import type { Profile } from "./profile.ts";
-import { spec } from "./profiles.ts";
+import { profiles, spec } from "./profiles.ts";
 
 /** One behaviour each that no board among the profiles has, or not alone. */
 const all: readonly Profile[] = [
@@ -95,3 +95,6 @@ const all: readonly Profile[] = [
 
 /** By name. */
 export const variants: ReadonlyMap<string, Profile> = new Map(all.map((profile) => [profile.name, profile]));
+
+/** Boards and variants by name, for whoever picks one. */
+export const everyProfile: ReadonlyMap<string, Profile> = new Map([...profiles, ...variants]);
