@@ -4,7 +4,7 @@ import { CompletionCodeError, DecodeError, TransportError } from "../ipmi/errors
 import { type Conversation, commandLimitMs, type Effect, effectOf, isNotNow, once, sendOnce } from "./send-once.ts";
 import { waitUntilBack } from "./wait-until-ready.ts";
 
-export { type Conversation, isNotNow, sendOnce, withinLimit } from "./send-once.ts";
+export { type Conversation, isNotNow, presentMs, sendOnce, withinLimit } from "./send-once.ts";
 
 /** How often a command is sent again when the BMC says that it is busy. */
 export interface Patience {

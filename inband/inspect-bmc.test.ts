@@ -128,6 +128,28 @@ describe("inspectBmc", () => {
     expect(log).toHaveLength(10);
   });
 
+  test("a BMC that stalls at everything: what is nice to have is left out, and said", async () => {
+    let nowMs = 0;
+    const slow = bmc();
+    const { exchange } = slow.conversation.transport;
+    const transport = {
+      ...slow.conversation.transport,
+      exchange: (...[message, signal]: Parameters<typeof exchange>) => {
+        nowMs += 20_000;
+        return exchange(message, signal);
+      },
+    };
+    const clock = { ...slow.conversation.clock, now: () => nowMs };
+    const seen = await inspectBmc({ ...slow.conversation, transport, clock }, device, needed);
+    expect(seen).toMatchObject({ mac: "52:54:00:b1:00:01", ipv4Gateway: "10.0.0.1", fru: { state: "unreadable" } });
+    expect(seen.findings).toEqual([
+      "802.1q VLAN ID was not asked for: the BMC answers too slowly",
+      "Primary RMCP Port Number was not asked for: the BMC answers too slowly",
+      expect.stringContaining("no system GUID"),
+      "FRU 0 was not asked for: the BMC answers too slowly",
+    ]);
+  });
+
   test("a broken way to the BMC ends it", async () => {
     await expect(inspectBmc(bmc({ 6: "no answer" }).conversation, device, all)).rejects.toThrow(TransportError);
   });
@@ -251,6 +273,21 @@ describe("readFru", () => {
     const conversation = { ...scripted.conversation, transport, pace: new Pace(10_000) };
     expect(await readFru(conversation)).toMatchObject({ state: "present", chassis: { chassisType: 0x17 } });
     expect(scripted.log).toHaveLength(4);
+  });
+
+  test("a BMC that takes 50 s for each piece: what comes in time counts", async () => {
+    const image = chassis("P".repeat(30), "S".repeat(30));
+    let nowMs = 0;
+    const { conversation, log } = withImage(image, false, () => {
+      nowMs += 50_000;
+      return undefined;
+    });
+    const clock = { ...conversation.clock, now: () => nowMs };
+    expect(await readFru({ ...conversation, clock })).toMatchObject({
+      state: "present",
+      chassis: { partNumber: "P".repeat(30) },
+    });
+    expect(log.filter((each) => each.startsWith("Read"))).toHaveLength(2);
   });
 
   test("pieces get smaller until the BMC takes them", async () => {

@@ -8,7 +8,7 @@ import {
   vlanId,
 } from "../ipmi/lan-parameters.ts";
 import type { Note } from "./await-address.ts";
-import { type Conversation, impatient, sendPatiently } from "./conversation.ts";
+import { type Conversation, impatient, presentMs, sendPatiently } from "./conversation.ts";
 import { readIpv6Addresses } from "./ipv6-addresses.ts";
 import { findLanChannel, type NoLanChannelError, type SeenChannel } from "./lan-channel.ts";
 import { type FruRead, readFru } from "./read-fru.ts";
@@ -44,6 +44,9 @@ export interface BmcInspection extends DeviceIdentity {
 
 const defaultRmcpPort = 623;
 
+/** For the facts that are nice to have, in milliseconds: a BMC that stalls for 50 s now and then must not cost the run. */
+const optionalLimitMs = 60_000;
+
 /** How far an inspection goes: each command costs time, and a run needs no more than one channel with one address. */
 export interface InspectOptions {
   /** "needed": up to the first channel with MAC and IPv4 address, IPv6 only where there is no IPv4, no weak logins. */
@@ -68,9 +71,14 @@ export async function inspectBmc(
 ): Promise<BmcInspection> {
   const lan = await findLanChannel(conversation, { extent: extent === "all" ? "all" : "until found", waitMs, note });
   const findings = [...lan.findings];
+  const until = presentMs(conversation) + optionalLimitMs;
 
   /** The value of an optional parameter; a refusal that is not "unsupported" is a finding. */
   const ask = async <T>(parameter: LanParameter<T>): Promise<T | undefined> => {
+    if (presentMs(conversation) >= until) {
+      findings.push(`${parameter.name} was not asked for: the BMC answers too slowly`);
+      return undefined;
+    }
     const read = await readParameter(conversation, lan.channel, parameter);
     if ("value" in read) return read.value;
     if (!isUnsupported(read.refused)) findings.push(`${parameter.name} cannot be read: ${refusalText(read.refused)}`);
@@ -91,7 +99,7 @@ export async function inspectBmc(
   }
   if (extent === "all") findings.push(...(await findWeakLogins(conversation, lan.channel)));
   const guid = await readGuid(conversation, findings);
-  const fru = await readFruFor(conversation, findings);
+  const fru = await readFruFor(conversation, findings, until - presentMs(conversation));
 
   return {
     ...device,
@@ -123,14 +131,18 @@ export async function inspectWithoutLan(
 ): Promise<BmcInspection> {
   const findings = [...lan.findings];
   const guid = await readGuid(conversation, findings);
-  const fru = await readFruFor(conversation, findings);
+  const fru = await readFruFor(conversation, findings, optionalLimitMs);
   const nothing = { channel: 0, mac: "", ipv6Addresses: [], rmcpPort: 0 };
   const told = { ...(guid === undefined ? {} : { guid }), fru, channels: lan.seen, findings };
   return { ...device, transport: conversation.transport.name, ...nothing, ...told };
 }
 
-async function readFruFor(conversation: Conversation, findings: string[]): Promise<FruRead> {
-  const fru = await readFru(conversation);
+async function readFruFor(conversation: Conversation, findings: string[], limitMs: number): Promise<FruRead> {
+  if (limitMs <= 0) {
+    findings.push("FRU 0 was not asked for: the BMC answers too slowly");
+    return { state: "unreadable", reason: "the BMC answers too slowly" };
+  }
+  const fru = await readFru(conversation, limitMs);
   if (fru.state === "unreadable") findings.push(`FRU 0 cannot be read: ${fru.reason}`);
   return fru;
 }

@@ -35,6 +35,11 @@ export class Pace {
     return this.#writtenAt;
   }
 
+  /** How long the BMC was away up to now. */
+  get waitedForReturnMs(): number {
+    return this.#waitedForReturnMs;
+  }
+
   /** What is left of `returnLimitMs`. */
   get leftForReturnMs(): number {
     return this.returnLimitMs - this.#waitedForReturnMs;

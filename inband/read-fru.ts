@@ -4,7 +4,7 @@ import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError, DecodeError } from "../ipmi/errors.ts";
 import type { Fru } from "../ipmi/fru/parse.ts";
 import { type FruPiece, FruReading } from "../ipmi/fru/reading.ts";
-import { type Conversation, impatient, NoAnswerError, sendPatiently } from "./conversation.ts";
+import { type Conversation, impatient, NoAnswerError, presentMs, sendPatiently } from "./conversation.ts";
 import { isRefusal, refusalText } from "./read-parameter.ts";
 
 /** FRU device 0, or why there is none, or why it could not be read. */
@@ -18,9 +18,11 @@ const fruDeviceId = 0;
 
 /**
  * Reads FRU device 0: its header and the areas in use, in pieces that the BMC takes.
+ * @param limitMs milliseconds after which no further piece is asked for; what was read until then counts
  * @throws TransportError, NotReadyError
  */
-export async function readFru(conversation: Conversation): Promise<FruRead> {
+export async function readFru(conversation: Conversation, limitMs = 60_000): Promise<FruRead> {
+  const until = presentMs(conversation) + limitMs;
   let reading: FruReading;
   try {
     const info = await sendPatiently(conversation, getFruInventoryAreaInfo, { fruDeviceId }, impatient);
@@ -30,7 +32,7 @@ export async function readFru(conversation: Conversation): Promise<FruRead> {
     return withoutFru(error, absentByInfo);
   }
   try {
-    await readPieces(conversation, reading);
+    await readPieces(conversation, reading, until);
     return reading.result();
   } catch (error) {
     return withoutFru(error, absentByFirstPiece);
@@ -38,8 +40,9 @@ export async function readFru(conversation: Conversation): Promise<FruRead> {
 }
 
 /** @throws CompletionCodeError, DecodeError, NoAnswerError if not even the header could be read */
-async function readPieces(conversation: Conversation, reading: FruReading): Promise<void> {
+async function readPieces(conversation: Conversation, reading: FruReading, until: number): Promise<void> {
   for (let piece = reading.next(); piece !== undefined; piece = reading.next()) {
+    if (piece.offset > 0 && presentMs(conversation) >= until) return;
     try {
       reading.received(await readPiece(conversation, piece));
     } catch (error) {

@@ -15,6 +15,11 @@ export interface Conversation {
   readonly pace?: Pace;
 }
 
+/** The clock's time without that for which the BMC was away: what a slow BMC has to answer for. In milliseconds. */
+export function presentMs({ clock, pace }: Pick<Conversation, "clock" | "pace">): number {
+  return clock.now() - (pace?.waitedForReturnMs ?? 0);
+}
+
 /**
  * How long one command may take, in milliseconds. The kernel's driver may hold a command of a dead BMC for 50 s and
  * then answers FFh by itself.
