@@ -21,7 +21,7 @@ export function profileTable(rows: readonly ProfileRow[]): string {
       atRegisters.outcome,
       String(atRegisters.commands),
       inVm.outcome,
-      String(inVm.commands.length),
+      commandsOf(inVm),
       remotely(inVm),
       durationText(inVm.runMs),
       durationText(inVm.durationMs),
@@ -30,6 +30,12 @@ export function profileTable(rows: readonly ProfileRow[]): string {
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   const padded = (line: readonly string[]) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
   return lines.map((line) => padded(line).trimEnd()).join("\n");
+}
+
+/** As they went over the wire; where the kernel had no driver that tells the agent's from its own, as the agent counted. */
+function commandsOf({ commands, told }: Boot): string {
+  const end = told.find((each) => each.kind === "end");
+  return String(commands.length > 0 ? commands.length : (end?.ipmiCommands ?? "?"));
 }
 
 /** What became of the service's login from remote. */
