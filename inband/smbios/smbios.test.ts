@@ -68,6 +68,13 @@ describe("SMBIOS", () => {
     expect(baseboard).toMatchObject({ manufacturer: "Größe", productName: "X1" });
   });
 
+  test("a text without end is cut: a report with all of it would be refused", () => {
+    const endless = "Rack ".repeat(1000);
+    const data = Uint8Array.from([...structure(1, 0x100, [1, 2, 0, 3, ...uuidBytes, 6], [endless, "X"]), ...end]);
+    const { manufacturer, productName } = parseSmbios({ ...modern, table: data }).system;
+    expect([manufacturer, productName]).toEqual([endless.slice(0, 256), "X"]);
+  });
+
   test("reads types 0, 1, 2, 3, 38 and 42", () => {
     expect(parseSmbios(modern)).toEqual({
       version: { major: 3, minor: 2 },

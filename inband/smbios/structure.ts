@@ -1,6 +1,12 @@
 import { latin1 } from "../../ipmi/codec.ts";
 import { DecodeError } from "../../ipmi/errors.ts";
 
+/**
+ * Characters of a text. The specification had 64 before version 2.7 and has no limit since; what is longer than this is
+ * no name or number but a set of texts whose ends are missing, which nobody would accept in a report.
+ */
+export const longestText = 256;
+
 /** One SMBIOS structure. SMBIOS 3.7 §6.1. */
 export class Structure {
   /** Number of its kind. */
@@ -51,13 +57,14 @@ export class Structure {
   }
 
   /**
-   * The text whose number stands at `at`, without blanks around it. "" if the number is 0 (no text), if the firmware
-   * numbers a text that is not there, or if the structure is of an older version without the field.
+   * The text whose number stands at `at`, without blanks around it, cut to `longestText`. "" if the number is 0 (no text),
+   * if the firmware numbers a text that is not there, or if the structure is of an older version without the field.
    */
   text(at: number): string {
     if (!this.has(at)) return "";
     const number = this.uint8(at);
-    return number === 0 ? "" : (this.#strings[number - 1] ?? "").trim();
+    if (number === 0) return "";
+    return (this.#strings[number - 1] ?? "").trim().slice(0, longestText).toWellFormed();
   }
 
   get name(): string {

@@ -85,7 +85,7 @@ function readPieces(input: Uint8Array): unknown {
   const [low = 0, high = 0, unit = 0] = input;
   let at = 3;
   const reading = new FruReading({
-    areaSizeBytes: low | ((high & 0x0f) << 8),
+    areaSizeBytes: low | (high << 8),
     access: { unit: (unit & 1) === 0 ? "bytes" : "words" },
   });
   let questions = 0;

@@ -1,3 +1,5 @@
+import { machineToProto } from "../../../agent/to-proto.ts";
+import { checkSizes } from "../../../bmc-service/rpc/fields.ts";
 import { type EntryPoint, parseEntryPoint, type SmbiosVersion } from "../../../inband/smbios/entry-point.ts";
 import { BogusUuidError, identifyMachine } from "../../../inband/smbios/identify-machine.ts";
 import { parseSmbios } from "../../../inband/smbios/parse-smbios.ts";
@@ -42,6 +44,12 @@ const tables: readonly Uint8Array[] = [0, 1].map((variant) =>
     ...structure(127, new Uint8Array(0), []),
   ]),
 );
+
+/** Texts are as long as firmware likes. */
+const wordyTable = Uint8Array.from([
+  ...structure(1, bodiesOf(1)[1] ?? new Uint8Array(0), ["Ж".repeat(600), "X", "", "serial ".repeat(200)]),
+  ...structure(127, new Uint8Array(0), []),
+]);
 
 function entryPoint32(tableBytes: number, count: number): Uint8Array {
   const size = [tableBytes & 0xff, tableBytes >> 8];
@@ -109,11 +117,14 @@ const wholeTables: FuzzedDecoder = {
     const choice = (input[0] ?? 0) & 3;
     const entryPoint =
       choice === 0 ? entryPoint32(table.length, input[0] ?? 0) : entryPoint64(choice === 1 ? old : modern);
-    return identifyMachine(parseSmbios({ entryPoint, table }));
+    const machine = machineToProto(identifyMachine(parseSmbios({ entryPoint, table })));
+    // The service must take what the firmware says, else the machine is never linked.
+    checkSizes(machine);
+    return machine;
   },
   refusals: [DecodeError, BogusUuidError],
-  corpus: (random) => tables.map((table) => Uint8Array.of(random.byte(), ...table)),
-  maxBytes: 1024,
+  corpus: (random) => [...tables, wordyTable].map((table) => Uint8Array.of(random.byte(), ...table)),
+  maxBytes: 4096,
   share: 10,
 };
 
