@@ -16,8 +16,8 @@ const minutes = 60_000;
 const help = `Usage: npm test, or npm run test:fast
 
 Runs types, lint (with the folder borders) and the fast tests; without --fast also feeds the decoders a million inputs
-(fuzz), builds the programs and the ramdisk and runs the tests against foreign programs (peers) and in virtual machines
-(vm).
+(fuzz), plays 10,000 random scenarios of the agent's run (properties), builds the programs and the ramdisk and runs the
+tests against foreign programs (peers) and in virtual machines (vm).
 
   --fast  only what needs no root, no foreign program and no network
   --help  this text
@@ -62,6 +62,17 @@ const slowStages: readonly Stage[] = [
       ...["--seed", "1", "--inputs", "1000000"],
     ],
     limitMs: 10 * minutes,
+  },
+  {
+    name: "properties",
+    // The same scenarios each time, for the same reason. `npm run properties` takes others.
+    command: [
+      process.execPath,
+      "test/run/properties.ts",
+      ...["--seed", "1", "--count", "10000", "--report", "dist/properties.txt"],
+    ],
+    report: "dist/properties.txt",
+    limitMs: 15 * minutes,
   },
   { name: "build", command: [process.execPath, "build.mjs"], limitMs: 10 * minutes },
   {
@@ -110,7 +121,7 @@ export function countTests(report: VitestReport): Counts {
 
 async function runStage(stage: Stage, scratch: string): Promise<StageResult> {
   const started = performance.now();
-  process.stdout.write(`${stage.name.padEnd(6)} `);
+  process.stdout.write(`${stage.name.padEnd(10)} `);
   const [program, ...args] = stage.command;
   const reportFile = join(scratch, `${stage.name}.json`);
   const reporters = stage.project ? ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`] : [];
@@ -161,7 +172,7 @@ async function runAll(stages: readonly Stage[]): Promise<boolean> {
     for (const stage of stages) {
       const lacking = stage.after?.filter((name) => failedStages.includes(name)) ?? [];
       if (lacking.length > 0) {
-        console.log(`${stage.name.padEnd(6)} FAILED  not run, because of ${lacking.join(", ")}`);
+        console.log(`${stage.name.padEnd(10)} FAILED  not run, because of ${lacking.join(", ")}`);
         failedStages.push(stage.name);
         failed += 1;
         continue;

@@ -1,0 +1,100 @@
+import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
+import { nameText, type SimulatedUser, sameBytes } from "../simulator/users.ts";
+import type { FakeService } from "./fake-service.ts";
+
+/** What must never be so was so. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+/** What holds at every instant, whatever goes wrong. */
+export class Invariants {
+  readonly #bmc: SimulatedBmc;
+  readonly #service: FakeService;
+  /** All user IDs as they were in the beginning. */
+  readonly #before: ReadonlyMap<number, string>;
+  /** User IDs of others. */
+  readonly #foreign: ReadonlySet<number>;
+  /** The state at the last look: what does not change need not be looked at again. */
+  #seen = "";
+  /** Whether the service has had an account with which it gets in. */
+  #opened = false;
+
+  constructor(bmc: SimulatedBmc, service: FakeService) {
+    this.#bmc = bmc;
+    this.#service = service;
+    this.#before = new Map(bmc.users.map((user) => [user.id, stateOf(user)]));
+    this.#foreign = new Set(bmc.users.flatMap((user) => (nameText(user) === "" ? [] : [user.id])));
+  }
+
+  /** User IDs with a name that the service has in escrow. */
+  ours(): SimulatedUser[] {
+    const names = new Set(this.#service.accounts.map(({ userName }) => userName));
+    return this.#bmc.users.filter((user) => names.has(nameText(user)));
+  }
+
+  enabledOurs(): number {
+    return this.ours().filter(({ enabled }) => enabled).length;
+  }
+
+  /** What others did to our account is not for the agent to answer for. */
+  accept(): void {
+    this.#opened = this.#service.opens() !== undefined;
+    this.#seen = "";
+  }
+
+  /** @throws Violation */
+  check(when: string): void {
+    const state = `${this.#service.accounts.length}\n${this.#bmc.users.map(stateOf).join("\n")}`;
+    if (state === this.#seen) return;
+    this.#seen = state;
+    this.#foreignUntouched(when);
+    this.#passwordsEscrowed(when);
+    this.#opens(when);
+  }
+
+  #foreignUntouched(when: string): void {
+    const slots = new Set(this.#service.accounts.map(({ slot }) => slot));
+    for (const user of this.#bmc.users) {
+      const mayChange = slots.has(user.id) && !this.#foreign.has(user.id);
+      if (!mayChange && stateOf(user) !== this.#before.get(user.id)) {
+        throw new Violation(`${when}: user ID ${user.id} was changed, which is not ours`);
+      }
+    }
+  }
+
+  #passwordsEscrowed(when: string): void {
+    for (const { id, password } of this.#bmc.users) {
+      if (password === undefined || this.#foreign.has(id)) continue;
+      const known = this.#service.accounts.some(
+        (each) => each.slot === id && sameBytes(padded(each.password), password),
+      );
+      if (!known) throw new Violation(`${when}: user ID ${id} has a password that was never in escrow`);
+    }
+  }
+
+  #opens(when: string): void {
+    const opens = this.#service.opens() !== undefined;
+    if (this.#opened && !opens) throw new Violation(`${when}: the service had an account, and has none any more`);
+    this.#opened = opens;
+    const open = this.ours().filter(({ enabled, ipmiMessaging }) => enabled && ipmiMessaging);
+    // A login needs an open channel too; the agent opens it after the account is made.
+    const { accessMode } = this.#bmc.channelAccess.volatile;
+    if (open.length > 0 && accessMode === 2 && !opens) {
+      throw new Violation(`${when}: an account of ours is open, and the service cannot use it`);
+    }
+  }
+}
+
+function stateOf(user: SimulatedUser): string {
+  const { id, password, passwordBytes, name, enabled, callbackOnly, linkAuthentication, ipmiMessaging } = user;
+  const rights = [enabled, callbackOnly, linkAuthentication, ipmiMessaging, user.privilege, user.solAllowed].join();
+  const bytes = (data: Uint8Array | undefined) => (data === undefined ? "-" : Buffer.from(data).toString("latin1"));
+  return `${id} ${bytes(name)} ${bytes(password)} ${passwordBytes} ${rights}`;
+}
+
+function padded(password: Uint8Array): Uint8Array {
+  const data = new Uint8Array(20);
+  data.set(password);
+  return data;
+}
