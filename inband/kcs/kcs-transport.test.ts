@@ -283,6 +283,48 @@ describe("ended by the caller", () => {
   });
 });
 
+test("whatever failed or was ended: executed once at most, and right again when the BMC is", async () => {
+  const phase = fc.constantFrom<Phase>("start", "byte", "end", "last", "reply", "abort");
+  const script = fc.record({
+    fails: fc.subarray<Phase>(["start", "byte", "end", "last", "reply", "abort"]),
+    hangs: fc.option(phase),
+    replyDelay: fc.constantFrom(0, 300, Number.POSITIVE_INFINITY),
+    waitsBy: fc.constantFrom("IBF", "WRITE", "READ"),
+    endsAfterPauses: fc.option(fc.integer({ min: 0, max: 150 })),
+  });
+  await fc.assert(
+    fc.asyncProperty(script, async ({ fails, hangs, replyDelay, waitsBy, endsAfterPauses }) => {
+      const { bmc, kcs } = interfaceOf({
+        fails: (each) => fails.includes(each),
+        hangs: (each) => each === hangs,
+        replyDelay: () => replyDelay,
+        waitsBy,
+      });
+      const end = new AbortController();
+      let pauses = 0;
+      const over = new AbortController();
+      const ender = (async () => {
+        for (; !over.signal.aborted && pauses !== endsAfterPauses; pauses += 1) await setImmediate();
+        end.abort(new Error("enough"));
+      })();
+      const first = await kcs.exchange(setName, end.signal).catch((error: unknown) => error);
+      over.abort();
+      await ender;
+      if (first instanceof Error) expect(first).toBeInstanceOf(TransportError);
+      else expect(first).toEqual({ completionCode: 0, data: setName.data });
+      const executed = bmc.requests.length;
+      expect(executed).toBeLessThanOrEqual(1);
+      if (first instanceof TransportError && first.sent === "no") expect(executed).toBe(0);
+
+      Object.assign(bmc.habits, { fails: () => false, hangs: () => false, replyDelay: () => 0 });
+      bmc.hurry();
+      expect(await kcs.exchange(getDeviceId, never)).toEqual({ completionCode: 0, data: new Uint8Array() });
+      expect(bmc.requests.slice(executed)).toEqual([[0x18, 1]]);
+    }),
+    { numRuns: 100 },
+  );
+});
+
 describe("the ways of a transport", () => {
   test("one at a time, none after the end, none that is too long", async () => {
     const { bmc, kcs } = interfaceOf({ replyDelay: () => 100 });
