@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServiceError as GrpcError, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AccountState, type BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { FailureKind, GuidComparison, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { FailureKind, GuidComparison } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Clients, call, collect, connectClients, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, machineOf, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
@@ -115,41 +115,6 @@ describe("a first enrolment", () => {
     bmc.logins.length = 0;
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(bmc.logins).toEqual(["rivetab12"]);
-  });
-
-  test("learns which form of password BMCs of that kind take, once one was proved from remote", async () => {
-    const kind = { manufacturerId: 10876, productId: 2404, firmwareVersion: "1.74" };
-    const hintFor = async (uuid: string, mac: string, more: Partial<BmcFacts>) => {
-      const other = new EnrollingAgent(service.agent);
-      await other.begin(uuid);
-      return (await other.report(factsOf(mac, more))).passwordFormHint;
-    };
-    await agent.begin(uuid1);
-    expect((await agent.report(factsOf(mac1, kind))).passwordFormHint).toBe(PasswordForm.PASSWORD_FORM_UNSPECIFIED);
-    await agent.confirm(
-      await agent.escrow(mac1, "rivetab12", "Secret-pass-1234"),
-      3,
-      PasswordForm.PASSWORD_FORM_TWENTY,
-    );
-    expect(await hintFor(uuid2, mac2, kind)).toBe(PasswordForm.PASSWORD_FORM_UNSPECIFIED);
-    bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234" });
-    await agent.handOff();
-    expect(await hintFor(uuid2, mac2, kind)).toBe(PasswordForm.PASSWORD_FORM_TWENTY);
-    expect(await hintFor(uuid2, mac2, { ...kind, firmwareVersion: "1.75" })).toBe(
-      PasswordForm.PASSWORD_FORM_UNSPECIFIED,
-    );
-    // What a short look leaves out is known of the row.
-    expect(await hintFor(uuid1, mac1, { manufacturerId: 0, productId: 0, firmwareVersion: "", channels: [] })).toBe(
-      PasswordForm.PASSWORD_FORM_TWENTY,
-    );
-    // A form of a later release is kept from the agents of this one.
-    await agent.enrol(uuid1, mac1, "rivetnew", "Secret-pass-5678", factsOf(mac1, { ...kind, firmwareVersion: "1.75" }));
-    await agent.confirm(await agent.escrow(mac1, "rivetnewer", "Secret-pass-9999"), 3, 77 as PasswordForm);
-    bmc.users[0] = { slot: 3, name: "rivetnewer", password: "Secret-pass-9999" };
-    await agent.handOff();
-    expect(await hintFor(uuid2, mac2, { ...kind, firmwareVersion: "1.75" })).toBe(
-      PasswordForm.PASSWORD_FORM_UNSPECIFIED,
-    );
   });
 
   test("is the same when every call is made twice", async () => {

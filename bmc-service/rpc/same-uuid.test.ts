@@ -229,13 +229,20 @@ describe("one machine", () => {
     expect(await rows()).toMatchObject([{ mac: mac1, machineUuid: uuid2, warnings: [] }]);
   });
 
-  test("that was not linked yet leaves the BMC that it reported before", async () => {
-    await new TestMachine(mac1, "S-1").boot();
-    await new TestMachine(mac2, "S-1").boot();
+  test("that reports another BMC in the same boot leaves the one that was not proved", async () => {
+    const { agent } = await new TestMachine(mac1, "S-1").boot();
+    await agent.report(new TestMachine(mac2, "S-1").facts);
     expect(await rows()).toMatchObject([
       { mac: mac1, machineUuid: "", warnings: [] },
       { mac: mac2, machineUuid: uuid, warnings: [] },
     ]);
+  });
+
+  test("that reports another BMC after a boot may be another machine, though none was linked yet", async () => {
+    await new TestMachine(mac1, "S-1").boot();
+    await new TestMachine(mac2, "S-1").boot();
+    expect((await rows()).map(({ machineUuid }) => machineUuid)).toEqual([uuid, uuid]);
+    expect(await warned()).toEqual([duplicate, duplicate]);
   });
 
   test("whose BMC is known by another of its LAN channels now keeps row, accounts and linkage", async () => {

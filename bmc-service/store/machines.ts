@@ -13,8 +13,8 @@ import type { Tables } from "./tables.ts";
  * 1. Another board serial number under a known UUID is another machine. Where one of both has none, they may be the same.
  * 2. The MAC address of the BMC decides when it is reported: the machine that has that BMC is meant, whatever its serial number.
  * 3. A BMC that tells the known one's MAC address of another of its LAN channels is the known one: its row goes by the new MAC.
- * 4. A machine whose BMC was proved by a remote login and that reports another one after a boot is another machine with the same
- *    UUID. What was not proved is left, as it is when the same boot reports another BMC; a proved one is never left so.
+ * 4. A machine that reports another BMC than the known one is another machine with the same UUID, unless it is still the same boot:
+ *    then it leaves a BMC that was not proved by a remote login, and contradicts itself about one that was.
  *
  * The rows of one UUID stand side by side and each names the others as a warning. An operator deletes the one that is gone,
  * or gives a machine a UUID of its own. Nothing changes for a machine that moves: its BMC goes with it.
@@ -62,10 +62,11 @@ export function reporterOf(
     return { contradicts: known, text: claimedByOther(known, machineUuid) };
   }
   const former = tables.bmcOfMachine(machineKey);
-  if (former === undefined || !isProved(former, tables.accounts(former.key))) return machineKey;
   const machine = tables.machine(machineKey);
-  if (machine === undefined || machine.bootId === session.bootId) {
-    return { contradicts: former, text: otherFound(former, `BMC ${mac}`) };
+  if (former === undefined || former.mac === "" || machine === undefined) return machineKey;
+  if (machine.bootId === session.bootId) {
+    const proved = isProved(former, tables.accounts(former.key));
+    return proved ? { contradicts: former, text: otherFound(former, `BMC ${mac}`) } : machineKey;
   }
   const key = `${machineUuid}/${mac}`;
   addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
