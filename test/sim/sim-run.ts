@@ -48,6 +48,8 @@ export class FaultFileError extends Error {
 export interface Sim extends AsyncDisposable {
   readonly kcsPort: number;
   readonly lanPort: number;
+  /** Whether a machine is connected to the VM codec. */
+  readonly machineConnected: boolean;
 }
 
 /**
@@ -97,7 +99,15 @@ export async function startSim(
     machine_uuid: machineUuid,
   });
   const parts = stack.move();
-  return { kcsPort, lanPort, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  const face = codec;
+  return {
+    kcsPort,
+    lanPort,
+    get machineConnected() {
+      return face.connected;
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
 }
 
 async function onPort<T>(port: number, protocol: "TCP" | "UDP", start: () => Promise<T>): Promise<T> {
