@@ -1,0 +1,80 @@
+import { randomBytes } from "node:crypto";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ServiceError as GrpcError, status } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Clients, call, collect, connectClients, refusal } from "../fixture/clients.ts";
+import { EnrollingAgent, factsOf, mac1, machineOf, uuid1 } from "../fixture/enrolling.ts";
+import { FakeBmc } from "../fixture/fake-bmc.ts";
+import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
+import { initPki } from "../pki/init-pki.ts";
+
+let site: Site;
+let service: TestService;
+let agent: EnrollingAgent;
+
+beforeEach(async () => {
+  site = await newSite();
+  service = await startTestService(site, new FakeBmc(mac1).connect);
+  agent = new EnrollingAgent(service.agent);
+});
+
+afterEach(async () => {
+  await service[Symbol.asyncDispose]();
+  site[Symbol.dispose]();
+});
+
+/** How a console stream ends. */
+async function consoleOf({ bmc: client }: Clients, mac: string): Promise<{ error: string }> {
+  const stream = client.console();
+  const { promise, resolve } = Promise.withResolvers<{ error: string }>();
+  stream.on("error", (error: GrpcError) => resolve({ error: status[error.code] }));
+  stream.on("data", () => undefined);
+  stream.write({ mac, input: Buffer.alloc(0) });
+  return promise;
+}
+
+test("the console is not served by this release", async () => {
+  expect(await consoleOf(service.operator, mac1)).toEqual({ error: "UNIMPLEMENTED" });
+});
+
+describe("who may call", () => {
+  test("agents the EnrolmentService only, operators the BmcService only", async () => {
+    const { bmc: operatorService } = service.agent;
+    const { enrolment } = service.operator;
+    const asAgent = await refusal(call(operatorService, operatorService.listBmcs, {}));
+    expect(asAgent).toMatchObject({ code: "PERMISSION_DENIED" });
+    expect(asAgent.details).toContain('role (OU) "agent"');
+    const request = { machine: machineOf(uuid1), bootId: "b", agentVersion: "v" };
+    expect(await refusal(call(enrolment, enrolment.begin, request))).toMatchObject({ code: "PERMISSION_DENIED" });
+    const rows = collect(service.agent.bmc.watchBmcs({}));
+    expect(await refusal(rows)).toMatchObject({ code: "PERMISSION_DENIED" });
+    const events = collect(enrolment.watchHandOff({ sessionToken: "x" }));
+    expect(await refusal(events)).toMatchObject({ code: "PERMISSION_DENIED" });
+    const { error } = await consoleOf(service.agent, mac1);
+    expect(error).toBe("PERMISSION_DENIED");
+  });
+
+  test("nobody without a certificate", async () => {
+    using nobody = connectClients(service.running.port, site.pki, undefined);
+    expect(await refusal(call(nobody.bmc, nobody.bmc.listBmcs, {}))).toMatchObject({ code: "UNAVAILABLE" });
+  });
+
+  test("nobody with a certificate of another CA, whatever its role", async () => {
+    const other = mkdtempSync(join(tmpdir(), "other-pki-"));
+    await initPki({ out: other, names: [], days: 1, force: false, now: new Date() });
+    copyFileSync(join(site.pki, "ca.pem"), join(other, "ca.pem"));
+    using stranger = connectClients(service.running.port, other, "operator");
+    expect(await refusal(call(stranger.bmc, stranger.bmc.listBmcs, {}))).toMatchObject({ code: "UNAVAILABLE" });
+    rmSync(other, { recursive: true });
+  });
+
+  test("nobody without a session", async () => {
+    agent.sessionToken = randomBytes(32).toString("base64url");
+    expect(await refusal(agent.report(factsOf(mac1)))).toMatchObject({ code: "UNAUTHENTICATED" });
+    expect(await refusal(agent.handOff())).toMatchObject({ code: "UNAUTHENTICATED" });
+    agent.sessionToken = "";
+    expect(await refusal(agent.abort("s", "r"))).toMatchObject({ code: "UNAUTHENTICATED" });
+  });
+});
