@@ -1,9 +1,11 @@
 import type { Command } from "../ipmi/command.ts";
 import { getChannelAccess } from "../ipmi/commands/get-channel-access.ts";
+import { getLanConfigurationParameters } from "../ipmi/commands/get-lan-configuration-parameters.ts";
 import { getUserAccess } from "../ipmi/commands/get-user-access.ts";
 import { getUserName } from "../ipmi/commands/get-user-name.ts";
 import { allCommands } from "../ipmi/commands/index.ts";
 import { setChannelAccess } from "../ipmi/commands/set-channel-access.ts";
+import { setLanConfigurationParameters } from "../ipmi/commands/set-lan-configuration-parameters.ts";
 import { setUserAccess } from "../ipmi/commands/set-user-access.ts";
 import { setUserName } from "../ipmi/commands/set-user-name.ts";
 import { setUserPassword } from "../ipmi/commands/set-user-password.ts";
@@ -86,6 +88,7 @@ class PretendedWrites {
   readonly #rights = new Map<number, RequestOf<typeof setUserAccess>>();
   readonly #states = new Map<number, "enabled" | "disabled">();
   readonly #channels = new Map<string, Partial<ResponseOf<typeof getChannelAccess>>>();
+  readonly #lanParameters = new Map<string, Uint8Array>();
   /** The last that was told of any user. */
   #user: ResponseOf<typeof getUserAccess> | undefined;
 
@@ -95,6 +98,9 @@ class PretendedWrites {
     when(setUserPassword, command, request, ({ user: { id }, action: { operation } }) => {
       if (operation === "enable" || operation === "disable") this.#states.set(id, `${operation}d`);
     });
+    when(setLanConfigurationParameters, command, request, ({ channel, parameterSelector, parameterData }) =>
+      this.#lanParameters.set(`${channel.number} ${parameterSelector}`, parameterData),
+    );
     when(setChannelAccess, command, request, ({ channelNumber, access, privilegeLevelLimit: { setting, limit } }) => {
       const key = (copy: string) => `${channelNumber} ${copy}`;
       const change = (copy: string, part: Partial<ResponseOf<typeof getChannelAccess>>) =>
@@ -124,6 +130,12 @@ class PretendedWrites {
         enabled: status === undefined ? now.enabled : { ...now.enabled, status },
         access: isThere ? { ...rights.access, privilegeLimit: rights.privilegeLimit } : now.access,
       });
+    });
+    when(getLanConfigurationParameters, command, request, ({ channel, parameterSelector }) => {
+      const parameterData = this.#lanParameters.get(`${channel.number} ${parameterSelector}`);
+      if (parameterData === undefined || told.completionCode !== CompletionCode.ok) return;
+      const { parameterRevision } = getLanConfigurationParameters.decodeResponse(told.data);
+      reply = answer(getLanConfigurationParameters, { parameterRevision, parameterData });
     });
     when(getChannelAccess, command, request, ({ channelNumber, setting }) => {
       const written = this.#channels.get(`${channelNumber} ${setting}`);

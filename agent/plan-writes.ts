@@ -1,9 +1,11 @@
 import type { Command } from "../ipmi/command.ts";
 import { setChannelAccess } from "../ipmi/commands/set-channel-access.ts";
+import { setLanConfigurationParameters } from "../ipmi/commands/set-lan-configuration-parameters.ts";
 import { setUserAccess } from "../ipmi/commands/set-user-access.ts";
 import { setUserName } from "../ipmi/commands/set-user-name.ts";
 import { setUserPassword } from "../ipmi/commands/set-user-password.ts";
 import { setUserPayloadAccess } from "../ipmi/commands/set-user-payload-access.ts";
+import { authenticationTypeEnables, cipherSuitePrivilegeLevels } from "../ipmi/lan-parameters.ts";
 import { Secret } from "../ipmi/secret.ts";
 import { type Document, documentOf } from "./inspect-document.ts";
 import type { WithheldCommand } from "./plan-transport.ts";
@@ -53,6 +55,12 @@ type PasswordOperation = "disable" | "enable" | "set" | "test";
 const operation = (wanted: PasswordOperation) => (request: { readonly action: { operation: PasswordOperation } }) =>
   request.action.operation === wanted;
 
+/** LAN parameters that `harden` changes. */
+const weakLogins: ReadonlyMap<number, string> = new Map([
+  [authenticationTypeEnables.selector, 'no authentication type "none" any more'],
+  [cipherSuitePrivilegeLevels.selector, "no cipher suites 0 and 1 any more"],
+]);
+
 const descriptions: readonly Description[] = [
   describe(setUserName, ({ userId, userName }) => `user ID ${userId}: name "${userName}"`),
   describe(
@@ -84,6 +92,12 @@ const descriptions: readonly Description[] = [
   describe(
     setUserPayloadAccess,
     ({ channelNumber, user }) => `user ID ${user.id} on channel ${channelNumber}: Serial over LAN`,
+    { bestEffort: true },
+  ),
+  describe(
+    setLanConfigurationParameters,
+    ({ channel, parameterSelector, parameterData }) =>
+      `channel ${channel.number}: ${weakLogins.get(parameterSelector) ?? `parameter ${parameterSelector}`}, bytes ${Buffer.from(parameterData).toString("hex")}`,
     { bestEffort: true },
   ),
   describe(setUserPassword, ({ user }) => `user ID ${user.id}: test the password; changes nothing`, {

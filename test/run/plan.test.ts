@@ -2,15 +2,19 @@ import { describe, expect, test } from "vitest";
 import { makePlan, type Plan } from "../../agent/plan.ts";
 import { planText } from "../../agent/plan-text.ts";
 import { defaultLimits, type RunSettings } from "../../agent/world.ts";
+import type { Clock } from "../../inband/clock.ts";
 import { NoBmcError } from "../../inband/openipmi/open-bmc.ts";
+import { profiles, strict } from "../simulator/profiles.ts";
 import type { Fault } from "../simulator/simulated-transport.ts";
 import { SimulatedTransport } from "../simulator/simulated-transport.ts";
 import { nameText } from "../simulator/users.ts";
+import { virtualClock } from "../simulator/virtual-clock.ts";
 import { fakeClock } from "./fake-clock.ts";
 import { Machine, machineUuid, tried } from "./machine.ts";
 import { smbiosTables } from "./smbios-tables.ts";
 
 interface PlanOptions {
+  readonly clock?: Clock;
   readonly settings?: Partial<RunSettings>;
   readonly account?: string;
   readonly faults?: readonly Fault[];
@@ -19,7 +23,8 @@ interface PlanOptions {
 }
 
 /** The plan for the machine; nothing may be written. */
-async function planFor(machine: Machine, { settings, account, faults, noBmc, uuid }: PlanOptions = {}): Promise<Plan> {
+async function planFor(machine: Machine, options: PlanOptions = {}): Promise<Plan> {
+  const { settings, account, faults, noBmc, uuid, clock } = options;
   const before = JSON.stringify(machine.bmc.users);
   const writes = machine.bmc.writes.length;
   const calls = machine.service.calls.length;
@@ -28,9 +33,9 @@ async function planFor(machine: Machine, { settings, account, faults, noBmc, uui
       readSmbios: async () => smbiosTables(uuid ?? machineUuid),
       openBmc: async () => {
         if (noBmc) throw new NoBmcError(tried);
-        return new SimulatedTransport(machine.bmc, faults);
+        return new SimulatedTransport(machine.bmc, faults, clock);
       },
-      clock: fakeClock(),
+      clock: clock ?? fakeClock(),
       randomBelow: (below) => Math.floor(Math.random() * below),
     },
     { agentVersion: "test", rotate: false, limits: defaultLimits, ...settings },
@@ -94,6 +99,24 @@ describe("the plan of a first enrolment", () => {
     );
   });
 
+  test("weak logins that harden switches off are in the plan, as the run writes them", async () => {
+    const lan = { ...strict.lan, cipherSuites: [0, 1, 3, 17], suitePrivileges: [4, 4, 4, 4] };
+    const machine = new Machine({ profile: { ...strict, lan } });
+    expect((await planFor(machine)).commands.map(({ command }) => command)).not.toContain(setLan);
+    const { commands } = await planFor(machine, { settings: { harden: true } });
+    expect(commands.filter(({ command }) => command === setLan)).toEqual([
+      expect.objectContaining({
+        effect: "channel 1: no cipher suites 0 and 1 any more, bytes 000044000000000000",
+        changes: true,
+        bestEffort: true,
+      }),
+    ]);
+    await machine.boot({
+      world: { settings: { agentVersion: "test", rotate: false, harden: true, limits: defaultLimits } },
+    });
+    expect(commands.map(({ command }) => command)).toEqual(sentBy(machine));
+  });
+
   test("what is best effort: the run links without it, and only without it", async () => {
     const closed = { accessMode: 0, privilegeLevelLimit: 4 };
     const closedMachine = () => {
@@ -127,6 +150,8 @@ describe("the plan of a first enrolment", () => {
     }
   });
 });
+
+const setLan = "Set LAN Configuration Parameters";
 
 const commandNumbers: Readonly<Record<string, number>> = {
   "Set Channel Access": 0x40,
@@ -215,6 +240,20 @@ describe("the plan where the run would not link", () => {
       expect(plan.text).toContain("completion code D2h");
     }
   });
+});
+
+describe("the plan on a BMC of each profile", () => {
+  test.each([...profiles.values()].map((profile) => [profile.name, profile] as const))(
+    "%s: it ends as the run does, as far as reading shows that",
+    async (_, profile) => {
+      const plan = await planFor(new Machine({ profile }), { clock: virtualClock() });
+      const { expected, access } = profile;
+      const showsOnlyWhenWritten = expected === "failed" || access.inBand === "no writes";
+      const outcome = showsOnlyWhenWritten ? "linked" : expected === "not ready" ? "error" : expected;
+      expect(plan.outcome, plan.text).toBe(outcome);
+      expect(plan.commands.length > 0).toBe(outcome === "linked");
+    },
+  );
 });
 
 test("as text it fits 80 columns and does not steer the terminal", async () => {
