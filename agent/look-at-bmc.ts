@@ -1,8 +1,8 @@
 import { InbandLockedError } from "../inband/account/scan-accounts.ts";
-import type { Note } from "../inband/await-address.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import { addressWaitMs, type BmcInspection, inspectBmc, inspectWithoutLan } from "../inband/inspect-bmc.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
+import type { Note } from "../inband/note.ts";
 import { refusalText } from "../inband/read-parameter.ts";
 import { type KnownBmc, recogniseBmc } from "../inband/recognise-bmc.ts";
 import type { DeviceIdentity } from "../inband/wait-until-ready.ts";

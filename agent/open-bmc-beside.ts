@@ -65,7 +65,7 @@ export function openBeside(
       if (namedBy !== undefined) throw new HiddenBmcError(`${namedBy} names a BMC`, error);
       return { tried: error.tried };
     }
-    const pace = new Pace(limits.bmcReadyMs);
+    const pace = new Pace(limits.bmcReadyMs, world.note);
     try {
       const device = await waitUntilReady({ transport, clock: world.clock, signal, pace }, limits.bmcReadyMs);
       return { transport, device, pace };

@@ -1,12 +1,10 @@
 import { ipAddress, ipAddressSource } from "../ipmi/lan-parameters.ts";
 import type { Conversation } from "./conversation.ts";
+import type { Note } from "./note.ts";
 import { readParameter } from "./read-parameter.ts";
 import { isUsableIpv4 } from "./usable-address.ts";
 
 const pauseMs = 2_000;
-
-/** Says to whoever watches what is waited for. */
-export type Note = (text: string) => void;
 
 /** Channels that have no address although DHCP is to give them one, and the first that got it. */
 export interface Awaited {

@@ -22,7 +22,8 @@ type Answer = (name: string, nth: number, nowMs: number) => ScriptedAnswer | und
 
 /** A BMC that does all at once but what `answer` says. */
 function bmc(answer: Answer) {
-  const pace = new Pace(180_000);
+  const notes: string[] = [];
+  const pace = new Pace(180_000, (text) => notes.push(text));
   const counts = new Map<string, number>();
   const scripted = scriptedBmc((name) => {
     const nth = (counts.get(name) ?? 0) + 1;
@@ -33,7 +34,7 @@ function bmc(answer: Answer) {
     return name === "Get User Name" ? nameBytes("someone") : [];
   });
   const conversation: Conversation = { ...scripted.conversation, pace };
-  return { ...scripted, conversation, pace };
+  return { ...scripted, conversation, pace, notes };
 }
 
 const read = (conversation: Conversation) => sendPatiently(conversation, getUserName, { userId: 3 });
@@ -53,7 +54,7 @@ describe("pacing", () => {
   test("busy for 3 s after a write (Quanta S99Q): found out once, then the BMC is left alone that long after each write", async () => {
     let freeAt = 0;
     let refusals = 0;
-    const { conversation, waits, pace } = bmc((name, _nth, nowMs) => {
+    const { conversation, waits, pace, notes } = bmc((name, _nth, nowMs) => {
       if (nowMs < freeAt) {
         refusals += 1;
         return 0xc0;
@@ -72,6 +73,7 @@ describe("pacing", () => {
     await read(conversation);
     expect(refusals).toBe(6);
     expect(waits).toEqual([3_150, 3_150]);
+    expect(notes).toEqual(["The BMC needs time after a write: 3.1 s are left to it from now on."]);
   });
 
   test("busy without a write before, or busy for good, teaches no pause", async () => {
@@ -155,10 +157,11 @@ describe("a BMC that restarts in the middle", () => {
   }
 
   test("silence while reading: three good Get Device ID, then the command again", async () => {
-    const { conversation, log } = away(2, 4, "no answer");
+    const { conversation, log, notes } = away(2, 4, "no answer");
     await read(conversation);
     await read(conversation);
     expect(names(log)).toEqual(["Get User Name", "Get User Name", ...Array(6).fill("Get Device ID"), "Get User Name"]);
+    expect(notes).toEqual(["The BMC is away (no answer): waiting for it up to 180 s."]);
   });
 
   test.each([0xff, 0xc3])("%d of the kernel's driver for all that it is asked", async (code) => {

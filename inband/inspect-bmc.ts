@@ -7,10 +7,10 @@ import {
   subnetMask,
   vlanId,
 } from "../ipmi/lan-parameters.ts";
-import type { Note } from "./await-address.ts";
 import { type Conversation, impatient, presentMs, sendPatiently } from "./conversation.ts";
 import { readIpv6Addresses } from "./ipv6-addresses.ts";
 import { findLanChannel, type NoLanChannelError, type SeenChannel } from "./lan-channel.ts";
+import type { Note } from "./note.ts";
 import { type FruRead, readFru } from "./read-fru.ts";
 import { isRefusal, isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
 import type { DeviceIdentity } from "./wait-until-ready.ts";

@@ -4,7 +4,7 @@ import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../ipmi/errors.ts";
 import { ipAddress, macAddress } from "../ipmi/lan-parameters.ts";
 import { macProblem, parseMac } from "../ipmi/mac.ts";
-import { awaitAddress, type Note } from "./await-address.ts";
+import { awaitAddress } from "./await-address.ts";
 import { isClosed } from "./closed-access.ts";
 import {
   type Conversation,
@@ -13,6 +13,7 @@ import {
   sendPatiently,
 } from "./conversation.ts";
 import { type Ipv6Addresses, readIpv6Addresses } from "./ipv6-addresses.ts";
+import type { Note } from "./note.ts";
 import { isRefusal, isUnsupported, type Refusal, readParameter, refusalText } from "./read-parameter.ts";
 import { isUsableIpv4 } from "./usable-address.ts";
 
@@ -73,11 +74,7 @@ export interface FindOptions {
 
 const pauseBetweenScansMs = 5_000;
 
-/** The larger, the better a channel serves. */
-const rank = { macAndIpv4: 3, macAndIpv6: 2, macOnly: 1, none: 0 } as const;
-
 interface Candidate extends SeenChannel {
-  readonly rank: number;
   remark: string;
   ipv6?: Ipv6Addresses;
 }
@@ -95,9 +92,11 @@ interface Scan {
  * @throws NoLanChannelError naming what was seen; TransportError, NotReadyError
  */
 export async function findLanChannel(conversation: Conversation, options: FindOptions): Promise<LanChannel> {
-  const { seen, findings } = await scanUntilSeen(conversation, options);
-  const found = best(seen) ?? (await bestWithoutIpv4(conversation, seen, options));
-  const remarked = seen.map(({ rank: _rank, ipv6: _ipv6, ...each }) => {
+  const { seen, findings, withMac } = await scanUntilSeen(conversation, options);
+  const found =
+    withMac.find(({ ipv4Address }) => ipv4Address !== undefined) ??
+    (await bestWithoutIpv4(conversation, withMac, options));
+  const remarked = seen.map(({ ipv6: _, ...each }) => {
     const elected = each.channel === found.channel;
     if (each.remark === "") return { ...each, remark: elected ? "elected" : `channel ${found.channel} comes first` };
     return elected ? { ...each, remark: `elected, although ${each.remark}` } : each;
@@ -117,25 +116,25 @@ type WithMac = Candidate & { readonly mac: string };
 
 const hasMac = (candidate: Candidate): candidate is WithMac => candidate.mac !== undefined;
 
-const best = (seen: readonly Candidate[]): WithMac | undefined =>
-  seen.filter(hasMac).find((each) => each.rank === rank.macAndIpv4);
+interface Found extends Scan {
+  readonly withMac: readonly [WithMac, ...WithMac[]];
+}
 
 /** Scans until there is a channel with a MAC address. A BMC that refuses everything is not asked again. */
-async function scanUntilSeen(conversation: Conversation, { extent, waitMs, note }: FindOptions): Promise<Scan> {
+async function scanUntilSeen(conversation: Conversation, { extent, waitMs, note }: FindOptions): Promise<Found> {
   const { clock, signal } = conversation;
   const startedAt = clock.now();
   for (let said = false; ; said = true) {
     const scanned = await scan(conversation, extent);
     const { seen, findings, refusal } = scanned;
-    if (seen.some(hasMac)) return scanned;
+    const [first, ...others] = seen.filter(hasMac);
+    if (first !== undefined) return { ...scanned, withMac: [first, ...others] };
     const isOver = clock.now() - startedAt + pauseBetweenScansMs > waitMs;
-    if (refusal !== undefined || isOver) throw new NoLanChannelError(withoutRank(seen), findings, refusal);
+    if (refusal !== undefined || isOver) throw new NoLanChannelError(seen, findings, refusal);
     if (!said) note(`The BMC shows no LAN channel with a MAC address: looking again for up to ${waitMs / 1000} s.`);
     await clock.sleep(pauseBetweenScansMs, signal);
   }
 }
-
-const withoutRank = (seen: readonly Candidate[]): SeenChannel[] => seen.map(({ rank: _, ...each }) => each);
 
 async function scan(conversation: Conversation, extent: FindOptions["extent"]): Promise<Scan> {
   const seen: Candidate[] = [];
@@ -155,7 +154,7 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
     else if (refused !== undefined && !mayBeNoLan(refused)) {
       unread.set(candidate.remark, [...(unread.get(candidate.remark) ?? []), channel]);
     }
-    if (extent === "until found" && candidate.rank === rank.macAndIpv4) break;
+    if (extent === "until found" && candidate.ipv4Address !== undefined) break;
   }
   for (const [remark, channels] of unread) findings.push(`channel ${channels.join(", ")}: ${remark}`);
   return { seen, findings, refusal: othersThanRefused === 0 ? refusal : undefined };
@@ -204,26 +203,25 @@ async function look(conversation: Conversation, channel: number): Promise<Looked
   const macRead = await readParameter(conversation, channel, macAddress, { patience });
   if ("refused" in macRead) {
     const { refused } = macRead;
-    return { channel, remark: `its MAC address cannot be read: ${refusalText(refused)}`, rank: rank.none, refused };
+    return { channel, remark: `its MAC address cannot be read: ${refusalText(refused)}`, refused };
   }
   const problem = macProblem(parseMac(macRead.value) ?? new Uint8Array());
-  if (problem !== undefined) return { channel, remark: `its MAC address is none: ${problem}`, rank: rank.none };
+  if (problem !== undefined) return { channel, remark: `its MAC address is none: ${problem}` };
   const mac = macRead.value;
   const ip = await readParameter(conversation, channel, ipAddress, { patience });
   if ("refused" in ip) {
-    return { channel, mac, remark: `its IPv4 address cannot be read: ${refusalText(ip.refused)}`, rank: rank.macOnly };
+    return { channel, mac, remark: `its IPv4 address cannot be read: ${refusalText(ip.refused)}` };
   }
-  if (!isUsableIpv4(ip.value)) return { channel, mac, remark: `its IPv4 address is ${ip.value}`, rank: rank.macOnly };
-  return { channel, mac, ipv4Address: ip.value, remark: "", rank: rank.macAndIpv4 };
+  if (!isUsableIpv4(ip.value)) return { channel, mac, remark: `its IPv4 address is ${ip.value}` };
+  return { channel, mac, ipv4Address: ip.value, remark: "" };
 }
 
 /** The first with a global IPv6 address; else the first that gets an IPv4 address by DHCP; else the first with a MAC. */
 async function bestWithoutIpv4(
   conversation: Conversation,
-  seen: readonly Candidate[],
+  withMac: readonly [WithMac, ...WithMac[]],
   { waitMs, note }: FindOptions,
 ): Promise<WithMac> {
-  const withMac = seen.filter(hasMac);
   for (const candidate of withMac) {
     candidate.ipv6 = await readIpv6Addresses(conversation, candidate.channel, "without IPv4");
     if (candidate.ipv6.addresses.length > 0) return candidate;
@@ -237,7 +235,5 @@ async function bestWithoutIpv4(
     }
     candidate.remark += " and DHCP gave none in time";
   }
-  const [first] = withMac;
-  if (first === undefined) throw new NoLanChannelError(withoutRank(seen), []);
-  return first;
+  return withMac[0];
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import type { Note } from "./note.ts";
 
 /** The longest pause after a write, in milliseconds: Quanta S99Q, the slowest that is known, needs 3 s. */
 const longestPauseMs = 5_000;
@@ -17,12 +18,15 @@ const pauseAfterLossMs = 1_000;
 export class Pace {
   /** For how long the BMC may be silent or restart in the middle, over all conversations, in milliseconds. */
   readonly returnLimitMs: number;
+  /** Tells what is waited for, and what was learnt. */
+  readonly note: Note;
   #waitedForReturnMs = 0;
   #pauseMs = 0;
   #writtenAt: number | undefined;
 
-  constructor(returnLimitMs: number) {
+  constructor(returnLimitMs: number, note: Note = () => undefined) {
     this.returnLimitMs = returnLimitMs;
+    this.note = note;
   }
 
   /** The pause after each write, in milliseconds; 0 as long as the BMC has not shown that it needs one. */
@@ -63,12 +67,19 @@ export class Pace {
 
   /** The BMC was busy from a write until now. */
   settled(writtenAt: number, clock: Clock): void {
-    this.#pauseMs = Math.max(this.#pauseMs, Math.min(clock.now() - writtenAt, longestPauseMs));
+    this.#lengthenTo(clock.now() - writtenAt);
   }
 
   /** A write that the BMC had acknowledged was not there when it was read back (Supermicro H8QME). */
   writeWasLost(): void {
-    this.#pauseMs = Math.min(Math.max(pauseAfterLossMs, 2 * this.#pauseMs), longestPauseMs);
+    this.#lengthenTo(Math.max(pauseAfterLossMs, 2 * this.#pauseMs));
+  }
+
+  #lengthenTo(ms: number): void {
+    const pauseMs = Math.min(ms, longestPauseMs);
+    if (pauseMs <= this.#pauseMs) return;
+    this.#pauseMs = pauseMs;
+    this.note(`The BMC needs time after a write: ${(pauseMs / 1000).toFixed(1)} s are left to it from now on.`);
   }
 
   waitedForReturn(ms: number): void {

@@ -77,7 +77,7 @@ export class DeviceIdRefusedError extends Error {
  * @throws NotReadyError saying what was seen; DeviceIdRefusedError; the signal's reason if that ends the wait
  */
 export async function waitUntilReady(conversation: Conversation, limitMs = readyLimitMs): Promise<DeviceIdentity> {
-  const { identity } = await wait(conversation, limitMs, 1);
+  const { identity } = await wait(conversation, limitMs, 1, "is not ready");
   return identity;
 }
 
@@ -93,9 +93,8 @@ export async function waitUntilBack(
   limitMs: number,
   after: "silence" | "busy",
 ): Promise<boolean> {
-  const { pace: _, ...unpaced } = conversation;
   try {
-    const { bad } = await wait(unpaced, limitMs, after === "silence" ? goodInARow : 1);
+    const { bad } = await wait(conversation, limitMs, after === "silence" ? goodInARow : 1, "is away");
     return bad > 0 || after === "silence";
   } catch (error) {
     // As refusing as it may have been from the beginning: it is there.
@@ -104,11 +103,15 @@ export async function waitUntilBack(
   }
 }
 
-/** @param enough good answers in a row if there is no bad one */
+/**
+ * @param enough good answers in a row if there is no bad one
+ * @param what it does while it is waited for
+ */
 async function wait(
-  conversation: Conversation,
+  { pace, ...conversation }: Conversation,
   limitMs: number,
   enough: number,
+  what: string,
 ): Promise<{ readonly identity: DeviceIdentity; readonly bad: number }> {
   const { clock, signal, transport } = conversation;
   const startedAt = clock.now();
@@ -127,6 +130,9 @@ async function wait(
       }
     } else {
       good = 0;
+      if (bad.size === 0) {
+        pace?.note(`The BMC ${what} (${answer.problem}): waiting for it up to ${Math.round(limitMs / 1000)} s.`);
+      }
       bad.set(answer.problem, (bad.get(answer.problem) ?? 0) + 1);
       lastError = answer.error;
       refusals = isClosed(answer.error) ? refusals + 1 : 0;
