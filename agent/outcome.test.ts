@@ -38,6 +38,7 @@ describe("exitCodeOf", () => {
     [new HandOffCutError(), "hand-off", 69],
     [new StepTimeoutError(1), "hand-off", 69],
     [new StepTimeoutError(1), "inspect BMC", 75],
+    [new StepTimeoutError(1), "escrow account", 75],
     [new TypeError("undefined is not a function"), "inspect BMC", 70],
   ] as [Error, StepName, number][])("%s at %s: %d", (cause, step, code) => {
     expect(exitCodeOf(new StepError(step, cause))).toBe(code);
