@@ -108,6 +108,13 @@ describe("the password", () => {
     expect(new Set(linesOf(bmc, "Set User Password").filter(setsPassword)).size).toBe(4);
   });
 
+  test("FFh is waited for as long as it may be a busy BMC, and not again for every password", async () => {
+    const bmc = obedient((line) => (setsPassword(line) ? 0xff : undefined));
+    await expect(apply(bmc)).rejects.toThrow("16 characters in 16 bytes (FFh, FFh)");
+    expect(linesOf(bmc, "Set User Password")).toHaveLength(8 + 7 * 3);
+    expect(bmc.waits.reduce((sum, each) => sum + each, 0)).toBeLessThan(10_000);
+  });
+
   test("refused 8 times: said with what was tried, without any password", async () => {
     const bmc = obedient((line) => (setsPassword(line) ? 0xcc : undefined));
     const passwords = new ScriptedPasswords();

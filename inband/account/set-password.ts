@@ -1,7 +1,14 @@
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { isClosed } from "../closed-access.ts";
-import { type Conversation, InterruptedWriteError, isNotNow } from "../conversation.ts";
+import {
+  type Conversation,
+  InterruptedWriteError,
+  isNotNow,
+  type Patience,
+  patient,
+  patientUnlessUnspecified,
+} from "../conversation.ts";
 import { AccountRefusedError } from "./account-error.ts";
 import { InbandLockedError, throwIfLocked } from "./inband-locked.ts";
 import { hasName } from "./user-state.ts";
@@ -18,9 +25,12 @@ export async function setPassword(
   wanted: WantedAccount,
   passwords: EscrowedPasswords,
 ): Promise<void> {
+  let patience = patient;
   for (;;) {
-    const refused = await trySetting(conversation, wanted, passwords.current);
+    const refused = await trySetting(conversation, wanted, passwords.current, patience);
     if (refused === undefined) return;
+    // Waited for once, FFh is this BMC's way to refuse.
+    if (refused.completionCode === CompletionCode.unspecified) patience = patientUnlessUnspecified;
     if (!(await passwords.next(refused, conversation.signal))) {
       throw AccountRefusedError.ofPasswords(wanted.slot, passwords.triedText, refused);
     }
@@ -32,10 +42,11 @@ async function trySetting(
   conversation: Conversation,
   wanted: WantedAccount,
   password: AccountPassword,
+  patience: Patience,
 ): Promise<CompletionCodeError | undefined> {
   for (let again = true; ; again = false) {
     try {
-      await sendPassword(conversation, wanted, password);
+      await sendPassword(conversation, wanted, password, patience);
       return undefined;
     } catch (error) {
       throwIfLocked(error);
