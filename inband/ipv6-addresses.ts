@@ -68,7 +68,7 @@ export async function readIpv6Addresses(
       const { address, prefixLength, status: state } = read.value;
       // The sets are filled in order: the first empty one is taken for the end, each further one would cost a command.
       if (address === "::") break;
-      if (isUsableIpv6(address) && state === "active") addresses.push(`${address}/${prefixLength}`);
+      if (isUsableIpv6(address) && state === "active") addresses.push(`${address}/${possible(prefixLength)}`);
     }
   }
   return { addresses, findings };
@@ -79,6 +79,9 @@ async function readAmiAddress(conversation: Conversation, channel: number): Prom
   const address = await readParameter(conversation, channel, amiIpv6Address);
   if ("refused" in address || !isUsableIpv6(address.value)) return { addresses: [], findings: [] };
   const prefix = await readParameter(conversation, channel, amiIpv6PrefixLength);
-  const length = "value" in prefix && prefix.value >= 1 && prefix.value <= 128 ? prefix.value : 64;
-  return { addresses: [`${address.value}/${length}`], findings: [] };
+  const length = "value" in prefix ? prefix.value : 0;
+  return { addresses: [`${address.value}/${possible(length)}`], findings: [] };
 }
+
+/** No length is above 128; 255 is what "not set" looks like. Then it is the length that nearly all networks have. */
+const possible = (prefixLength: number): number => (prefixLength >= 1 && prefixLength <= 128 ? prefixLength : 64);

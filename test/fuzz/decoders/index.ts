@@ -1,6 +1,7 @@
 import type { FuzzedDecoder } from "../fuzzed-decoder.ts";
 import { agentDecoders } from "./agent-inputs.ts";
 import { fruDecoders } from "./fru.ts";
+import { inspectionDecoders } from "./inspection.ts";
 import { ipmiDecoders } from "./ipmi.ts";
 import { kcsDecoders } from "./kcs.ts";
 import { lanDecoders } from "./lan.ts";
@@ -13,6 +14,7 @@ export const decoders: readonly FuzzedDecoder[] = [
   ...ipmiDecoders,
   ...fruDecoders,
   ...smbiosDecoders,
+  ...inspectionDecoders,
   ...kcsDecoders,
   ...lanDecoders,
   ...vmCodecDecoders,
