@@ -142,7 +142,7 @@ export const keys = [
     type: { kind: "seconds", min: 1, max: 86_400 },
     placeholder: "SECONDS",
     default: "180",
-    description: "time to wait until the BMC is ready",
+    description: "time to wait until the BMC is ready, and again for one that restarts in the middle",
   },
   {
     name: "kcs",
