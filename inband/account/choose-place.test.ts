@@ -84,6 +84,16 @@ describe("choosePlace", () => {
     );
   });
 
+  test("an older account of ours elsewhere does not stand for the one in use", async () => {
+    const options = { ourNames: ["riveta", "rivetb"], ourSlot: 4 };
+    const unread = withUsers({ 2: nameBytes("riveta"), 4: 0xff });
+    await expect(choose(unread, options)).rejects.toThrow(FormerAccountUnreadableError);
+    const late = withUsers({ 2: nameBytes("riveta"), 4: (nth: number) => (nth === 1 ? 0xcc : nameBytes("rivetb")) });
+    expect(await choose(late, options)).toMatchObject({ slot: 4, replaces: "rivetb" });
+    const gone = withUsers({ 2: nameBytes("riveta") });
+    expect(await choose(gone, options)).toMatchObject({ slot: 2, replaces: "riveta" });
+  });
+
   test("if it need not be there, because the BMC is another one, an unreadable slot does not matter", async () => {
     const bmc = withUsers({ 4: 0xff });
     expect((await choose(bmc, { ourNames: ["rivetold"], ourSlot: "not expected" })).slot).toBe(3);

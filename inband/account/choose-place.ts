@@ -56,17 +56,12 @@ export async function choosePlace(
 ): Promise<ChosenPlace> {
   const extent = ourNames.length === 0 && (userSlot ?? 0) <= usualUserIds ? "usual" : "all";
   let scan = await scanAccounts(conversation, channel, extent);
-  if (ourNames.length > 0 && !holdsOneOf(scan, ourNames)) {
+  if (ourNames.length > 0 && !isFound(scan, ourNames, ourSlot)) {
     scan = await readAgain(conversation, scan);
-    if (ourSlot !== "not expected" && !holdsOneOf(scan, ourNames)) refuseIfUnread(scan, ourSlot);
+    if (ourSlot !== "not expected" && !isFound(scan, ourNames, ourSlot)) refuseIfUnread(scan, ourSlot);
   }
   for (;;) {
-    const plan = planAccount(
-      scan,
-      ourNames,
-      userSlot,
-      ourSlot === "unknown" || ourSlot === "not expected" ? undefined : ourSlot,
-    );
+    const plan = planAccount(scan, ourNames, userSlot, typeof ourSlot === "number" ? ourSlot : undefined);
     const chosen = scan.slots.find(({ id }) => id === plan.slot);
     const sure = chosen?.state !== "empty" || chosen.completionCode === undefined;
     const seen = sure ? undefined : await lookCloser(conversation, channel, plan.slot, userSlot === plan.slot);
@@ -94,9 +89,10 @@ function emptySlots(scan: AccountScan, without: number): number[] {
   }
 }
 
-function holdsOneOf(scan: AccountScan, names: readonly string[]): boolean {
-  const taken = namesOf(scan);
-  return names.some((name) => taken.has(name));
+/** Whether our account is where it should be; anywhere, if that is not known. An older one elsewhere is not the one in use. */
+function isFound({ slots }: AccountScan, ourNames: readonly string[], ourSlot: PlaceOptions["ourSlot"]): boolean {
+  const ours = slots.filter((slot) => slot.state === "named" && ourNames.includes(slot.name));
+  return typeof ourSlot === "number" ? ours.some(({ id }) => id === ourSlot) : ours.length > 0;
 }
 
 function withSlots(scan: AccountScan, seen: readonly Slot[]): AccountScan {

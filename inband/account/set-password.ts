@@ -1,14 +1,7 @@
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { isClosed } from "../closed-access.ts";
-import {
-  type Conversation,
-  InterruptedWriteError,
-  isNotNow,
-  type Patience,
-  patient,
-  patientUnlessUnspecified,
-} from "../conversation.ts";
+import { type Conversation, InterruptedWriteError, isNotNow, type Patience, persistent } from "../conversation.ts";
 import { AccountRefusedError } from "./account-error.ts";
 import { InbandLockedError, throwIfLocked } from "./inband-locked.ts";
 import { hasName } from "./user-state.ts";
@@ -25,12 +18,12 @@ export async function setPassword(
   wanted: WantedAccount,
   passwords: EscrowedPasswords,
 ): Promise<void> {
-  let patience = patient;
+  let patience = persistent;
   for (;;) {
     const refused = await trySetting(conversation, wanted, passwords.current, patience);
     if (refused === undefined) return;
     // Waited for once, FFh is this BMC's way to refuse.
-    if (refused.completionCode === CompletionCode.unspecified) patience = patientUnlessUnspecified;
+    if (refused.completionCode === CompletionCode.unspecified) patience = { ...persistent, onUnspecified: 2 };
     if (!(await passwords.next(refused, conversation.signal))) {
       throw AccountRefusedError.ofPasswords(wanted.slot, passwords.triedText, refused);
     }

@@ -3,7 +3,7 @@ import { setUserName } from "../../ipmi/commands/set-user-name.ts";
 import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { Secret } from "../../ipmi/secret.ts";
-import { type Conversation, isNotNow, type Patience, patient, sendPatiently } from "../conversation.ts";
+import { type Conversation, isNotNow, type Patience, persistent, sendPatiently } from "../conversation.ts";
 import { AccountRefusedError, isWrongLength } from "./account-error.ts";
 import { unlessClosed } from "./inband-locked.ts";
 import { unlessItIsSo } from "./unless-it-is-so.ts";
@@ -35,7 +35,7 @@ export async function sendPassword(
   conversation: Conversation,
   wanted: WantedAccount,
   password: AccountPassword,
-  patience: Patience = patient,
+  patience: Patience = persistent,
 ): Promise<void> {
   const request = passwordRequest(wanted, password, "set", password.form.bytes);
   await sendPatiently(conversation, setUserPassword, request, patience);
