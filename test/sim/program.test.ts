@@ -56,12 +56,12 @@ async function running(args: readonly string[], use: (ready: { kcs: number; lan:
     end.resolve(130);
   }
   expect(await ended).toBe(130);
-  return { events: events(), out };
+  return { events: events(), commands: events().filter(({ event }) => event === "command"), out };
 }
 
 test("both faces have one state, every command is told, and no password", async () => {
   const password = "Canary-Passw0rd!";
-  const { events, out } = await running(["--profile", "spec"], async ({ kcs, lan }) => {
+  const { events, commands, out } = await running(["--profile", "spec"], async ({ kcs, lan }) => {
     await using machine = await connectAsMachine(kcs);
     const form = { user: { twentyBytes: false, id: 2 }, action: { operation: "set" } } as const;
     await send(machine, setUserPassword, { ...form, password: Secret.fromBytes(Buffer.from(password)) }, soon());
@@ -71,20 +71,21 @@ test("both faces have one state, every command is told, and no password", async 
   });
   expect(out).not.toContain("Canary");
   expect(events[0]).toMatchObject({ event: "ready", profile: "spec", expected_outcome: "linked" });
-  const told = events.slice(1).map(({ via, command, detail, answers }) => [via, command, detail, answers[0].code]);
+  const told = commands.map(({ via, command, detail, answers }) => [via, command, detail, answers[0].code]);
   expect(told).toContainEqual(["in-band", "Set User Password", "user 2, set, 16 bytes", "00h"]);
   expect(told).toContainEqual(["lan", "Get User Name", "user 2", "00h"]);
+  expect(events).toContainEqual(expect.objectContaining({ event: "machine", what: "connected" }));
 });
 
 test("fault rules come from a file", async () => {
   const file = join(directory, "faults.json");
   writeFileSync(file, '[{ "netFn": 6, "cmd": 70, "user": 3, "effects": [{ "completionCode": 192 }] }]');
-  const { events } = await running(["--faults", file], async ({ kcs }) => {
+  const { commands } = await running(["--faults", file], async ({ kcs }) => {
     await using machine = await connectAsMachine(kcs);
     await expect(send(machine, getUserName, { userId: 3 }, soon())).rejects.toMatchObject({ completionCode: 0xc0 });
     expect(await send(machine, getUserName, { userId: 3 }, soon())).toEqual({ userName: "" });
   });
-  expect(events[1].answers).toEqual([{ code: "C0h", meaning: "node busy", after_ms: 0 }]);
+  expect(commands[0].answers).toEqual([{ code: "C0h", meaning: "node busy", after_ms: 0 }]);
 });
 
 test("text says how to use it, 80 columns wide but for what is to be copied", async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { codecFace, listenOnLan, type Traffic } from "../simulator/bmc-faces.ts";
 import type { PowerOperation } from "../simulator/chassis.ts";
-import type { CodecServer } from "../simulator/codec-server.ts";
+import type { CodecServer, MachineEvent } from "../simulator/codec-server.ts";
 import type { FaultRule } from "../simulator/fault-rule.ts";
 import { parseFaultRules } from "../simulator/fault-rule-json.ts";
 import { mainLan } from "../simulator/main-lan.ts";
@@ -33,7 +33,18 @@ export type SimEvent =
       /** What goes out; empty is silence. `code` is "00h", or "cut off" where the answer does not get so far. */
       readonly answers: readonly { readonly code: string; readonly meaning: string; readonly after_ms: number }[];
     }
+  | { readonly event: "machine"; readonly at: string; readonly what: MachineEvent }
   | { readonly event: "power"; readonly at: string; readonly operation: PowerOperation; readonly machine: boolean };
+
+/** Who has no machine at hand cannot switch one on. */
+const controls: Readonly<Record<PowerOperation, Parameters<CodecServer["control"]>[0] | undefined>> = {
+  powerUp: undefined,
+  powerDown: "powerOff",
+  powerCycle: "reset",
+  hardReset: "reset",
+  softShutdown: "softShutdown",
+  pulseDiagnosticInterrupt: "pulseDiagnosticInterrupt",
+};
 
 /** A port that somebody else listens on. */
 export class PortTakenError extends Error {
@@ -68,15 +79,15 @@ export async function startSim(
     machineUuid,
     ...(options.faults === undefined ? {} : { faults: readFaults(options.faults) }),
     onPower(operation) {
-      const control = { powerDown: "powerOff", powerCycle: "reset", hardReset: "reset" } as const;
-      const machine =
-        operation !== "powerUp" &&
-        codec?.control(
-          operation === "softShutdown" || operation === "pulseDiagnosticInterrupt" ? operation : control[operation],
-        );
-      tell({ event: "power", at: at(), operation, machine: machine === true });
+      const control = controls[operation];
+      const machine = control !== undefined && codec?.control(control) === true;
+      tell({ event: "power", at: at(), operation, machine });
     },
   });
+  const onMachine = (what: MachineEvent) => {
+    if (what !== "reset") bmc.chassis.powerOn = what === "connected";
+    tell({ event: "machine", at: at(), what });
+  };
   const onTraffic = ({ via, message, deliveries }: Traffic) => {
     const { name: command, detail } = describeCommand(message);
     const answers = deliveries.map(({ answers: request, body: [code], afterMs }) => ({
@@ -86,7 +97,9 @@ export async function startSim(
     tell({ event: "command", at: at(), via, command, detail, answers });
   };
   await using stack = new AsyncDisposableStack();
-  codec = stack.use(await onPort(options.kcs, "TCP", () => codecFace(bmc, { port: options.kcs, onTraffic })));
+  codec = stack.use(
+    await onPort(options.kcs, "TCP", () => codecFace(bmc, { port: options.kcs, onTraffic, onMachine })),
+  );
   const lan = stack.use(await onPort(options.lan, "UDP", () => listenOnLan(bmc, { port: options.lan, onTraffic })));
   const [kcsPort, lanPort] = [codec.port, lan.port];
   tell({

@@ -68,6 +68,12 @@ function mayAdminister({
   return enabled && privilege === 4;
 }
 
+const machineWords = {
+  connected: "connected: it is on",
+  gone: "gone: it is off",
+  reset: "reset",
+} as const;
+
 /** One line. */
 export function eventText(event: Exclude<SimEvent, Ready>): string {
   const time = event.at.slice(11, 23);
@@ -75,6 +81,7 @@ export function eventText(event: Exclude<SimEvent, Ready>): string {
     const what = event.machine ? "the machine was told" : "no machine there to be told";
     return `${time}  power    ${event.operation}: ${what}\n`;
   }
+  if (event.event === "machine") return `${time}  machine  ${machineWords[event.what]}\n`;
   const { via, command, detail, answers } = event;
   const request = detail === "" ? command : `${command}: ${detail}`;
   const codes = answers.map(({ code, after_ms: ms }) => (ms === 0 ? code : `${code} after ${ms} ms`)).join(", ");

@@ -1,6 +1,6 @@
 import type { Message } from "../../ipmi/transport.ts";
 import { cipherSuites } from "../../outband-client/lan/cipher-suite.ts";
-import { type CodecServer, startCodecServer } from "./codec-server.ts";
+import { type CodecServer, type CodecServerOptions, startCodecServer } from "./codec-server.ts";
 import type { Arrival } from "./commands/handler.ts";
 import type { Delivery } from "./delivery.ts";
 import { KcsRegisters, type KcsRegistersOptions } from "./kcs-registers.ts";
@@ -55,11 +55,10 @@ export function kcsFace(
 /** The BMC behind QEMU's `ipmi-bmc-extern`. @throws Error with code EADDRINUSE if the port is taken */
 export async function codecFace(
   bmc: SimulatedBmc,
-  options: FaceOptions & { readonly port?: number } = {},
+  options: FaceOptions & Omit<CodecServerOptions, "execute"> = {},
 ): Promise<CodecServer> {
   const receive = receiver(bmc, options);
-  const port = options.port === undefined ? {} : { port: options.port };
-  return await startCodecServer({ ...port, execute: (message) => receive(message, "in-band") });
+  return await startCodecServer({ ...options, execute: (message) => receive(message, "in-band") });
 }
 
 /** What a BMC answers to anybody. IPMI 2.0 §22.13 to §22.15. */

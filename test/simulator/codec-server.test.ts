@@ -47,8 +47,8 @@ test("the next machine takes the place of the one before", async () => {
 });
 
 test("control commands in both directions, by their numbers in QEMU", async () => {
-  const resets: number[] = [];
-  await using server = await startCodecServer({ execute: () => [], onMachineReset: () => resets.push(1) });
+  const told: string[] = [];
+  await using server = await startCodecServer({ execute: () => [], onMachine: (what) => told.push(what) });
   expect(server.control("reset")).toBe(false);
   const socket = connect(server.port, "127.0.0.1");
   await once(socket, "connect");
@@ -56,7 +56,7 @@ test("control commands in both directions, by their numbers in QEMU", async () =
   const reader = new FrameReader();
   socket.on("data", (chunk: Buffer) => received.push(...reader.push(chunk)));
   socket.write(encodeFrame({ kind: "control", bytes: Uint8Array.of(0x04) }));
-  await until("the reset to arrive", 5_000, () => resets.length === 1, { everyMs: 2 });
+  await until("the reset to arrive", 5_000, () => told.length === 2, { everyMs: 2 });
   expect(server.control("powerOff")).toBe(true);
   expect(server.control("reset")).toBe(true);
   await until("four controls", 5_000, () => received.length === 4, { everyMs: 2 });
@@ -67,6 +67,8 @@ test("control commands in both directions, by their numbers in QEMU", async () =
     ["control", 4],
   ]);
   socket.destroy();
+  await until("the end to arrive", 5_000, () => told.length === 3, { everyMs: 2 });
+  expect(told).toEqual(["connected", "reset", "gone"]);
 });
 
 test("a port that is taken", async () => {

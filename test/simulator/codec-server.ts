@@ -8,9 +8,11 @@ export interface CodecServerOptions {
   readonly port?: number;
   /** Executes a request. */
   readonly execute: (request: Message) => readonly Delivery[];
-  /** The machine was reset, or one was switched on. */
-  readonly onMachineReset?: () => void;
+  /** A machine connects: it was switched on. It hangs up: it is off. Or it was reset, and stays connected. */
+  readonly onMachine?: (what: MachineEvent) => void;
 }
+
+export type MachineEvent = "connected" | "gone" | "reset";
 
 /** A simulated BMC's side of the VM codec: QEMU's `ipmi-bmc-extern` connects to it. */
 export interface CodecServer extends AsyncDisposable {
@@ -47,13 +49,16 @@ export async function startCodecServer(options: CodecServerOptions): Promise<Cod
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
       for (const timer of timers) clearTimeout(timer);
-      if (machine === socket) machine = undefined;
+      if (machine !== socket) return;
+      machine = undefined;
+      options.onMachine?.("gone");
     });
     const write = (kind: "message" | "control", bytes: Uint8Array) => {
       if (!socket.destroyed) socket.write(encodeFrame({ kind, bytes }));
     };
     write("control", Uint8Array.of(Control.version, protocolVersion));
     write("control", Uint8Array.of(Control.noAttention));
+    options.onMachine?.("connected");
 
     const send = ({ answers, netFn, cmd, body, afterMs }: Delivery) => {
       const sequence = sequences.get(answers);
@@ -75,7 +80,7 @@ export async function startCodecServer(options: CodecServerOptions): Promise<Cod
     socket.on("data", (chunk: Buffer) => {
       for (const frame of frames.push(chunk)) {
         if (frame.kind === "control") {
-          if (frame.bytes[0] === Control.machineReset) options.onMachineReset?.();
+          if (frame.bytes[0] === Control.machineReset) options.onMachine?.("reset");
           continue;
         }
         const request = parseMessage(frame.bytes);
