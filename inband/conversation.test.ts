@@ -51,7 +51,7 @@ describe("pacing", () => {
     expect(pace.pauseMs).toBe(0);
   });
 
-  test("busy for 3 s after a write (Quanta S99Q): found out once, then the BMC is left alone that long after each write", async () => {
+  test("busy for 3 s after a write (Quanta S99Q): found out once, then left alone that long after each write", async () => {
     let freeAt = 0;
     let refusals = 0;
     const { conversation, waits, pace, notes } = bmc((name, _nth, nowMs) => {
@@ -85,6 +85,19 @@ describe("pacing", () => {
     await expect(read(never.conversation)).rejects.toThrow(CompletionCodeError);
     await write(never.conversation);
     expect(never.pace.pauseMs).toBe(0);
+  });
+
+  test("a code that came late, for an answer that got lost, teaches no pause", async () => {
+    let nowMs = 0;
+    const { conversation, pace } = bmc((name, nth) => {
+      if (name !== "Get User Name" || nth > 1) return undefined;
+      nowMs += 5_000;
+      return 0xff;
+    });
+    const clock = { ...conversation.clock, now: () => nowMs };
+    await write({ ...conversation, clock });
+    await read({ ...conversation, clock });
+    expect(pace.pauseMs).toBe(0);
   });
 
   test("the pause is 5 s at most", async () => {

@@ -117,6 +117,8 @@ async function untilAnswered<T>(conversation: Conversation, how: How, work: () =
       }
       if (waitMs === undefined) throw error;
       wasBusy ||= isNotNow(error);
+      // A code that came late stands for an answer that got lost: how long the BMC was busy cannot be told any more.
+      if (tookMs >= slowMs) writtenAt = undefined;
       await clock.sleep(waitMs, signal);
     }
   }

@@ -86,9 +86,9 @@ interface Scan {
 }
 
 /**
- * Elects the LAN channel: the first with a MAC and an IPv4 address; else with a MAC and a global IPv6 address; else with a MAC.
- * Where Get Channel Info is not supported (Facebook's OpenBMC) or fails, a channel is one if it has a MAC address. A BMC that
- * has just started may show no channel or no address yet: both are waited for.
+ * Elects the LAN channel: the first with a MAC and an IPv4 address; else with a MAC and a global IPv6 address; else with a
+ * MAC. Where Get Channel Info is not supported (Facebook's OpenBMC) or fails, a channel is one if it has a MAC address. A
+ * BMC that has just started may show no channel or no address yet: both are waited for.
  * @throws NoLanChannelError naming what was seen; TransportError, NotReadyError
  */
 export async function findLanChannel(conversation: Conversation, options: FindOptions): Promise<LanChannel> {

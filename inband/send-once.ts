@@ -26,7 +26,7 @@ export function presentMs({ clock, pace }: Pick<Conversation, "clock" | "pace">)
  */
 export const commandLimitMs = 60_000;
 
-/** Whether a command changes the BMC. After a write some need a pause, and a write that broke off is looked at, not repeated. */
+/** Whether a command changes the BMC. After a write some need a pause; one that broke off is looked at, not repeated. */
 export type Effect = "read" | "write";
 
 /**

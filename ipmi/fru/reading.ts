@@ -15,7 +15,7 @@ const firstPieceBytes = 32;
 /** Below this a smaller piece is not tried. */
 const smallestPieceBytes = 8;
 
-/** The codes with which BMCs say "too much at once"; C6h is what the kernel's driver makes of a reply that came cut short. */
+/** The codes with which BMCs say "too much at once"; C6h is the kernel driver's for a reply that came cut short. */
 const tooMuch: ReadonlySet<number> = new Set([
   CompletionCode.timeout,
   CompletionCode.requestTruncated,
