@@ -8,7 +8,8 @@ import { makeScreen } from "../lab/screen.ts";
 import { bootsWith, measureMemory, measureRound, type Round } from "./in-vm.ts";
 import { measureNatively } from "./natively.ts";
 import { writeBenchRamdisk } from "./overlay.ts";
-import { type Figures, type RamdiskFigures, report, targets } from "./report.ts";
+import { measureQuirks } from "./quirks.ts";
+import { type Figures, quirkReport, type RamdiskFigures, report, targets } from "./report.ts";
 
 /** The BMCs that are measured: 63 user IDs are what ipmi_sim has, 16 are what most servers have. */
 const kindsOfBmc = [
@@ -25,7 +26,9 @@ time of our enrolment, of go-hal's sequence (eight runs of ipmitool), and of MAA
 (FreeIPMI's bmc-config checkout and five commits); with a BMC that answers at once,
 with 10 ms more for each command, and with 16 instead of 63 user IDs; the medians
 of three (MAAS's once). Then start-up time and sizes, measured natively, the
-agent's memory, and the least memory with which the machine boots.
+agent's memory, and the least memory with which the machine boots. Last, without a
+virtual machine: what the behaviour of each kind of BMC costs in commands; with
+--quirks only that, in seconds.
 Takes about eight minutes once everything is built.
 
 Exit codes:
@@ -43,6 +46,7 @@ async function main(): Promise<number> {
         .choices(["table", "json"])
         .default("table"),
     )
+    .addOption(new Option("--quirks", "only the commands that each kind of BMC costs").default(false))
     .helpOption("-h, --help", "this text")
     .addHelpText("after", help)
     .allowExcessArguments(false)
@@ -53,13 +57,18 @@ async function main(): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
     throw error;
   }
+  const { output, quirks } = command.opts<{ output: "table" | "json"; quirks: boolean }>();
+  if (quirks) {
+    const figures = await measureQuirks();
+    console.log(output === "json" ? JSON.stringify({ quirks: figures }, undefined, 2) : quirkReport(figures));
+    return ExitCode.done;
+  }
   const interruption = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => interruption.abort(128 + constants.signals[signal]));
   }
   try {
     const figures = await measure(interruption.signal);
-    const { output } = command.opts<{ output: "table" | "json" }>();
     if (output === "json") console.log(JSON.stringify({ ...figures, targets: targets(figures) }, undefined, 2));
     else process.stdout.write(`\n${report(figures)}`);
     return ExitCode.done;
@@ -123,7 +132,8 @@ async function measure(signal: AbortSignal): Promise<Figures> {
       if (!boots) break;
       smallestMemoryMib = memoryMib;
     }
-    return { rounds, native, ramdisk: ramdiskFigures(), memory, smallestMemoryMib, memoriesTriedMib: tried };
+    const quirks = await measureQuirks();
+    return { rounds, native, ramdisk: ramdiskFigures(), memory, smallestMemoryMib, memoriesTriedMib: tried, quirks };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -1,8 +1,9 @@
 import Table from "cli-table3";
-import { durationText } from "../lab/screen.ts";
+import { durationText, wrap } from "../lab/screen.ts";
 import { type MemoryFigures, type Round, timesPerRound } from "./in-vm.ts";
 import type { NativeFigures } from "./natively.ts";
 import { contenders } from "./overlay.ts";
+import type { QuirkFigures } from "./quirks.ts";
 
 /** Everything that was measured. */
 export interface Figures {
@@ -11,6 +12,7 @@ export interface Figures {
   readonly native: NativeFigures;
   readonly ramdisk: RamdiskFigures;
   readonly memory: MemoryFigures;
+  readonly quirks: readonly QuirkFigures[];
   /** The least memory of those tried, in MiB, with which the machine boots and is linked; undefined if none did. */
   readonly smallestMemoryMib: number | undefined;
   readonly memoriesTriedMib: readonly number[];
@@ -154,12 +156,33 @@ export function report(figures: Figures): string {
     sizes.toString(),
     "",
     reached.toString(),
+    "",
+    quirkReport(figures.quirks),
     ...(failures.length === 0
       ? []
       : ["", "What did not work for the one or the other (ipmi_sim knows not all commands):", ...failures]),
     "",
   ].join("\n");
 }
+
+/** What each kind of BMC costs, for people. */
+export function quirkReport(quirks: readonly QuirkFigures[]): string {
+  const table = plainTable(["profile", "outcome", "commands", "", "of these"]);
+  for (const { profile, outcome, commands, difference } of quirks) {
+    const counts = Object.entries(difference);
+    const sum = counts.reduce((total, [, count]) => total + count, 0);
+    const words = counts.map(([name, count]) => `${signed(count)} ${name}`).join(", ");
+    table.push([profile, outcome, String(commands), sum === 0 ? "" : signed(sum), wrap(words, 30).join("\n")]);
+  }
+  const title = [
+    "IPMI commands of a first enrolment on each kind of BMC, and how many more or",
+    "fewer than on one without quirks that has as many user IDs; in memory, at the",
+    "KCS registers.",
+  ].join("\n");
+  return `${title}\n\n${table}`;
+}
+
+const signed = (count: number) => (count > 0 ? `+${count}` : String(count));
 
 function plainTable(head: string[]): InstanceType<typeof Table> {
   const none = Object.fromEntries(
