@@ -26,6 +26,10 @@ export const decoders: readonly FuzzedDecoder[] = [
     await Promise.resolve();
     throw new TypeError("late");
   }),
+  broken("error that nobody waits for", () => {
+    void Promise.reject(new TypeError("unheard"));
+    return 1;
+  }),
   broken("endless recursion", function again(input): unknown {
     return [again(input)];
   }),

@@ -99,10 +99,12 @@ async function failuresOf(names: readonly string[], hangMs: number) {
 }
 
 test("what does not come back ends its worker, and the decoders after it get their inputs all the same", async () => {
-  const [hang, error, none] = await failuresOf(["endless", "wrong error", "good"], 500);
+  const names = ["endless", "wrong error", "error that nobody waits for", "good"];
+  const [hang, error, unheard, none] = await failuresOf(names, 500);
   expect(hang).toMatchObject({ kind: "hang", detail: "not back after 500 ms" });
   expect(hang?.input[0]).toBe(0x2a);
   expect(error?.detail).toContain("broken.fixture.ts");
+  expect(unheard).toMatchObject({ kind: "error", detail: expect.stringContaining("unheard") });
   expect(none).toBeUndefined();
 });
 

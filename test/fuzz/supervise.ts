@@ -45,7 +45,8 @@ export async function supervise(plan: FuzzPlan, report: (result: DecoderResult) 
       report(result);
     });
     const job = plan.jobs[results.length];
-    if (fault === undefined || job === undefined) continue;
+    if (job === undefined) break;
+    if (fault === undefined) throw new Error(`the worker ended before "${job.decoder}" was done`);
     const { kind, detail, index, input } = fault;
     const failure = { kind, detail, decoder: job.decoder, index, input };
     const result = { name: job.decoder, inputs: index + 1, values: 0, refusals: 0, longestMs: plan.hangMs, failure };
@@ -69,8 +70,13 @@ async function runWorker(plan: FuzzPlan, report: (result: DecoderResult) => void
   const { promise: ended, resolve, reject } = Promise.withResolvers<WorkerFault | undefined>();
   worker.on("message", report);
   worker.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "ERR_WORKER_OUT_OF_MEMORY") return reject(error);
-    resolve({ kind: "memory", detail: `more than ${heapMegabytes} MB of memory`, ...watched.input });
+    if (error.code === "ERR_WORKER_OUT_OF_MEMORY") {
+      resolve({ kind: "memory", detail: `more than ${heapMegabytes} MB of memory`, ...watched.input });
+    } else if (watched.beats > 0) {
+      resolve({ kind: "error", detail: `outside of decoding: ${error.stack ?? error.message}`, ...watched.input });
+    } else {
+      reject(error);
+    }
   });
   worker.on("exit", () => resolve(undefined));
 
