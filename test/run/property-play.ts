@@ -30,6 +30,8 @@ const foreverMs = 7 * 24 * 3_600_000;
 
 const calm: Boot = {
   rotate: false,
+  userSlot: undefined,
+  harden: false,
   retry: true,
   limitMs: 900_000,
   ipmiFaults: [],
@@ -152,6 +154,7 @@ class Player {
   #world(boot: Boot, instants: Instants, said: unknown[]): World {
     const { client = (inner: EnrolmentClient) => inner, transport = (inner: Transport) => inner } = this.#doubles;
     const clock: Clock = this.#clock;
+    const { rotate, userSlot, harden } = boot;
     const way = () => transport(new SimulatedTransport(this.#bmc, [], clock), this.#bmc);
     return {
       readSmbios: async () => smbiosTables(machineUuid),
@@ -162,7 +165,7 @@ class Player {
       randomBelow: this.#random,
       clock,
       note: (text) => said.push(text),
-      settings: { agentVersion: "metal-rivet test", rotate: boot.rotate, limits: defaultLimits },
+      settings: { agentVersion: "metal-rivet test", rotate, userSlot, harden, limits: defaultLimits },
     };
   }
 

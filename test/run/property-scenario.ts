@@ -27,6 +27,9 @@ export type HistoryEvent = "run" | "rotate" | "account deleted" | "account disab
 /** One run of the agent. */
 export interface Boot {
   readonly rotate: boolean;
+  /** The user ID that the configuration asks for; somebody else may have it. */
+  readonly userSlot: number | undefined;
+  readonly harden: boolean;
   /** Whether calls to the service that fail are tried again, as the program does. */
   readonly retry: boolean;
   readonly limitMs: number;
@@ -152,13 +155,19 @@ const serviceFault: fc.Arbitrary<ServiceFault> = fc.record({
   effect: fc.constantFrom("unreachable", "refused", "broken", "reply lost", "silent", "deaf"),
 });
 
+/** One time of four. */
+const seldom = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
+
 const boot: fc.Arbitrary<Boot> = fc.record({
   rotate: fc.boolean(),
+  userSlot: seldom(fc.integer({ min: 2, max: 20 })),
+  harden: fc.boolean(),
   retry: fc.boolean(),
   limitMs: fc.constantFrom(900_000, 900_000, 60_000),
   ipmiFaults: fc.array(ipmiFault, { maxLength: 3 }),
   serviceFaults: fc.array(serviceFault, { maxLength: 2 }),
-  powerCutAfter: fc.option(fc.nat(80), { nil: undefined, freq: 4 }),
+  powerCutAfter: seldom(fc.nat(80)),
 });
 
 /** Letters and digits, as every BMC takes them; some look like ours. */
