@@ -35,7 +35,7 @@ export function profileTable(rows: readonly ProfileRow[]): string {
 /** As they went over the wire; where the kernel had no driver that tells the agent's from its own, as the agent counted. */
 function commandsOf({ commands, told }: Boot): string {
   const end = told.find((each) => each.kind === "end");
-  return String(commands.length > 0 ? commands.length : (end?.ipmiCommands ?? "?"));
+  return String(commands.length > 0 ? commands.length : (end?.ipmiCommands ?? "-"));
 }
 
 /** What became of the service's login from remote. */

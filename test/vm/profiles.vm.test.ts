@@ -78,6 +78,10 @@ describe.concurrent("the real kernel and program on a BMC of every profile", () 
       const slots = new Set(accounts.map(({ slot }) => slot));
       const others = (all: readonly string[]) => all.filter((_, i) => !slots.has(i + 1));
       expect(others(asBytes(bmc.users)), "accounts of others").toEqual(others(before));
+      if (inBand !== "none" && inBand !== "disabled") {
+        // All that can be read is reported, whatever came of the account.
+        expect(differences(machine.truth, await rowOf(site, machine.truth.bmcMac))).toEqual([]);
+      }
       if (expected === "linked") await provesLinked(machine, profile);
       else expect(bmc.users.filter((user) => user.enabled && slots.has(user.id)).length).toBeLessThanOrEqual(1);
     },
@@ -98,10 +102,9 @@ async function ours(machine: SimulatedMachine) {
   return await accountsOf(site, machine.truth.bmcMac).catch(() => []);
 }
 
-/** Row and BMC tell the same, and the account opens the BMC to a foreign client too. */
+/** There is one account, in the row and on the BMC, and it opens the BMC to a foreign client too. */
 async function provesLinked(machine: SimulatedMachine, profile: Profile): Promise<void> {
-  const { truth, directory, bmc } = machine;
-  expect(differences(truth, await rowOf(site, truth.bmcMac))).toEqual([]);
+  const { directory, bmc } = machine;
   const [account, ...more] = await ours(machine);
   expect(more).toEqual([]);
   const { userName = "", password = "", slot = 0 } = account ?? {};
