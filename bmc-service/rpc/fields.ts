@@ -12,7 +12,7 @@ const sentences: ReadonlySet<string> = new Set(["reason", "remark", "findings", 
 const listLimit = 1_024;
 
 /**
- * Holds every text and list of a request against its limit.
+ * Holds every text, list and time of a request against its limit.
  * @throws RpcError INVALID_ARGUMENT naming the field: it would be as long the next time
  */
 export function checkSizes(value: unknown, path = ""): void {
@@ -30,7 +30,10 @@ export function checkSizes(value: unknown, path = ""): void {
     for (const [i, each] of value.entries()) checkSizes(each, `${path}[${i}]`);
   } else if (value instanceof Uint8Array) {
     if (value.length > textLimit) throw tooLong(path, `${value.length} bytes, at most ${textLimit} are accepted`);
-  } else if (typeof value === "object" && value !== null && !(value instanceof Date)) {
+  } else if (value instanceof Date) {
+    // Seconds beyond what a date can hold are read as one that cannot be written again.
+    if (Number.isNaN(value.getTime())) throw invalid(path, "it is no time between the years -271821 and 275760");
+  } else if (typeof value === "object" && value !== null) {
     if ("$case" in value && "value" in value) {
       checkSizes(value.value, path.replace(/[^.]*$/, snakeCase(String(value.$case))));
       return;

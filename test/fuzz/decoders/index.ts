@@ -6,6 +6,7 @@ import { ipmiDecoders } from "./ipmi.ts";
 import { kcsDecoders } from "./kcs.ts";
 import { lanDecoders } from "./lan.ts";
 import { pemDecoders } from "./pem.ts";
+import { serviceRequestDecoders } from "./service-requests.ts";
 import { smbiosDecoders } from "./smbios.ts";
 import { vmCodecDecoders } from "./vm-codec.ts";
 
@@ -20,4 +21,5 @@ export const decoders: readonly FuzzedDecoder[] = [
   ...vmCodecDecoders,
   ...agentDecoders,
   ...pemDecoders,
+  ...serviceRequestDecoders,
 ];
