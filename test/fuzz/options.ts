@@ -18,16 +18,17 @@ const defaultInputs = 1_000_000;
 const seedLimit = 2 ** 31;
 
 const help = `
-Feeds every decoder of bytes that somebody else made: IPMI replies and requests,
-LAN parameters, FRU, SMBIOS, RMCP+, the VM codec, DHCP, the kernel command line and
-the configuration document. Half of the inputs are random bytes, half are valid
-encodings with mistakes in them: bits turned, lengths changed, pieces cut out,
-repeated, inserted, taken from elsewhere.
+Feeds what reads bytes that somebody else made: IPMI replies and requests, LAN
+parameters, FRU, SMBIOS, RMCP+, raw KCS, the VM codec, DHCP, the kernel command
+line, the configuration document, certificates, what agents send to the service,
+and the whole inspection of a BMC that lies. Half of the inputs are random bytes,
+half are valid encodings with mistakes in them: bits turned, lengths changed, pieces
+cut out, repeated, inserted, taken from elsewhere.
 
 A decoder must give a value or refuse with its own class of error (DecodeError,
-ConfigError), in 200 ms at most, and what it gives may not be larger than its input
-accounts for. Anything else is a fault: the input is shown with the command that
-repeats just that.
+ConfigError), in 200 ms of processor time and 16 MB at most, and what it gives may
+not be larger than its input accounts for. Anything else is a fault: the input is
+shown, made as small as the fault allows, with the command that repeats it.
 
 The same seed gives the same inputs; it stands in the first line.
 
