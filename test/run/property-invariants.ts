@@ -17,8 +17,8 @@ export class Invariants {
   readonly #foreign: ReadonlySet<number>;
   /** The state at the last look: what does not change need not be looked at again. */
   #seen = "";
-  /** Whether the service has had an account with which it gets in. */
-  #opened = false;
+  /** Whether the service has had an account that works. */
+  #worked = false;
 
   constructor(bmc: SimulatedBmc, service: FakeService) {
     this.#bmc = bmc;
@@ -39,7 +39,7 @@ export class Invariants {
 
   /** What others did to our account is not for the agent to answer for. */
   accept(): void {
-    this.#opened = this.#service.opens() !== undefined;
+    this.#worked = this.#hasWorkingAccount();
     this.#seen = "";
   }
 
@@ -74,15 +74,27 @@ export class Invariants {
   }
 
   #opens(when: string): void {
-    const opens = this.#service.opens() !== undefined;
-    if (this.#opened && !opens) throw new Violation(`${when}: the service had an account, and has none any more`);
-    this.#opened = opens;
+    const works = this.#hasWorkingAccount();
+    if (this.#worked && !works) throw new Violation(`${when}: the service had an account, and has none any more`);
+    this.#worked = works;
     const open = this.ours().filter(({ enabled, ipmiMessaging }) => enabled && ipmiMessaging);
-    // A login needs an open channel too; the agent opens it after the account is made.
-    const { accessMode } = this.#bmc.channelAccess.volatile;
-    if (open.length > 0 && accessMode === 2 && !opens) {
+    if (open.length > 0 && !works) {
       throw new Violation(`${when}: an account of ours is open, and the service cannot use it`);
     }
+  }
+
+  /**
+   * Whether a name and a password that the service has are those of a user with rights. The channel may be closed all the
+   * same: it is opened last, and a copy that was not stored is gone when the BMC restarts.
+   */
+  #hasWorkingAccount(): boolean {
+    return this.#bmc.users.some((user) => {
+      const { password, enabled, ipmiMessaging, callbackOnly } = user;
+      if (password === undefined || !enabled || !ipmiMessaging || callbackOnly) return false;
+      const opens = (each: { userName: string; password: Uint8Array }) =>
+        each.userName === nameText(user) && sameBytes(padded(each.password), password);
+      return this.#service.candidates().some(opens);
+    });
   }
 }
 
