@@ -94,6 +94,19 @@ describe("choosePlace", () => {
     expect(await choose(gone, options)).toMatchObject({ slot: 2, replaces: "riveta" });
   });
 
+  test.each([3, "unknown"] as const)(
+    "empty by a completion code, but with rights, where our account was (slot %s): there is no second account",
+    async (ourSlot) => {
+      const names = { 2: nameBytes("ADMIN"), 3: 0xcc, 4: 0xcc, 5: 0xcc };
+      const options = { ourNames: ["rivetold"], ourSlot };
+      await expect(choose(withUsers(names, { 3: enabled }), options)).rejects.toThrow(FormerAccountUnreadableError);
+      await expect(choose(withUsers(names, { 3: enabled }), { ...options, userSlot: 4 })).rejects.toThrow(
+        "3: it has no name, but rights",
+      );
+      expect((await choose(withUsers(names), options)).slot).toBe(3);
+    },
+  );
+
   test("if it need not be there, because the BMC is another one, an unreadable slot does not matter", async () => {
     const bmc = withUsers({ 4: 0xff });
     expect((await choose(bmc, { ourNames: ["rivetold"], ourSlot: "not expected" })).slot).toBe(3);

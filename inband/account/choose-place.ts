@@ -39,7 +39,7 @@ export class FormerAccountUnreadableError extends Error {
     const which = slots.map(({ id, reason }) => `${id}: ${reason}`).join("; ");
     super(
       `our former account was not found, but not all user IDs could be read (${which}), so it may be there. ` +
-        "Nothing was changed: run again; if that does not help, reset the BMC.",
+        "Nothing was changed: run again; if that does not help, reset the BMC or disable that user ID.",
     );
   }
 }
@@ -58,7 +58,9 @@ export async function choosePlace(
   let scan = await scanAccounts(conversation, channel, extent);
   if (ourNames.length > 0 && !isFound(scan, ourNames, ourSlot)) {
     scan = await readAgain(conversation, scan);
-    if (ourSlot !== "not expected" && !isFound(scan, ourNames, ourSlot)) refuseIfUnread(scan, ourSlot);
+    if (ourSlot !== "not expected" && !isFound(scan, ourNames, ourSlot)) {
+      refuseIfUnread(await lookForRights(conversation, scan, ourSlot), ourSlot);
+    }
   }
   for (;;) {
     const plan = planAccount(scan, ourNames, userSlot, typeof ourSlot === "number" ? ourSlot : undefined);
@@ -110,6 +112,22 @@ async function readAgain(conversation: Conversation, scan: AccountScan): Promise
   return withSlots(scan, seen);
 }
 
+/** Where our account was, a completion code that means "empty" is not believed if the slot has rights: it may be there still. */
+async function lookForRights(
+  conversation: Conversation,
+  scan: AccountScan,
+  ourSlot: number | "unknown",
+): Promise<AccountScan> {
+  const seen: Slot[] = [];
+  for (const slot of scan.slots) {
+    if (slot.state !== "empty" || slot.completionCode === undefined) continue;
+    if (ourSlot !== "unknown" && slot.id !== ourSlot) continue;
+    const problem = await rightsOf(conversation, scan.channel, slot.id, true);
+    if (problem !== undefined) seen.push(problem);
+  }
+  return withSlots(scan, seen);
+}
+
 /** @throws FormerAccountUnreadableError if the slot where our account was is not known to be without it */
 function refuseIfUnread({ slots }: AccountScan, ourSlot: number | "unknown"): void {
   const unread = slots.flatMap((slot) => (slot.state === "unreadable" ? [slot] : []));
@@ -134,6 +152,16 @@ async function lookCloser(
   if (again === "no such ID") return { id: slot, state: "unreadable", reason: "the BMC calls it out of range" };
   if (again.state !== "empty") return again;
   if (again.completionCode === undefined) return undefined;
+  return await rightsOf(conversation, channel, slot, isAskedFor);
+}
+
+/** What speaks against a slot being empty: rights that somebody has, or that cannot be read. */
+async function rightsOf(
+  conversation: Conversation,
+  channel: number,
+  slot: number,
+  isAskedFor: boolean,
+): Promise<Slot | undefined> {
   try {
     const access = await readAccess(conversation, { channel, slot });
     if (isNobodys(access, isAskedFor)) return undefined;
