@@ -9,7 +9,7 @@ import {
   type EnrolmentServiceServer,
   type EscrowAccountRequest,
   InbandProof,
-  type Linkage,
+  Linkage,
   PasswordForm,
   type Policy,
   type ReportBmcRequest,
@@ -132,25 +132,30 @@ async function begin(
     expiresAt: new Date(now.getTime() + sessionMs),
   });
   metrics.enrolment("begun");
-  return { sessionToken, linkage: await linkageOf(store, machineKey, now, freshForMs), policy };
+  return { sessionToken, linkage: await linkageOf(store, machineKey, uuid, now, freshForMs), policy };
 }
 
 /**
  * The linkage that is known of a machine; undefined if none is. An account that an operator gave is not the agent's: its name is
  * not told, so that the agent takes it for somebody else's and leaves it alone. The names that were made for other machines with
- * this UUID are told too: while nobody has read the BMC's MAC address, this machine may be one of them.
+ * this UUID are told too: while nobody has read the BMC's MAC address, this machine may be one of them. So they are also to a
+ * machine that has no BMC yet: with a new board, or a serial number that was filled in, it would make a second account beside.
  */
 async function linkageOf(
   store: Store,
   machineKey: string,
+  uuid: string,
   now: Date,
   freshForMs: number,
 ): Promise<Linkage | undefined> {
   const { row, account } = (await store.bmcOfMachine(machineKey)) ?? {};
-  if (row?.machineUuid === undefined || row.mac === "") return undefined;
-  const rows = await store.bmcsOfUuid(row.machineUuid);
+  const rows = await store.bmcsOfUuid(uuid);
   const accounts = await Promise.all(rows.map((each) => store.accounts(each.row.key)));
   const made = accounts.flat().filter(({ givenBy }) => givenBy === "");
+  const knownUserNames = [...new Set(made.map(({ userName }) => userName))];
+  if (row?.machineUuid === undefined || row.mac === "") {
+    return knownUserNames.length === 0 ? undefined : Linkage.fromPartial({ knownUserNames });
+  }
   const own = account?.givenBy === "" ? account : undefined;
   const age = row.verifiedAt === undefined ? Number.POSITIVE_INFINITY : now.getTime() - row.verifiedAt.getTime();
   return {
@@ -160,7 +165,7 @@ async function linkageOf(
     slot: own?.slot ?? 0,
     verifiedAt: row.verifiedAt,
     fresh: row.state === State.STATE_LINKED && age < freshForMs,
-    knownUserNames: [...new Set(made.map(({ userName }) => userName))],
+    knownUserNames,
   };
 }
 

@@ -128,7 +128,8 @@ describe("two machines with one UUID", () => {
   test("and other board serial numbers are each told their own linkage", async () => {
     const [one, two] = [new TestMachine(mac1, "S-1"), new TestMachine(mac2, "S-2")];
     await one.link();
-    expect((await two.begin()).begun.linkage).toBeUndefined();
+    const { linkage } = (await two.begin()).begun;
+    expect(linkage).toMatchObject({ mac: "", userName: "", slot: 0, fresh: false, knownUserNames: ["rivet01"] });
     await two.link();
     expect((await one.begin()).begun.linkage).toMatchObject({ mac: mac1, userName: "rivet01" });
     expect((await two.begin()).begun.linkage).toMatchObject({ mac: mac2, userName: "rivet02" });
@@ -204,7 +205,9 @@ describe("one machine", () => {
     await new TestMachine(mac1, "").link();
     for (const serial of ["S-1", "S-2"]) {
       bmcs.delete("10.0.0.1");
-      const { agent } = await new TestMachine(mac1, serial).boot();
+      const { agent, begun } = await new TestMachine(mac1, serial).boot();
+      // Else it would make an account beside the one in use.
+      expect(begun.linkage?.knownUserNames).toEqual(["rivet01"]);
       await agent.reportInventoryOf(512n);
       expect(await rows()).toMatchObject([
         {

@@ -161,7 +161,7 @@ export interface BeginResponse {
 
 /** Linkage is a known relation of this machine to a BMC. */
 export interface Linkage {
-  /** MAC address of the BMC. */
+  /** MAC address of the BMC; empty if no BMC of this machine is known, and only known_user_names is told. */
   mac: string;
   /** LAN channel on which that MAC was found. */
   channel: number;
