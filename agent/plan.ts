@@ -6,6 +6,7 @@ import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import { DeviceIdRefusedError, waitUntilReady } from "../inband/wait-until-ready.ts";
 import type { ExitCode } from "../proto/exit-code.ts";
+import type { BmcFacts } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Linkage } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { ConfigError, fileProblem } from "./config/config-error.ts";
 import type { KeyName } from "./config/keys.ts";
@@ -46,6 +47,8 @@ export interface Plan {
   readonly bmc?: { readonly mac: string; readonly channel: number; readonly address: string };
   /** The account that the run would make or find. The random part of the name is shown as stars. */
   readonly account?: { readonly slot: number; readonly userName: string };
+  /** Who sits where, if there is no place for an account. */
+  readonly occupants?: readonly { readonly slot: number; readonly holder: string }[];
   /** All commands but those that read, in their order. */
   readonly commands: readonly PlannedCommand[];
   readonly notNeeded: readonly NeedlessCommand[];
@@ -173,27 +176,33 @@ function toPlan(
 ): Plan {
   const withheld = transport?.withheld ?? [];
   const { userName, facts } = service ?? {};
-  const ended = outcome instanceof Error ? explainFailure(outcome) : { exitCode: exitCodeOf(outcome), text: "" };
-  const makesAccount = !(outcome instanceof Error) && outcome.kind === "linked";
   const made: Plan = {
-    outcome: outcome instanceof Error ? "error" : outcome.kind,
-    exitCode: ended.exitCode,
-    text: outcome instanceof Error ? ended.text : outcomeText(outcome),
-    ...(outcome instanceof Error ? {} : { machineUuid: outcome.machineUuid }),
-    ...(facts === undefined || facts.mac === ""
-      ? {}
-      : {
-          bmc: { mac: facts.mac, channel: facts.channel, address: facts.ipv4Address || (facts.ipv6Addresses[0] ?? "") },
-        }),
-    ...(!(outcome instanceof Error) && (outcome.kind === "linked" || outcome.kind === "recognised")
-      ? { account: { slot: outcome.bmc.slot, userName: outcome.bmc.userName } }
-      : {}),
+    ...(outcome instanceof Error ? { outcome: "error" as const, ...explainFailure(outcome) } : endOf(outcome)),
+    ...(facts === undefined || facts.mac === "" ? {} : { bmc: bmcOf(facts) }),
     commands: plannedCommands(withheld),
-    notNeeded: makesAccount ? needlessCommands(withheld, transport?.refused ?? new Set()) : [],
+    notNeeded: withheld.length === 0 ? [] : needlessCommands(withheld, transport?.refused ?? new Set()),
     remarks,
     ipmiCommands: transport?.sent ?? 0,
   };
   return userName === undefined ? made : withStars(made, userName);
+}
+
+function bmcOf({ mac, channel, ipv4Address, ipv6Addresses: [ipv6 = ""] }: BmcFacts): Plan["bmc"] & object {
+  return { mac, channel, address: ipv4Address === "" ? ipv6 : ipv4Address };
+}
+
+function endOf(outcome: Outcome) {
+  const { kind, machineUuid } = outcome;
+  const end = { outcome: kind, exitCode: exitCodeOf(outcome), text: outcomeText(outcome), machineUuid };
+  switch (kind) {
+    case "linked":
+    case "recognised":
+      return { ...end, account: { slot: outcome.bmc.slot, userName: outcome.bmc.userName } };
+    case "no free slot":
+      return { ...end, occupants: outcome.occupants };
+    default:
+      return end;
+  }
 }
 
 /** Another run makes another name: only the prefix is planned. */

@@ -209,6 +209,7 @@ describe("the plan where the run would not link", () => {
     const users = Array.from({ length: 9 }, (_, i) => ({ id: i + 2, name: `user${i + 2}`, password: "x" }));
     const plan = await planFor(new Machine({ bmc: { userIds: 10, users } }));
     expect(plan).toMatchObject({ exitCode: 77, commands: [], notNeeded: [] });
+    expect(plan.occupants?.at(-1)).toEqual({ slot: 10, holder: '"user10"' });
     expect(plan.text).toMatch(/2 "user2", 3 "user3".*10 "user10"/);
   });
 
