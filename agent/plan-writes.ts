@@ -55,6 +55,12 @@ type PasswordOperation = "disable" | "enable" | "set" | "test";
 const operation = (wanted: PasswordOperation) => (request: { readonly action: { operation: PasswordOperation } }) =>
   request.action.operation === wanted;
 
+/** The two copies of a channel's access. */
+const copies = { doNotSet: "unchanged", nonVolatile: "stored", volatile: "in use" } as const;
+
+/** "always available" */
+const words = (name: string | number): string => String(name).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
 /** LAN parameters that `harden` changes. */
 const weakLogins: ReadonlyMap<number, string> = new Map([
   [authenticationTypeEnables.selector, 'no authentication type "none" any more'],
@@ -82,10 +88,12 @@ const descriptions: readonly Description[] = [
     setChannelAccess,
     ({ channelNumber, access, privilegeLevelLimit }) =>
       `channel ${channelNumber}: ${[
-        ...(access.setting === "doNotSet" ? [] : [`access mode ${access.accessMode} (${access.setting})`]),
+        ...(access.setting === "doNotSet"
+          ? []
+          : [`access mode ${words(access.accessMode)} (${copies[access.setting]})`]),
         ...(privilegeLevelLimit.setting === "doNotSet"
           ? []
-          : [`privilege limit ${privilegeLevelLimit.limit} (${privilegeLevelLimit.setting})`]),
+          : [`privilege limit ${privilegeLevelLimit.limit} (${copies[privilegeLevelLimit.setting]})`]),
       ].join(", ")}`,
     { bestEffort: true, needless: { reason: "the channel is open already", toldBy: "Get Channel Access" } },
   ),

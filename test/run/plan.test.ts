@@ -93,8 +93,8 @@ describe("the plan of a first enrolment", () => {
     expect(plan.commands.map(({ command }) => command)).toEqual(sentBy(machine));
     expect(plan.commands.filter(({ command }) => command === "Set Channel Access").map(({ effect }) => effect)).toEqual(
       [
-        "channel 1: access mode alwaysAvailable (volatile), privilege limit administrator (volatile)",
-        "channel 1: access mode alwaysAvailable (nonVolatile), privilege limit administrator (nonVolatile)",
+        "channel 1: access mode always available (in use), privilege limit administrator (in use)",
+        "channel 1: access mode always available (stored), privilege limit administrator (stored)",
       ],
     );
   });
