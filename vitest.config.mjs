@@ -10,6 +10,8 @@ const never = ["**/node_modules/**", "dist/**"];
 
 export default defineConfig({
   test: {
+    // One core less, the default, is half of two.
+    maxWorkers: "100%",
     projects: [
       {
         test: {
