@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../../inband/clock.ts";
 import type { IpmiDeviceInformation } from "../../inband/smbios/type-38-ipmi-device.ts";
 import type { Afterwards, LocalSettings } from "../config/settings.ts";
@@ -107,6 +108,9 @@ async function loadAhead(): Promise<void> {
   await Promise.all([import("../config/fetch-document.ts"), import("../config/document.ts"), import("yaml")]);
   await setImmediate();
   await import("../inventory.ts");
+  // What is compiled to machine code at a function's first calls is never earned back by a run of a second: a tenth of it
+  // under emulation. Not an option of the executable, because V8 would refuse the code cache of Node's own modules then.
+  setFlagsFromString("--no-sparkplug");
 }
 
 async function bringUpNetwork(from: LocalSources, console: Console): Promise<void> {
