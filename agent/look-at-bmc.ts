@@ -1,4 +1,4 @@
-import { InbandLockedError } from "../inband/account/scan-accounts.ts";
+import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import { addressWaitMs, type BmcInspection, inspectBmc, inspectWithoutLan } from "../inband/inspect-bmc.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { InbandLockedError, scanAccounts } from "../inband/account/scan-accounts.ts";
+import { InbandLockedError } from "../inband/account/inband-locked.ts";
+import { scanAccounts } from "../inband/account/scan-accounts.ts";
 import { systemClock } from "../inband/clock.ts";
 import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";

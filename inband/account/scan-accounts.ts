@@ -6,8 +6,6 @@ import { type Conversation, sendPatiently } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
 import { isLocked, throwIfLocked, unlessClosed } from "./inband-locked.ts";
 
-export { InbandLockedError } from "./inband-locked.ts";
-
 /** One user ID of the BMC. */
 export type Slot =
   | {

@@ -1,5 +1,6 @@
 import { type Tags, visit, Document as YamlDocument } from "yaml";
 import { type Document, flatten } from "./document.ts";
+import type { OutputFormat } from "./settings.ts";
 
 /**
  * Columns without borders, three spaces apart, as in MEP-15.
@@ -20,6 +21,23 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 /** Key and value on one line each. */
 export function pairs(document: Document): string {
   return table(["KEY", "VALUE"], flatten(document));
+}
+
+/** The text of an answer in the form that was asked for. Tables are for people and may tell less. */
+export function rendered(
+  output: OutputFormat,
+  { asDocument, asTable }: { asDocument: () => Document | readonly Document[]; asTable: () => string },
+): string {
+  switch (output) {
+    case "table":
+      return asTable();
+    case "yaml":
+      return yamlDocument(asDocument());
+    case "json":
+      return jsonDocument(asDocument());
+    default:
+      return output satisfies never;
+  }
 }
 
 /** One YAML document. Texts that YAML 1.1 would take for numbers, times or truth values are quoted, as Go's writers do; so are its two signs with a meaning of their own, which other parsers refuse otherwise. */

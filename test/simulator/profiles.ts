@@ -1,7 +1,8 @@
 import { noPolicy } from "./password-policy.ts";
 import type { Profile, SimulatedLan } from "./profile.ts";
 
-/** Sections of the catalogue of BMC behaviour are cited as "§3.3"; after them the boards and programs it draws on. */
+// Sections of the catalogue of BMC behaviour are cited as "§3.3"; after them the boards and programs it draws on.
+
 const mac = (last: number) => `52:54:00:b1:00:${last.toString(16).padStart(2, "0")}`;
 const lan = (channel: number, ipv4Address = "10.0.0.7"): SimulatedLan => ({ channel, mac: mac(channel), ipv4Address });
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { printable } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { parseKey } from "../key.ts";
-import { jsonDocument, table, yamlDocument } from "../output.ts";
+import { rendered, table } from "../output.ts";
 import { openSession } from "../session.ts";
 import type { World } from "../world.ts";
 
@@ -29,18 +29,8 @@ ${exitCodeHelp}`,
       await using session = openSession(world, command);
       await session.client.deleteBmc({ key }, world.interrupt);
       const document = { deleted: key };
-      switch (session.output) {
-        case "table":
-          world.stdout.write(table(["DELETED"], [[printable(key)]]));
-          break;
-        case "yaml":
-          world.stdout.write(yamlDocument(document));
-          break;
-        case "json":
-          world.stdout.write(jsonDocument(document));
-          break;
-        default:
-          session.output satisfies never;
-      }
+      world.stdout.write(
+        rendered(session.output, { asDocument: () => document, asTable: () => table(["DELETED"], [[printable(key)]]) }),
+      );
     });
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { bmcDocument } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { parseKey } from "../key.ts";
-import { jsonDocument, pairs, yamlDocument } from "../output.ts";
+import { pairs, rendered } from "../output.ts";
 import { openSession } from "../session.ts";
 import type { World } from "../world.ts";
 
@@ -31,18 +31,6 @@ ${exitCodeHelp}`,
       const { bmc } = await session.client.getBmc({ key, showSecrets }, world.interrupt);
       if (bmc === undefined) throw new Error(`the service answered without a row for ${key}`);
       const document = bmcDocument(bmc, { showSecrets });
-      switch (session.output) {
-        case "table":
-          world.stdout.write(pairs(document));
-          break;
-        case "yaml":
-          world.stdout.write(yamlDocument(document));
-          break;
-        case "json":
-          world.stdout.write(jsonDocument(document));
-          break;
-        default:
-          session.output satisfies never;
-      }
+      world.stdout.write(rendered(session.output, { asDocument: () => document, asTable: () => pairs(document) }));
     });
 }

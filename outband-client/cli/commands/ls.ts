@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { bmcDocument, ipOf, keyOf, printable, stateName } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
-import { jsonDocument, table, yamlDocument } from "../output.ts";
+import { rendered, table } from "../output.ts";
 import { openSession } from "../session.ts";
 import type { World } from "../world.ts";
 
@@ -28,19 +28,12 @@ ${exitCodeHelp}`,
     .action(async (options: { wide?: boolean }, command: Command) => {
       await using session = openSession(world, command);
       const { bmcs } = await session.client.listBmcs({}, world.interrupt);
-      switch (session.output) {
-        case "table":
-          world.stdout.write(rowTable(bmcs, options.wide ?? false));
-          break;
-        case "yaml":
-          world.stdout.write(yamlDocument(bmcs.map((row) => bmcDocument(row))));
-          break;
-        case "json":
-          world.stdout.write(jsonDocument(bmcs.map((row) => bmcDocument(row))));
-          break;
-        default:
-          session.output satisfies never;
-      }
+      world.stdout.write(
+        rendered(session.output, {
+          asDocument: () => bmcs.map((row) => bmcDocument(row)),
+          asTable: () => rowTable(bmcs, options.wide ?? false),
+        }),
+      );
     });
 }
 

@@ -3,7 +3,7 @@ import { PowerAction, type PowerResponse } from "../../../proto/gen/metalstack/b
 import { printable } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { parseBmcMac } from "../key.ts";
-import { jsonDocument, table, yamlDocument } from "../output.ts";
+import { rendered, table } from "../output.ts";
 import { openSession } from "../session.ts";
 import type { World } from "../world.ts";
 
@@ -54,21 +54,13 @@ ${exitCodeHelp}`,
         power_on: answer.powerOn,
         ...(answer.servedBy ? { served_by: printable(answer.servedBy) } : {}),
       };
-      switch (session.output) {
-        case "table": {
-          const power = answer.powerOn ? "on" : "off";
-          world.stdout.write(table(["MAC", "POWER", "SERVED BY"], [[mac, power, printable(answer.servedBy)]]));
-          break;
-        }
-        case "yaml":
-          world.stdout.write(yamlDocument(document));
-          break;
-        case "json":
-          world.stdout.write(jsonDocument(document));
-          break;
-        default:
-          session.output satisfies never;
-      }
+      world.stdout.write(
+        rendered(session.output, {
+          asDocument: () => document,
+          asTable: () =>
+            table(["MAC", "POWER", "SERVED BY"], [[mac, answer.powerOn ? "on" : "off", printable(answer.servedBy)]]),
+        }),
+      );
 
       function act(of: string, what: Verb): Promise<PowerResponse> {
         if (what === "status") return session.client.getPower({ mac: of }, world.interrupt);

@@ -3,7 +3,7 @@ import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { bmcDocument, printable, stateName } from "../document.ts";
 import { exitCodeHelp, UsageError } from "../failure.ts";
 import { parseBmcMac } from "../key.ts";
-import { jsonDocument, table, yamlDocument } from "../output.ts";
+import { rendered, table } from "../output.ts";
 import { readPassword } from "../password-file.ts";
 import { openSession } from "../session.ts";
 import type { World } from "../world.ts";
@@ -53,7 +53,7 @@ ${exitCodeHelp}`,
         const account = login && password && { userName: login.userName, password };
         const { bmc } = await session.client.updateBmc({ mac, drivers: names, account }, world.interrupt);
         if (bmc === undefined) throw new Error(`the service answered without a row for ${mac}`);
-        world.stdout.write(shown(bmc, session.output));
+        world.stdout.write(rendered(session.output, { asDocument: () => bmcDocument(bmc), asTable: () => rowOf(bmc) }));
       } finally {
         password?.fill(0);
       }
@@ -74,17 +74,7 @@ function parseDrivers(text: string): string[] {
   return names;
 }
 
-function shown(row: Bmc, output: "table" | "yaml" | "json"): string {
-  switch (output) {
-    case "table": {
-      const cells = [row.mac, stateName(row.state) ?? "", row.account?.userName ?? "", row.drivers.join(", ")];
-      return table(["MAC", "STATE", "USER", "DRIVERS"], [cells.map(printable)]);
-    }
-    case "yaml":
-      return yamlDocument(bmcDocument(row));
-    case "json":
-      return jsonDocument(bmcDocument(row));
-    default:
-      return output satisfies never;
-  }
+function rowOf(row: Bmc): string {
+  const cells = [row.mac, stateName(row.state) ?? "", row.account?.userName ?? "", row.drivers.join(", ")];
+  return table(["MAC", "STATE", "USER", "DRIVERS"], [cells.map(printable)]);
 }
