@@ -20,6 +20,8 @@ import { formFromProto, formToProto } from "./password-form-to-proto.ts";
 import { StepError } from "./step.ts";
 import type { EnrolmentClient, World } from "./world.ts";
 
+const none = Buffer.alloc(0);
+
 /**
  * Tells the service that the machine is here.
  * @throws ServiceError, PolicyError
@@ -29,7 +31,11 @@ export async function begin(world: World, machine: Machine, signal: AbortSignal)
   const client = await world.connectService(signal);
   try {
     const { agentVersion } = world.settings;
-    return new Enrolment(world, client, await client.begin({ machine, bootId, agentVersion }, signal));
+    return new Enrolment(
+      world,
+      client,
+      await client.begin({ machine, bootId, agentVersion, enrolmentToken: none, certificateRequest: none }, signal),
+    );
   } catch (error) {
     await client[Symbol.asyncDispose]();
     throw error;
@@ -148,6 +154,7 @@ export class Enrolment implements AsyncDisposable {
       channel,
       proof: proofToProto(proof),
       passwordForm: formToProto(current.form),
+      nonceWritten: false,
     };
     await this.#client.confirmAccount(request, signal);
   }

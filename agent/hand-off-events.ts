@@ -2,6 +2,7 @@ import {
   type FailureKind,
   GuidComparison,
   type HandOffFailed,
+  NonceComparison,
   type WatchHandOffResponse,
 } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 
@@ -55,6 +56,10 @@ export async function followHandOff(
         break;
       case "guidCompared":
         note(`hand-off: ${guidText(event.value.result)}`);
+        break;
+      case "nonceCompared":
+        if (event.value.result === NonceComparison.NONCE_COMPARISON_SAME)
+          note("hand-off: the nonce written in-band was read back");
         break;
       case "privilegeOk":
         note(`hand-off: privilege ${event.value.privilege} granted`);

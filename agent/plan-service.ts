@@ -29,7 +29,13 @@ export function pretendedService(linkage: Linkage | undefined): PretendedService
   let facts: BmcFacts | undefined;
   let userName: string | undefined;
   const client: EnrolmentClient = {
-    begin: async () => ({ sessionToken: "", linkage, policy: standardPolicy }),
+    begin: async () => ({
+      sessionToken: "",
+      linkage,
+      policy: standardPolicy,
+      certificate: Buffer.alloc(0),
+      linkageNonce: "",
+    }),
     async reportBmc({ found }) {
       if (found?.$case === "bmc") facts = found.value;
       return { passwordFormHint: PasswordForm.PASSWORD_FORM_UNSPECIFIED };

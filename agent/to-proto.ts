@@ -26,6 +26,8 @@ export function machineToProto({ uuid, smbios }: MachineIdentity): Machine {
       serialNumber: chassis.serialNumber,
       assetTag: chassis.assetTag,
     },
+    uuidDerived: false,
+    firmwareUuid: "",
     smbiosVersion: `${version.major}.${version.minor}`,
   };
 }

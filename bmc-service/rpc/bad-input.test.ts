@@ -32,7 +32,15 @@ async function rows(): Promise<number> {
 describe("Begin refuses", () => {
   const begin = (machine: ReturnType<typeof machineOf> | undefined, bootId = "boot", agentVersion = "v") => {
     const { enrolment } = service.agent;
-    return refusal(call(enrolment, enrolment.begin, { machine, bootId, agentVersion }));
+    return refusal(
+      call(enrolment, enrolment.begin, {
+        machine,
+        bootId,
+        agentVersion,
+        enrolmentToken: Buffer.alloc(0),
+        certificateRequest: Buffer.alloc(0),
+      }),
+    );
   };
 
   test.each([

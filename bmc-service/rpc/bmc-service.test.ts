@@ -242,7 +242,8 @@ describe("rows", () => {
   test("have drivers that an operator may reorder, of those that there are", async () => {
     await link();
     const { bmc: client } = service.operator;
-    const update = (drivers: string[]) => call(client, client.updateBmc, { mac: mac1, drivers, account: undefined });
+    const update = (drivers: string[]) =>
+      call(client, client.updateBmc, { mac: mac1, drivers, account: undefined, address: "" });
     expect((await update(["IPMI"])).bmc?.drivers).toEqual(["IPMI"]);
     expect((await update([])).bmc?.drivers).toEqual(["IPMI"]);
     expect((await refusal(update(["IPMI", "Telepathy"]))).details).toBe(

@@ -46,7 +46,13 @@ describe("who may call", () => {
     const asAgent = await refusal(call(operatorService, operatorService.listBmcs, {}));
     expect(asAgent).toMatchObject({ code: "PERMISSION_DENIED" });
     expect(asAgent.details).toContain('role (OU) "agent"');
-    const request = { machine: machineOf(uuid1), bootId: "b", agentVersion: "v" };
+    const request = {
+      machine: machineOf(uuid1),
+      bootId: "b",
+      agentVersion: "v",
+      enrolmentToken: Buffer.alloc(0),
+      certificateRequest: Buffer.alloc(0),
+    };
     expect(await refusal(call(enrolment, enrolment.begin, request))).toMatchObject({ code: "PERMISSION_DENIED" });
     const rows = collect(service.agent.bmc.watchBmcs({}));
     expect(await refusal(rows)).toMatchObject({ code: "PERMISSION_DENIED" });

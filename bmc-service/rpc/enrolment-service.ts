@@ -132,7 +132,8 @@ async function begin(
     expiresAt: new Date(now.getTime() + sessionMs),
   });
   metrics.enrolment("begun");
-  return { sessionToken, linkage: await linkageOf(store, machineKey, uuid, now, freshForMs), policy };
+  const linkage = await linkageOf(store, machineKey, uuid, now, freshForMs);
+  return { sessionToken, linkage, policy, certificate: Buffer.alloc(0), linkageNonce: "" };
 }
 
 /**

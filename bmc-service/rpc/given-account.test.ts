@@ -37,7 +37,7 @@ async function lockedRow() {
 const give = (userName: string, password: string, mac = mac1, drivers: string[] = []) => {
   const { bmc: client } = service.operator;
   const account = { userName, password: Buffer.from(password) };
-  return call(client, client.updateBmc, { mac, drivers, account }).then((answer) => answer.bmc);
+  return call(client, client.updateBmc, { mac, drivers, account, address: "" }).then((answer) => answer.bmc);
 };
 
 async function rowOf(mac = mac1) {
@@ -162,7 +162,7 @@ describe("an account that an operator gives for a locked BMC", () => {
     await expect.poll(() => bmc.logins.length).toBe(1);
     const { bmc: client } = service.operator;
     const account = { userName: "ADMIN", password: Buffer.from("another") };
-    const second = client.updateBmc({ mac: mac1, drivers: [], account }, () => undefined);
+    const second = client.updateBmc({ mac: mac1, drivers: [], account, address: "" }, () => undefined);
     const metrics = async () => (await fetch(`http://127.0.0.1:${service.running.healthPort}/metrics`)).text();
     await expect.poll(metrics).toContain("bmc_service_hand_offs_running 2\n");
     second.cancel();

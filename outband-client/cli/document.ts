@@ -138,6 +138,10 @@ export function warningName(kind: WarningKind): string {
   switch (kind) {
     case WarningKind.WARNING_KIND_DUPLICATE_UUID:
       return "duplicate_uuid";
+    case WarningKind.WARNING_KIND_SHARED_CERTIFICATE:
+      return "shared_certificate";
+    case WarningKind.WARNING_KIND_CONFLICT:
+      return "conflict";
     case WarningKind.WARNING_KIND_UNSPECIFIED:
     case WarningKind.UNRECOGNIZED:
       return "unknown";

@@ -95,6 +95,8 @@ export class FakeService {
               knownUserNames: this.accounts.map(({ userName }) => userName),
             },
             policy: this.policy,
+            certificate: Buffer.alloc(0),
+            linkageNonce: "",
           };
         }),
       reportBmc: ({ found }) =>

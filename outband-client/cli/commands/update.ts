@@ -51,7 +51,7 @@ ${exitCodeHelp}`,
       const password = login && (await readPassword(login.passwordFile, world));
       try {
         const account = login && password && { userName: login.userName, password };
-        const { bmc } = await session.client.updateBmc({ mac, drivers: names, account }, world.interrupt);
+        const { bmc } = await session.client.updateBmc({ mac, drivers: names, account, address: "" }, world.interrupt);
         if (bmc === undefined) throw new Error(`the service answered without a row for ${mac}`);
         world.stdout.write(rendered(session.output, { asDocument: () => bmcDocument(bmc), asTable: () => rowOf(bmc) }));
       } finally {

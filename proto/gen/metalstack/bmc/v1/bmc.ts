@@ -80,6 +80,10 @@ export const WarningKind = {
   WARNING_KIND_UNSPECIFIED: 0,
   /** WARNING_KIND_DUPLICATE_UUID - Another machine with another board serial number, or another BMC, reported the same SMBIOS UUID. */
   WARNING_KIND_DUPLICATE_UUID: 1,
+  /** WARNING_KIND_SHARED_CERTIFICATE - The agent that reported last had a certificate that many machines share: it proves no machine. */
+  WARNING_KIND_SHARED_CERTIFICATE: 2,
+  /** WARNING_KIND_CONFLICT - Somebody claimed what contradicts the proved linkage; `ListConflicts` says what. */
+  WARNING_KIND_CONFLICT: 3,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -88,6 +92,8 @@ export type WarningKind = typeof WarningKind[keyof typeof WarningKind];
 export namespace WarningKind {
   export type WARNING_KIND_UNSPECIFIED = typeof WarningKind.WARNING_KIND_UNSPECIFIED;
   export type WARNING_KIND_DUPLICATE_UUID = typeof WarningKind.WARNING_KIND_DUPLICATE_UUID;
+  export type WARNING_KIND_SHARED_CERTIFICATE = typeof WarningKind.WARNING_KIND_SHARED_CERTIFICATE;
+  export type WARNING_KIND_CONFLICT = typeof WarningKind.WARNING_KIND_CONFLICT;
   export type UNRECOGNIZED = typeof WarningKind.UNRECOGNIZED;
 }
 

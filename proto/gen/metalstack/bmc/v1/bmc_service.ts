@@ -84,6 +84,26 @@ export namespace BootTarget {
   export type UNRECOGNIZED = typeof BootTarget.UNRECOGNIZED;
 }
 
+/** ConflictDecision is what an operator decides about a conflict. */
+export const ConflictDecision = {
+  /** CONFLICT_DECISION_UNSPECIFIED - Not decided. */
+  CONFLICT_DECISION_UNSPECIFIED: 0,
+  /** CONFLICT_DECISION_ACCEPTED - The claim is right: the row that it contradicts is unproved from now on, so that the next enrolment of the claimant is taken. */
+  CONFLICT_DECISION_ACCEPTED: 1,
+  /** CONFLICT_DECISION_DISMISSED - The claim is wrong: everything stays. */
+  CONFLICT_DECISION_DISMISSED: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ConflictDecision = typeof ConflictDecision[keyof typeof ConflictDecision];
+
+export namespace ConflictDecision {
+  export type CONFLICT_DECISION_UNSPECIFIED = typeof ConflictDecision.CONFLICT_DECISION_UNSPECIFIED;
+  export type CONFLICT_DECISION_ACCEPTED = typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED;
+  export type CONFLICT_DECISION_DISMISSED = typeof ConflictDecision.CONFLICT_DECISION_DISMISSED;
+  export type UNRECOGNIZED = typeof ConflictDecision.UNRECOGNIZED;
+}
+
 /** ListBmcsRequest asks for all rows. */
 export interface ListBmcsRequest {
 }
@@ -130,7 +150,7 @@ export interface WatchBmcsResponse {
 
 /** UpdateBmcRequest says what to change; what is left out stays. */
 export interface UpdateBmcRequest {
-  /** MAC address. */
+  /** MAC address of the BMC; for a BMC that tells nothing in-band, UUID of the machine or key of the row. */
   mac: string;
   /** New order of the drivers; empty: unchanged. */
   drivers: string[];
@@ -138,7 +158,14 @@ export interface UpdateBmcRequest {
    * An account that an operator made, for a BMC that does not let the agent make one: proved from remote before it is
    * stored as the row's account. Absent: unchanged.
    */
-  account: GivenAccount | undefined;
+  account:
+    | GivenAccount
+    | undefined;
+  /**
+   * Where the BMC is reached ("10.0.0.8", "[2001:db8::7]:623"), for one that tells no address in-band; only with an account.
+   * The row gets the MAC address that is read there. Empty: unchanged.
+   */
+  address: string;
 }
 
 /** GivenAccount is an account that an operator knows. */
@@ -295,6 +322,186 @@ export interface HistoryEntry {
   action: string;
   /** More about it, for people; never a secret. */
   detail: string;
+}
+
+/** RotateAccountRequest names the BMC. */
+export interface RotateAccountRequest {
+  /** MAC address. */
+  mac: string;
+}
+
+/** RotateAccountResponse holds the row as it is now. */
+export interface RotateAccountResponse {
+  /** The row, without secrets. */
+  bmc: Bmc | undefined;
+}
+
+/** CreateTokenRequest says what the token is good for. */
+export interface CreateTokenRequest {
+  /** UUID of the only machine that may use it; empty: any machine. */
+  machineUuid: string;
+  /** Seconds until it expires, 1 to 2,592,000 (30 days); 0 means 900. */
+  ttlSeconds: number;
+  /** How many enrolments it is good for, 1 to 10,000; 0 means 1. */
+  uses: number;
+}
+
+/** CreateTokenResponse holds the token. */
+export interface CreateTokenResponse {
+  /** The text: secret, told only here. */
+  text: Buffer;
+  /** What is remembered of it. */
+  token: Token | undefined;
+}
+
+/** Token is an enrolment token. */
+export interface Token {
+  /** Identifier: the first characters of its text, not secret. */
+  id: string;
+  /** UUID of the only machine that may use it; empty: any machine. */
+  machineUuid: string;
+  /** When it was made. */
+  createdAt:
+    | Date
+    | undefined;
+  /** When it ends. */
+  expiresAt:
+    | Date
+    | undefined;
+  /** How many enrolments it is good for. */
+  uses: number;
+  /** How many it was used for. */
+  used: number;
+  /** When it was revoked; absent if it was not. */
+  revokedAt:
+    | Date
+    | undefined;
+  /** Who made it. */
+  createdBy: string;
+}
+
+/** ListTokensRequest asks for the tokens. */
+export interface ListTokensRequest {
+}
+
+/** ListTokensResponse holds the tokens. */
+export interface ListTokensResponse {
+  /** Newest first. */
+  tokens: Token[];
+}
+
+/** RevokeTokenRequest names the token. */
+export interface RevokeTokenRequest {
+  /** Identifier. */
+  id: string;
+}
+
+/** RevokeTokenResponse holds the token as it is now. */
+export interface RevokeTokenResponse {
+  /** The token. */
+  token: Token | undefined;
+}
+
+/** Conflict is a claim that contradicts a proved linkage. The claim changed nothing. */
+export interface Conflict {
+  /** Identifier. */
+  id: string;
+  /** When it was claimed first. */
+  firstAt:
+    | Date
+    | undefined;
+  /** When it was claimed last. */
+  lastAt:
+    | Date
+    | undefined;
+  /** How often. */
+  count: number;
+  /** Key of the row that it contradicts. */
+  key: string;
+  /** UUID of the machine that claims. */
+  machineUuid: string;
+  /** Board serial number of that machine; empty if it tells none. */
+  boardSerial: string;
+  /** MAC address of the BMC that is claimed; empty: that there is none. */
+  claimedMac: string;
+  /** What contradicts what, for people. */
+  text: string;
+  /** What the claiming agent showed: common name of its certificate. */
+  claimedBy: string;
+  /** What was decided; unspecified while it is open. */
+  decision: ConflictDecision;
+  /** Who decided; empty while it is open. */
+  decidedBy: string;
+  /** When it was decided; absent while it is open. */
+  decidedAt: Date | undefined;
+}
+
+/** ListConflictsRequest asks for the conflicts. */
+export interface ListConflictsRequest {
+  /** Whether those that were decided are wanted too. */
+  all: boolean;
+}
+
+/** ListConflictsResponse holds the conflicts. */
+export interface ListConflictsResponse {
+  /** Newest first. */
+  conflicts: Conflict[];
+}
+
+/** ResolveConflictRequest decides. */
+export interface ResolveConflictRequest {
+  /** Identifier. */
+  id: string;
+  /** The decision. */
+  decision: ConflictDecision;
+}
+
+/** ResolveConflictResponse holds the conflict as it is now. */
+export interface ResolveConflictResponse {
+  /** The conflict. */
+  conflict: Conflict | undefined;
+}
+
+/** ListAuditRequest asks for entries of the audit log. */
+export interface ListAuditRequest {
+  /** The most entries wanted; 0 means 100. */
+  limit: number;
+  /** Only entries about this row, MAC address or UUID; empty: all. */
+  key: string;
+  /** Only entries with a number below this one, for the next page; 0: from the newest. */
+  before: bigint;
+}
+
+/** ListAuditResponse holds the entries. */
+export interface ListAuditResponse {
+  /** Newest first. */
+  entries: AuditEntry[];
+  /** Whether the chain of hashes of the whole log holds: no entry was changed or removed. */
+  intact: boolean;
+}
+
+/** AuditEntry is one change or one look at a secret, by anybody but an agent. */
+export interface AuditEntry {
+  /** Running number, from 1. */
+  number: bigint;
+  /** When. */
+  at:
+    | Date
+    | undefined;
+  /** Common name of the caller's certificate, or "bmc-service" for a command on the service's own machine. */
+  actor: string;
+  /** Role with which it was done. */
+  role: string;
+  /** What, for example "SetPower" or "show secrets". */
+  action: string;
+  /** Key of the row, or identifier of the token or conflict. */
+  subject: string;
+  /** More about it, for people; never a secret. */
+  detail: string;
+  /** Status code of the answer: "OK", "UNAVAILABLE". */
+  result: string;
+  /** Address from which it came; empty for a command on the service's own machine. */
+  from: string;
 }
 
 function createBaseListBmcsRequest(): ListBmcsRequest {
@@ -659,7 +866,7 @@ export const WatchBmcsResponse: MessageFns<WatchBmcsResponse> = {
 };
 
 function createBaseUpdateBmcRequest(): UpdateBmcRequest {
-  return { mac: "", drivers: [], account: undefined };
+  return { mac: "", drivers: [], account: undefined, address: "" };
 }
 
 export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
@@ -672,6 +879,9 @@ export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
     }
     if (message.account !== undefined) {
       GivenAccount.encode(message.account, writer.uint32(26).fork()).join();
+    }
+    if (message.address !== "") {
+      writer.uint32(34).string(message.address);
     }
     return writer;
   },
@@ -713,6 +923,14 @@ export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
             message.account = GivenAccount.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -735,6 +953,7 @@ export const UpdateBmcRequest: MessageFns<UpdateBmcRequest> = {
     message.account = (object.account !== undefined && object.account !== null)
       ? GivenAccount.fromPartial(object.account)
       : undefined;
+    message.address = object.address ?? "";
     return message;
   },
 };
@@ -2043,12 +2262,1378 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
   },
 };
 
+function createBaseRotateAccountRequest(): RotateAccountRequest {
+  return { mac: "" };
+}
+
+export const RotateAccountRequest: MessageFns<RotateAccountRequest> = {
+  encode(message: RotateAccountRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mac !== "") {
+      writer.uint32(10).string(message.mac);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RotateAccountRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRotateAccountRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.mac = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RotateAccountRequest>, I>>(base?: I): RotateAccountRequest {
+    return RotateAccountRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RotateAccountRequest>, I>>(object: I): RotateAccountRequest {
+    const message = createBaseRotateAccountRequest();
+    message.mac = object.mac ?? "";
+    return message;
+  },
+};
+
+function createBaseRotateAccountResponse(): RotateAccountResponse {
+  return { bmc: undefined };
+}
+
+export const RotateAccountResponse: MessageFns<RotateAccountResponse> = {
+  encode(message: RotateAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bmc !== undefined) {
+      Bmc.encode(message.bmc, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RotateAccountResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRotateAccountResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bmc = Bmc.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RotateAccountResponse>, I>>(base?: I): RotateAccountResponse {
+    return RotateAccountResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RotateAccountResponse>, I>>(object: I): RotateAccountResponse {
+    const message = createBaseRotateAccountResponse();
+    message.bmc = (object.bmc !== undefined && object.bmc !== null) ? Bmc.fromPartial(object.bmc) : undefined;
+    return message;
+  },
+};
+
+function createBaseCreateTokenRequest(): CreateTokenRequest {
+  return { machineUuid: "", ttlSeconds: 0, uses: 0 };
+}
+
+export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
+  encode(message: CreateTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.machineUuid !== "") {
+      writer.uint32(10).string(message.machineUuid);
+    }
+    if (message.ttlSeconds !== 0) {
+      writer.uint32(16).uint32(message.ttlSeconds);
+    }
+    if (message.uses !== 0) {
+      writer.uint32(24).uint32(message.uses);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.machineUuid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ttlSeconds = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.uses = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CreateTokenRequest>, I>>(base?: I): CreateTokenRequest {
+    return CreateTokenRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CreateTokenRequest>, I>>(object: I): CreateTokenRequest {
+    const message = createBaseCreateTokenRequest();
+    message.machineUuid = object.machineUuid ?? "";
+    message.ttlSeconds = object.ttlSeconds ?? 0;
+    message.uses = object.uses ?? 0;
+    return message;
+  },
+};
+
+function createBaseCreateTokenResponse(): CreateTokenResponse {
+  return { text: Buffer.alloc(0), token: undefined };
+}
+
+export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
+  encode(message: CreateTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text.length !== 0) {
+      writer.uint32(10).bytes(message.text);
+    }
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CreateTokenResponse>, I>>(base?: I): CreateTokenResponse {
+    return CreateTokenResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CreateTokenResponse>, I>>(object: I): CreateTokenResponse {
+    const message = createBaseCreateTokenResponse();
+    message.text = object.text ?? Buffer.alloc(0);
+    message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    return message;
+  },
+};
+
+function createBaseToken(): Token {
+  return {
+    id: "",
+    machineUuid: "",
+    createdAt: undefined,
+    expiresAt: undefined,
+    uses: 0,
+    used: 0,
+    revokedAt: undefined,
+    createdBy: "",
+  };
+}
+
+export const Token: MessageFns<Token> = {
+  encode(message: Token, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.machineUuid !== "") {
+      writer.uint32(18).string(message.machineUuid);
+    }
+    if (message.createdAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.createdAt), writer.uint32(26).fork()).join();
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.expiresAt), writer.uint32(34).fork()).join();
+    }
+    if (message.uses !== 0) {
+      writer.uint32(40).uint32(message.uses);
+    }
+    if (message.used !== 0) {
+      writer.uint32(48).uint32(message.used);
+    }
+    if (message.revokedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.revokedAt), writer.uint32(58).fork()).join();
+    }
+    if (message.createdBy !== "") {
+      writer.uint32(66).string(message.createdBy);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Token {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseToken();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.machineUuid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.createdAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.expiresAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.uses = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.used = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.revokedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.createdBy = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Token>, I>>(base?: I): Token {
+    return Token.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Token>, I>>(object: I): Token {
+    const message = createBaseToken();
+    message.id = object.id ?? "";
+    message.machineUuid = object.machineUuid ?? "";
+    message.createdAt = object.createdAt ?? undefined;
+    message.expiresAt = object.expiresAt ?? undefined;
+    message.uses = object.uses ?? 0;
+    message.used = object.used ?? 0;
+    message.revokedAt = object.revokedAt ?? undefined;
+    message.createdBy = object.createdBy ?? "";
+    return message;
+  },
+};
+
+function createBaseListTokensRequest(): ListTokensRequest {
+  return {};
+}
+
+export const ListTokensRequest: MessageFns<ListTokensRequest> = {
+  encode(_: ListTokensRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListTokensRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListTokensRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListTokensRequest>, I>>(base?: I): ListTokensRequest {
+    return ListTokensRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListTokensRequest>, I>>(_: I): ListTokensRequest {
+    const message = createBaseListTokensRequest();
+    return message;
+  },
+};
+
+function createBaseListTokensResponse(): ListTokensResponse {
+  return { tokens: [] };
+}
+
+export const ListTokensResponse: MessageFns<ListTokensResponse> = {
+  encode(message: ListTokensResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tokens) {
+      Token.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListTokensResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListTokensResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tokens.push(Token.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListTokensResponse>, I>>(base?: I): ListTokensResponse {
+    return ListTokensResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListTokensResponse>, I>>(object: I): ListTokensResponse {
+    const message = createBaseListTokensResponse();
+    message.tokens = object.tokens?.map((e) => Token.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRevokeTokenRequest(): RevokeTokenRequest {
+  return { id: "" };
+}
+
+export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
+  encode(message: RevokeTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RevokeTokenRequest>, I>>(base?: I): RevokeTokenRequest {
+    return RevokeTokenRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeTokenRequest>, I>>(object: I): RevokeTokenRequest {
+    const message = createBaseRevokeTokenRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeTokenResponse(): RevokeTokenResponse {
+  return { token: undefined };
+}
+
+export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
+  encode(message: RevokeTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RevokeTokenResponse>, I>>(base?: I): RevokeTokenResponse {
+    return RevokeTokenResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeTokenResponse>, I>>(object: I): RevokeTokenResponse {
+    const message = createBaseRevokeTokenResponse();
+    message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    return message;
+  },
+};
+
+function createBaseConflict(): Conflict {
+  return {
+    id: "",
+    firstAt: undefined,
+    lastAt: undefined,
+    count: 0,
+    key: "",
+    machineUuid: "",
+    boardSerial: "",
+    claimedMac: "",
+    text: "",
+    claimedBy: "",
+    decision: 0,
+    decidedBy: "",
+    decidedAt: undefined,
+  };
+}
+
+export const Conflict: MessageFns<Conflict> = {
+  encode(message: Conflict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.firstAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.firstAt), writer.uint32(18).fork()).join();
+    }
+    if (message.lastAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastAt), writer.uint32(26).fork()).join();
+    }
+    if (message.count !== 0) {
+      writer.uint32(32).uint32(message.count);
+    }
+    if (message.key !== "") {
+      writer.uint32(42).string(message.key);
+    }
+    if (message.machineUuid !== "") {
+      writer.uint32(50).string(message.machineUuid);
+    }
+    if (message.boardSerial !== "") {
+      writer.uint32(58).string(message.boardSerial);
+    }
+    if (message.claimedMac !== "") {
+      writer.uint32(66).string(message.claimedMac);
+    }
+    if (message.text !== "") {
+      writer.uint32(74).string(message.text);
+    }
+    if (message.claimedBy !== "") {
+      writer.uint32(82).string(message.claimedBy);
+    }
+    if (message.decision !== 0) {
+      writer.uint32(88).int32(message.decision);
+    }
+    if (message.decidedBy !== "") {
+      writer.uint32(98).string(message.decidedBy);
+    }
+    if (message.decidedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.decidedAt), writer.uint32(106).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Conflict {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConflict();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.firstAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.lastAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.machineUuid = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.boardSerial = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.claimedMac = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.claimedBy = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.decision = reader.int32() as any;
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.decidedBy = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.decidedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Conflict>, I>>(base?: I): Conflict {
+    return Conflict.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Conflict>, I>>(object: I): Conflict {
+    const message = createBaseConflict();
+    message.id = object.id ?? "";
+    message.firstAt = object.firstAt ?? undefined;
+    message.lastAt = object.lastAt ?? undefined;
+    message.count = object.count ?? 0;
+    message.key = object.key ?? "";
+    message.machineUuid = object.machineUuid ?? "";
+    message.boardSerial = object.boardSerial ?? "";
+    message.claimedMac = object.claimedMac ?? "";
+    message.text = object.text ?? "";
+    message.claimedBy = object.claimedBy ?? "";
+    message.decision = object.decision ?? 0;
+    message.decidedBy = object.decidedBy ?? "";
+    message.decidedAt = object.decidedAt ?? undefined;
+    return message;
+  },
+};
+
+function createBaseListConflictsRequest(): ListConflictsRequest {
+  return { all: false };
+}
+
+export const ListConflictsRequest: MessageFns<ListConflictsRequest> = {
+  encode(message: ListConflictsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.all !== false) {
+      writer.uint32(8).bool(message.all);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListConflictsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListConflictsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListConflictsRequest>, I>>(base?: I): ListConflictsRequest {
+    return ListConflictsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListConflictsRequest>, I>>(object: I): ListConflictsRequest {
+    const message = createBaseListConflictsRequest();
+    message.all = object.all ?? false;
+    return message;
+  },
+};
+
+function createBaseListConflictsResponse(): ListConflictsResponse {
+  return { conflicts: [] };
+}
+
+export const ListConflictsResponse: MessageFns<ListConflictsResponse> = {
+  encode(message: ListConflictsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.conflicts) {
+      Conflict.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListConflictsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListConflictsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.conflicts.push(Conflict.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListConflictsResponse>, I>>(base?: I): ListConflictsResponse {
+    return ListConflictsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListConflictsResponse>, I>>(object: I): ListConflictsResponse {
+    const message = createBaseListConflictsResponse();
+    message.conflicts = object.conflicts?.map((e) => Conflict.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseResolveConflictRequest(): ResolveConflictRequest {
+  return { id: "", decision: 0 };
+}
+
+export const ResolveConflictRequest: MessageFns<ResolveConflictRequest> = {
+  encode(message: ResolveConflictRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.decision !== 0) {
+      writer.uint32(16).int32(message.decision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveConflictRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveConflictRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.decision = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolveConflictRequest>, I>>(base?: I): ResolveConflictRequest {
+    return ResolveConflictRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolveConflictRequest>, I>>(object: I): ResolveConflictRequest {
+    const message = createBaseResolveConflictRequest();
+    message.id = object.id ?? "";
+    message.decision = object.decision ?? 0;
+    return message;
+  },
+};
+
+function createBaseResolveConflictResponse(): ResolveConflictResponse {
+  return { conflict: undefined };
+}
+
+export const ResolveConflictResponse: MessageFns<ResolveConflictResponse> = {
+  encode(message: ResolveConflictResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.conflict !== undefined) {
+      Conflict.encode(message.conflict, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveConflictResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveConflictResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.conflict = Conflict.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolveConflictResponse>, I>>(base?: I): ResolveConflictResponse {
+    return ResolveConflictResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolveConflictResponse>, I>>(object: I): ResolveConflictResponse {
+    const message = createBaseResolveConflictResponse();
+    message.conflict = (object.conflict !== undefined && object.conflict !== null)
+      ? Conflict.fromPartial(object.conflict)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListAuditRequest(): ListAuditRequest {
+  return { limit: 0, key: "", before: 0n };
+}
+
+export const ListAuditRequest: MessageFns<ListAuditRequest> = {
+  encode(message: ListAuditRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== 0) {
+      writer.uint32(8).uint32(message.limit);
+    }
+    if (message.key !== "") {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.before !== 0n) {
+      if (BigInt.asUintN(64, message.before) !== message.before) {
+        throw new globalThis.Error("value provided for field message.before of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.before);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.before = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListAuditRequest>, I>>(base?: I): ListAuditRequest {
+    return ListAuditRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListAuditRequest>, I>>(object: I): ListAuditRequest {
+    const message = createBaseListAuditRequest();
+    message.limit = object.limit ?? 0;
+    message.key = object.key ?? "";
+    message.before = (object.before !== undefined && object.before !== null) ? BigInt(object.before) : 0n;
+    return message;
+  },
+};
+
+function createBaseListAuditResponse(): ListAuditResponse {
+  return { entries: [], intact: false };
+}
+
+export const ListAuditResponse: MessageFns<ListAuditResponse> = {
+  encode(message: ListAuditResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      AuditEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.intact !== false) {
+      writer.uint32(16).bool(message.intact);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(AuditEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.intact = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListAuditResponse>, I>>(base?: I): ListAuditResponse {
+    return ListAuditResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListAuditResponse>, I>>(object: I): ListAuditResponse {
+    const message = createBaseListAuditResponse();
+    message.entries = object.entries?.map((e) => AuditEntry.fromPartial(e)) || [];
+    message.intact = object.intact ?? false;
+    return message;
+  },
+};
+
+function createBaseAuditEntry(): AuditEntry {
+  return { number: 0n, at: undefined, actor: "", role: "", action: "", subject: "", detail: "", result: "", from: "" };
+}
+
+export const AuditEntry: MessageFns<AuditEntry> = {
+  encode(message: AuditEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0n) {
+      if (BigInt.asUintN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(18).fork()).join();
+    }
+    if (message.actor !== "") {
+      writer.uint32(26).string(message.actor);
+    }
+    if (message.role !== "") {
+      writer.uint32(34).string(message.role);
+    }
+    if (message.action !== "") {
+      writer.uint32(42).string(message.action);
+    }
+    if (message.subject !== "") {
+      writer.uint32(50).string(message.subject);
+    }
+    if (message.detail !== "") {
+      writer.uint32(58).string(message.detail);
+    }
+    if (message.result !== "") {
+      writer.uint32(66).string(message.result);
+    }
+    if (message.from !== "") {
+      writer.uint32(74).string(message.from);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AuditEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAuditEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.result = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AuditEntry>, I>>(base?: I): AuditEntry {
+    return AuditEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AuditEntry>, I>>(object: I): AuditEntry {
+    const message = createBaseAuditEntry();
+    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.at = object.at ?? undefined;
+    message.actor = object.actor ?? "";
+    message.role = object.role ?? "";
+    message.action = object.action ?? "";
+    message.subject = object.subject ?? "";
+    message.detail = object.detail ?? "";
+    message.result = object.result ?? "";
+    message.from = object.from ?? "";
+    return message;
+  },
+};
+
 /**
  * BmcService is what operators and other services call. A BMC is named by its MAC address; a machine without BMC by its UUID.
  * Wherever a UUID is taken, the key of a row is taken too.
  *
  * Errors: NOT_FOUND if there is no such row; INVALID_ARGUMENT names the malformed field, and the rows if a UUID has several;
  * FAILED_PRECONDITION if the BMC has no account yet; UNAVAILABLE if every driver failed, with each one's reason.
+ *
+ * Roles, by the OU of the caller's certificate: a viewer reads all but secrets, tokens and the audit log; an operator also controls,
+ * changes, rotates, makes tokens and reads secrets; an admin also deletes rows, resolves conflicts and reads the audit log.
+ * PERMISSION_DENIED names the role that is needed.
  */
 export type BmcServiceService = typeof BmcServiceService;
 export const BmcServiceService = {
@@ -2199,6 +3784,83 @@ export const BmcServiceService = {
     responseSerialize: (value: ListHistoryResponse): Buffer => Buffer.from(ListHistoryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListHistoryResponse => ListHistoryResponse.decode(value),
   },
+  /**
+   * RotateAccount gives the account in use a new password from remote. The new one is stored before the BMC hears of it, and the
+   * old one is kept until the new one is proved by a login.
+   */
+  rotateAccount: {
+    path: "/metalstack.bmc.v1.BmcService/RotateAccount" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RotateAccountRequest): Buffer => Buffer.from(RotateAccountRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RotateAccountRequest => RotateAccountRequest.decode(value),
+    responseSerialize: (value: RotateAccountResponse): Buffer =>
+      Buffer.from(RotateAccountResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RotateAccountResponse => RotateAccountResponse.decode(value),
+  },
+  /** CreateToken makes an enrolment token. Its text is told only once. */
+  createToken: {
+    path: "/metalstack.bmc.v1.BmcService/CreateToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateTokenRequest): Buffer => Buffer.from(CreateTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateTokenRequest => CreateTokenRequest.decode(value),
+    responseSerialize: (value: CreateTokenResponse): Buffer => Buffer.from(CreateTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateTokenResponse => CreateTokenResponse.decode(value),
+  },
+  /** ListTokens gives the enrolment tokens, newest first, without their texts. */
+  listTokens: {
+    path: "/metalstack.bmc.v1.BmcService/ListTokens" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListTokensRequest): Buffer => Buffer.from(ListTokensRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListTokensRequest => ListTokensRequest.decode(value),
+    responseSerialize: (value: ListTokensResponse): Buffer => Buffer.from(ListTokensResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListTokensResponse => ListTokensResponse.decode(value),
+  },
+  /** RevokeToken ends a token, and the sessions that it opened. */
+  revokeToken: {
+    path: "/metalstack.bmc.v1.BmcService/RevokeToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeTokenRequest): Buffer => Buffer.from(RevokeTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeTokenRequest => RevokeTokenRequest.decode(value),
+    responseSerialize: (value: RevokeTokenResponse): Buffer => Buffer.from(RevokeTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeTokenResponse => RevokeTokenResponse.decode(value),
+  },
+  /** ListConflicts gives the claims that contradict a proved linkage, newest first. */
+  listConflicts: {
+    path: "/metalstack.bmc.v1.BmcService/ListConflicts" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListConflictsRequest): Buffer => Buffer.from(ListConflictsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListConflictsRequest => ListConflictsRequest.decode(value),
+    responseSerialize: (value: ListConflictsResponse): Buffer =>
+      Buffer.from(ListConflictsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListConflictsResponse => ListConflictsResponse.decode(value),
+  },
+  /** ResolveConflict decides about such a claim. */
+  resolveConflict: {
+    path: "/metalstack.bmc.v1.BmcService/ResolveConflict" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResolveConflictRequest): Buffer =>
+      Buffer.from(ResolveConflictRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResolveConflictRequest => ResolveConflictRequest.decode(value),
+    responseSerialize: (value: ResolveConflictResponse): Buffer =>
+      Buffer.from(ResolveConflictResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResolveConflictResponse => ResolveConflictResponse.decode(value),
+  },
+  /** ListAudit gives who did what: every change and every look at a secret. Newest first. */
+  listAudit: {
+    path: "/metalstack.bmc.v1.BmcService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => Buffer.from(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
 } as const;
 
 export interface BmcServiceServer extends UntypedServiceImplementation {
@@ -2234,6 +3896,23 @@ export interface BmcServiceServer extends UntypedServiceImplementation {
   console: handleBidiStreamingCall<ConsoleRequest, ConsoleResponse>;
   /** ListHistory gives what happened to one BMC, newest first. */
   listHistory: handleUnaryCall<ListHistoryRequest, ListHistoryResponse>;
+  /**
+   * RotateAccount gives the account in use a new password from remote. The new one is stored before the BMC hears of it, and the
+   * old one is kept until the new one is proved by a login.
+   */
+  rotateAccount: handleUnaryCall<RotateAccountRequest, RotateAccountResponse>;
+  /** CreateToken makes an enrolment token. Its text is told only once. */
+  createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
+  /** ListTokens gives the enrolment tokens, newest first, without their texts. */
+  listTokens: handleUnaryCall<ListTokensRequest, ListTokensResponse>;
+  /** RevokeToken ends a token, and the sessions that it opened. */
+  revokeToken: handleUnaryCall<RevokeTokenRequest, RevokeTokenResponse>;
+  /** ListConflicts gives the claims that contradict a proved linkage, newest first. */
+  listConflicts: handleUnaryCall<ListConflictsRequest, ListConflictsResponse>;
+  /** ResolveConflict decides about such a claim. */
+  resolveConflict: handleUnaryCall<ResolveConflictRequest, ResolveConflictResponse>;
+  /** ListAudit gives who did what: every change and every look at a secret. Newest first. */
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
 }
 
 export interface BmcServiceClient extends Client {
@@ -2443,6 +4122,121 @@ export interface BmcServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListHistoryResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * RotateAccount gives the account in use a new password from remote. The new one is stored before the BMC hears of it, and the
+   * old one is kept until the new one is proved by a login.
+   */
+  rotateAccount(
+    request: RotateAccountRequest,
+    callback: (error: ServiceError | null, response: RotateAccountResponse) => void,
+  ): ClientUnaryCall;
+  rotateAccount(
+    request: RotateAccountRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RotateAccountResponse) => void,
+  ): ClientUnaryCall;
+  rotateAccount(
+    request: RotateAccountRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RotateAccountResponse) => void,
+  ): ClientUnaryCall;
+  /** CreateToken makes an enrolment token. Its text is told only once. */
+  createToken(
+    request: CreateTokenRequest,
+    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
+  ): ClientUnaryCall;
+  createToken(
+    request: CreateTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
+  ): ClientUnaryCall;
+  createToken(
+    request: CreateTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
+  ): ClientUnaryCall;
+  /** ListTokens gives the enrolment tokens, newest first, without their texts. */
+  listTokens(
+    request: ListTokensRequest,
+    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
+  ): ClientUnaryCall;
+  listTokens(
+    request: ListTokensRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
+  ): ClientUnaryCall;
+  listTokens(
+    request: ListTokensRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
+  ): ClientUnaryCall;
+  /** RevokeToken ends a token, and the sessions that it opened. */
+  revokeToken(
+    request: RevokeTokenRequest,
+    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeToken(
+    request: RevokeTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeToken(
+    request: RevokeTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
+  ): ClientUnaryCall;
+  /** ListConflicts gives the claims that contradict a proved linkage, newest first. */
+  listConflicts(
+    request: ListConflictsRequest,
+    callback: (error: ServiceError | null, response: ListConflictsResponse) => void,
+  ): ClientUnaryCall;
+  listConflicts(
+    request: ListConflictsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListConflictsResponse) => void,
+  ): ClientUnaryCall;
+  listConflicts(
+    request: ListConflictsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListConflictsResponse) => void,
+  ): ClientUnaryCall;
+  /** ResolveConflict decides about such a claim. */
+  resolveConflict(
+    request: ResolveConflictRequest,
+    callback: (error: ServiceError | null, response: ResolveConflictResponse) => void,
+  ): ClientUnaryCall;
+  resolveConflict(
+    request: ResolveConflictRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResolveConflictResponse) => void,
+  ): ClientUnaryCall;
+  resolveConflict(
+    request: ResolveConflictRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResolveConflictResponse) => void,
+  ): ClientUnaryCall;
+  /** ListAudit gives who did what: every change and every look at a secret. Newest first. */
+  listAudit(
+    request: ListAuditRequest,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -103,6 +103,26 @@ export namespace GuidComparison {
   export type UNRECOGNIZED = typeof GuidComparison.UNRECOGNIZED;
 }
 
+/** NonceComparison is the result of reading from remote what the agent wrote in-band. */
+export const NonceComparison = {
+  /** NONCE_COMPARISON_UNSPECIFIED - Not told. */
+  NONCE_COMPARISON_UNSPECIFIED: 0,
+  /** NONCE_COMPARISON_SAME - The same: it is the BMC of this machine. */
+  NONCE_COMPARISON_SAME: 1,
+  /** NONCE_COMPARISON_NOT_COMPARABLE - The BMC keeps no System Info parameters, or does not tell them from remote. */
+  NONCE_COMPARISON_NOT_COMPARABLE: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type NonceComparison = typeof NonceComparison[keyof typeof NonceComparison];
+
+export namespace NonceComparison {
+  export type NONCE_COMPARISON_UNSPECIFIED = typeof NonceComparison.NONCE_COMPARISON_UNSPECIFIED;
+  export type NONCE_COMPARISON_SAME = typeof NonceComparison.NONCE_COMPARISON_SAME;
+  export type NONCE_COMPARISON_NOT_COMPARABLE = typeof NonceComparison.NONCE_COMPARISON_NOT_COMPARABLE;
+  export type UNRECOGNIZED = typeof NonceComparison.UNRECOGNIZED;
+}
+
 /** FailureKind says what an agent can do about it. */
 export const FailureKind = {
   /** FAILURE_KIND_UNSPECIFIED - Not told. */
@@ -145,6 +165,16 @@ export interface BeginRequest {
   bootId: string;
   /** For example "metal-rivet 0.1.0". */
   agentVersion: string;
+  /**
+   * Enrolment token, where the machine was given one: secret, spent by this call. The same machine may repeat the call in the
+   * same boot with the same key pair, because an answer can get lost.
+   */
+  enrolmentToken: Buffer;
+  /**
+   * Certificate signing request (PKCS #10, DER) for a key that never leaves the machine; its common name is the machine's
+   * UUID. Empty: the session is bound to the certificate of this connection.
+   */
+  certificateRequest: Buffer;
 }
 
 /** BeginResponse is what the service knows and wants. */
@@ -156,7 +186,19 @@ export interface BeginResponse {
     | Linkage
     | undefined;
   /** What the service wants. */
-  policy: Policy | undefined;
+  policy:
+    | Policy
+    | undefined;
+  /**
+   * Certificate (DER) that was asked for, valid for this enrolment: all further calls are made with it. The session token is
+   * worth nothing on a connection with another certificate.
+   */
+  certificate: Buffer;
+  /**
+   * To be written to the BMC in-band, where it keeps System Info parameters, and read back from remote: at most 14 bytes of
+   * printable ASCII. Empty: none is wanted. Not a secret.
+   */
+  linkageNonce: string;
 }
 
 /** Linkage is a known relation of this machine to a BMC. */
@@ -275,6 +317,8 @@ export interface ConfirmAccountRequest {
   proof: InbandProof;
   /** The form of password that the BMC took. */
   passwordForm: PasswordForm;
+  /** Whether the nonce of BeginResponse stands in the BMC's System Info parameters. */
+  nonceWritten: boolean;
 }
 
 /** ConfirmAccountResponse is empty: the confirmation is stored. */
@@ -335,6 +379,9 @@ export interface WatchHandOffResponse {
     | //
     /** The service could not take control. Last event. */
     { $case: "failed"; value: HandOffFailed }
+    | //
+    /** The nonce that the agent wrote in-band was compared. */
+    { $case: "nonceCompared"; value: HandOffNonceCompared }
     | undefined;
 }
 
@@ -372,6 +419,12 @@ export interface HandOffGuidCompared {
   guid: string;
 }
 
+/** HandOffNonceCompared says what the comparison gave. Another nonce is a failure instead. */
+export interface HandOffNonceCompared {
+  /** What it gave. */
+  result: NonceComparison;
+}
+
 /** HandOffPrivilegeOk says which privilege the session has. */
 export interface HandOffPrivilegeOk {
   /** IPMI 2.0 table 6-1; 4 is Administrator. */
@@ -393,7 +446,13 @@ export interface HandOffFailed {
 }
 
 function createBaseBeginRequest(): BeginRequest {
-  return { machine: undefined, bootId: "", agentVersion: "" };
+  return {
+    machine: undefined,
+    bootId: "",
+    agentVersion: "",
+    enrolmentToken: Buffer.alloc(0),
+    certificateRequest: Buffer.alloc(0),
+  };
 }
 
 export const BeginRequest: MessageFns<BeginRequest> = {
@@ -406,6 +465,12 @@ export const BeginRequest: MessageFns<BeginRequest> = {
     }
     if (message.agentVersion !== "") {
       writer.uint32(26).string(message.agentVersion);
+    }
+    if (message.enrolmentToken.length !== 0) {
+      writer.uint32(34).bytes(message.enrolmentToken);
+    }
+    if (message.certificateRequest.length !== 0) {
+      writer.uint32(42).bytes(message.certificateRequest);
     }
     return writer;
   },
@@ -447,6 +512,22 @@ export const BeginRequest: MessageFns<BeginRequest> = {
             message.agentVersion = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.enrolmentToken = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.certificateRequest = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -469,12 +550,14 @@ export const BeginRequest: MessageFns<BeginRequest> = {
       : undefined;
     message.bootId = object.bootId ?? "";
     message.agentVersion = object.agentVersion ?? "";
+    message.enrolmentToken = object.enrolmentToken ?? Buffer.alloc(0);
+    message.certificateRequest = object.certificateRequest ?? Buffer.alloc(0);
     return message;
   },
 };
 
 function createBaseBeginResponse(): BeginResponse {
-  return { sessionToken: "", linkage: undefined, policy: undefined };
+  return { sessionToken: "", linkage: undefined, policy: undefined, certificate: Buffer.alloc(0), linkageNonce: "" };
 }
 
 export const BeginResponse: MessageFns<BeginResponse> = {
@@ -487,6 +570,12 @@ export const BeginResponse: MessageFns<BeginResponse> = {
     }
     if (message.policy !== undefined) {
       Policy.encode(message.policy, writer.uint32(26).fork()).join();
+    }
+    if (message.certificate.length !== 0) {
+      writer.uint32(34).bytes(message.certificate);
+    }
+    if (message.linkageNonce !== "") {
+      writer.uint32(42).string(message.linkageNonce);
     }
     return writer;
   },
@@ -528,6 +617,22 @@ export const BeginResponse: MessageFns<BeginResponse> = {
             message.policy = Policy.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.certificate = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.linkageNonce = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -552,6 +657,8 @@ export const BeginResponse: MessageFns<BeginResponse> = {
     message.policy = (object.policy !== undefined && object.policy !== null)
       ? Policy.fromPartial(object.policy)
       : undefined;
+    message.certificate = object.certificate ?? Buffer.alloc(0);
+    message.linkageNonce = object.linkageNonce ?? "";
     return message;
   },
 };
@@ -1315,7 +1422,7 @@ export const EscrowAccountResponse: MessageFns<EscrowAccountResponse> = {
 };
 
 function createBaseConfirmAccountRequest(): ConfirmAccountRequest {
-  return { sessionToken: "", accountId: "", slot: 0, channel: 0, proof: 0, passwordForm: 0 };
+  return { sessionToken: "", accountId: "", slot: 0, channel: 0, proof: 0, passwordForm: 0, nonceWritten: false };
 }
 
 export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
@@ -1337,6 +1444,9 @@ export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
     }
     if (message.passwordForm !== 0) {
       writer.uint32(48).int32(message.passwordForm);
+    }
+    if (message.nonceWritten !== false) {
+      writer.uint32(56).bool(message.nonceWritten);
     }
     return writer;
   },
@@ -1402,6 +1512,14 @@ export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
             message.passwordForm = reader.int32() as any;
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.nonceWritten = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1425,6 +1543,7 @@ export const ConfirmAccountRequest: MessageFns<ConfirmAccountRequest> = {
     message.channel = object.channel ?? 0;
     message.proof = object.proof ?? 0;
     message.passwordForm = object.passwordForm ?? 0;
+    message.nonceWritten = object.nonceWritten ?? false;
     return message;
   },
 };
@@ -1695,6 +1814,9 @@ export const WatchHandOffResponse: MessageFns<WatchHandOffResponse> = {
       case "failed":
         HandOffFailed.encode(message.event.value, writer.uint32(74).fork()).join();
         break;
+      case "nonceCompared":
+        HandOffNonceCompared.encode(message.event.value, writer.uint32(82).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1784,6 +1906,14 @@ export const WatchHandOffResponse: MessageFns<WatchHandOffResponse> = {
             message.event = { $case: "failed", value: HandOffFailed.decode(reader, reader.uint32()) };
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.event = { $case: "nonceCompared", value: HandOffNonceCompared.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1848,6 +1978,12 @@ export const WatchHandOffResponse: MessageFns<WatchHandOffResponse> = {
       case "failed": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "failed", value: HandOffFailed.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "nonceCompared": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "nonceCompared", value: HandOffNonceCompared.fromPartial(object.event.value) };
         }
         break;
       }
@@ -2155,6 +2291,61 @@ export const HandOffGuidCompared: MessageFns<HandOffGuidCompared> = {
   },
 };
 
+function createBaseHandOffNonceCompared(): HandOffNonceCompared {
+  return { result: 0 };
+}
+
+export const HandOffNonceCompared: MessageFns<HandOffNonceCompared> = {
+  encode(message: HandOffNonceCompared, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.result !== 0) {
+      writer.uint32(8).int32(message.result);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HandOffNonceCompared {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHandOffNonceCompared();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.result = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<HandOffNonceCompared>, I>>(base?: I): HandOffNonceCompared {
+    return HandOffNonceCompared.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<HandOffNonceCompared>, I>>(object: I): HandOffNonceCompared {
+    const message = createBaseHandOffNonceCompared();
+    message.result = object.result ?? 0;
+    return message;
+  },
+};
+
 function createBaseHandOffPrivilegeOk(): HandOffPrivilegeOk {
   return { privilege: 0 };
 }
@@ -2335,9 +2526,11 @@ export const HandOffFailed: MessageFns<HandOffFailed> = {
 /**
  * EnrolmentService is what the agent in the ramdisk calls. All but the stream are idempotent by session token.
  *
- * Errors: INVALID_ARGUMENT names the malformed or overlong field; UNAUTHENTICATED means the session token is unknown or expired
- * (begin again); PERMISSION_DENIED means the certificate or the service's policy forbids it; FAILED_PRECONDITION means that
- * a step was left out; RESOURCE_EXHAUSTED means that the whole message is too long to be read.
+ * Errors: INVALID_ARGUMENT names the malformed or overlong field; UNAUTHENTICATED means that the session token is unknown or expired
+ * (begin again), or belongs to another certificate, or that the enrolment token is unknown, spent, expired, revoked or another
+ * machine's; PERMISSION_DENIED means the certificate or the service's policy forbids it; FAILED_PRECONDITION means that
+ * a step was left out; ABORTED means that another enrolment of this machine is under way (try again later); RESOURCE_EXHAUSTED
+ * means that the whole message is too long to be read, or that the caller asks too often (try again later).
  */
 export type EnrolmentServiceService = typeof EnrolmentServiceService;
 export const EnrolmentServiceService = {

@@ -16,7 +16,7 @@ export const protobufFileName = "metalstack/bmc/v1/machine.proto";
  * A text that the firmware left out or filled with spaces is empty.
  */
 export interface Machine {
-  /** System UUID, RFC 4122 text form in lower case. SMBIOS 7.2.1 (type 1). */
+  /** System UUID, RFC 4122 text form in lower case. SMBIOS 7.2.1 (type 1). A derived one, if the firmware tells none of its own. */
   uuid: string;
   /** SMBIOS type 0. */
   bios:
@@ -36,6 +36,13 @@ export interface Machine {
     | undefined;
   /** Version of the SMBIOS specification, for example "3.0.0". */
   smbiosVersion: string;
+  /**
+   * Whether the UUID is derived (RFC 9562 version 5) from the board's serial number and the BMC's MAC address, because the
+   * firmware tells none, or one that many machines share.
+   */
+  uuidDerived: boolean;
+  /** What the firmware tells instead of a UUID of its own, in the text form; empty if it tells none, or the UUID is not derived. */
+  firmwareUuid: string;
 }
 
 /** Bios is SMBIOS type 0. */
@@ -145,7 +152,16 @@ export interface NetworkInterface {
 }
 
 function createBaseMachine(): Machine {
-  return { uuid: "", bios: undefined, system: undefined, board: undefined, chassis: undefined, smbiosVersion: "" };
+  return {
+    uuid: "",
+    bios: undefined,
+    system: undefined,
+    board: undefined,
+    chassis: undefined,
+    smbiosVersion: "",
+    uuidDerived: false,
+    firmwareUuid: "",
+  };
 }
 
 export const Machine: MessageFns<Machine> = {
@@ -167,6 +183,12 @@ export const Machine: MessageFns<Machine> = {
     }
     if (message.smbiosVersion !== "") {
       writer.uint32(50).string(message.smbiosVersion);
+    }
+    if (message.uuidDerived !== false) {
+      writer.uint32(56).bool(message.uuidDerived);
+    }
+    if (message.firmwareUuid !== "") {
+      writer.uint32(66).string(message.firmwareUuid);
     }
     return writer;
   },
@@ -232,6 +254,22 @@ export const Machine: MessageFns<Machine> = {
             message.smbiosVersion = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.uuidDerived = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.firmwareUuid = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -261,6 +299,8 @@ export const Machine: MessageFns<Machine> = {
       ? Chassis.fromPartial(object.chassis)
       : undefined;
     message.smbiosVersion = object.smbiosVersion ?? "";
+    message.uuidDerived = object.uuidDerived ?? false;
+    message.firmwareUuid = object.firmwareUuid ?? "";
     return message;
   },
 };
