@@ -1,7 +1,7 @@
 import { manufacturerName } from "../../ipmi/manufacturer.ts";
+import { isPlaceholder } from "../../ipmi/placeholder.ts";
 import { type Account, type Bmc, type Warning, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { isPlaceholder } from "../placeholder.ts";
 import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
 import { boardSerial } from "../store/machines.ts";
 import type { AccountRow, BmcRecord, HistoryRow, Twin } from "../store/store.ts";
@@ -73,5 +73,5 @@ function vendorOf({ row, machine }: BmcRecord): string {
     machine?.machine.board?.manufacturer,
     manufacturerName(manufacturerId),
   ];
-  return names.map((name) => name?.trim() ?? "").find((name) => !isPlaceholder(name)) ?? "";
+  return names.map((name) => name?.trim() ?? "").find((name) => name !== "" && !isPlaceholder(name)) ?? "";
 }

@@ -1,6 +1,6 @@
+import { ownSerial } from "../../ipmi/placeholder.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
-import { isPlaceholder } from "../placeholder.ts";
 import { claimedByOther, isProved, otherFound } from "./claim.ts";
 import { machineRow } from "./rows.ts";
 import type { BmcRow, MachineRow, NewSession, Session } from "./store.ts";
@@ -22,8 +22,7 @@ import type { Tables } from "./tables.ts";
 
 /** Empty if the board tells none, or a placeholder. */
 export function boardSerial(machine: Machine | undefined): string {
-  const serial = machine?.board?.serialNumber.trim() ?? "";
-  return isPlaceholder(serial) ? "" : serial;
+  return ownSerial(machine?.board?.serialNumber ?? "");
 }
 
 /** The key of the machine for which a new session is taken; it exists then. Rule 1. */
@@ -43,8 +42,8 @@ export function machineOf(tables: Tables, { machine, agentVersion, bootId, now }
 function likeness(tables: Tables, known: MachineRow, machine: Machine): number {
   const [was, is] = [boardSerial(known.machine), boardSerial(machine)];
   if (was !== "" && is !== "" && was !== is) return -1;
-  const systemOf = (each: Machine) => each.system?.serialNumber.trim() ?? "";
-  const sameSystem = !isPlaceholder(systemOf(machine)) && systemOf(known.machine) === systemOf(machine);
+  const systemOf = (each: Machine) => ownSerial(each.system?.serialNumber ?? "");
+  const sameSystem = systemOf(machine) !== "" && systemOf(known.machine) === systemOf(machine);
   return (was !== "" && was === is ? 4 : 0) + (sameSystem ? 2 : 0) + (tables.bmcOfMachine(known.key) ? 1 : 0);
 }
 
@@ -81,14 +80,7 @@ export function followChannel(tables: Tables, { machineUuid }: Session, { mac, c
   const own = new Set(channels.map((channel) => channel.mac.toLowerCase()));
   const row = tables.bmcsOfUuid(machineUuid).find((each) => each.mac !== "" && own.has(each.mac));
   if (row === undefined || row.mac === mac || tables.bmc(mac) !== undefined) return;
-  const { database } = tables;
-  database.execute("PRAGMA defer_foreign_keys = ON");
-  database.run("UPDATE bmcs SET key = ?, mac = ? WHERE key = ?", mac, mac, row.key);
-  database.run("UPDATE accounts SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
-  database.run("UPDATE sessions SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
-  tables.changes.push({ key: row.key, deleted: true });
-  tables.changed(mac);
-  tables.changedTwins({ ...row, key: mac });
+  tables.renameBmc(row, mac);
   const detail = `from ${row.mac} to ${mac}: both are LAN channels of the same BMC`;
   for (const each of [row.mac, mac]) {
     tables.addHistory({ at: now, mac: each, machineUuid, actor: "agent", action: "channel changed", detail });

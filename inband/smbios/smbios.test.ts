@@ -83,7 +83,7 @@ describe("SMBIOS", () => {
         manufacturer: "QEMU",
         productName: "Standard PC",
         version: "",
-        serialNumber: "Default string",
+        serialNumber: "",
         uuid: "12345678-9abc-def0-1122-334455667788",
         skuNumber: "SKU-7",
         family: "",

@@ -1,5 +1,6 @@
 import { latin1 } from "../../ipmi/codec.ts";
 import { DecodeError } from "../../ipmi/errors.ts";
+import { isPlaceholder } from "../../ipmi/placeholder.ts";
 
 /**
  * Characters of a text. The specification had 64 before version 2.7 and has no limit since; what is longer than this is
@@ -58,13 +59,15 @@ export class Structure {
 
   /**
    * The text whose number stands at `at`, without blanks around it, cut to `longestText`. "" if the number is 0 (no text),
-   * if the firmware numbers a text that is not there, or if the structure is of an older version without the field.
+   * if the firmware numbers a text that is not there, if the structure is of an older version without the field, or if the
+   * text stands for nothing ("To be filled by O.E.M.").
    */
   text(at: number): string {
     if (!this.has(at)) return "";
     const number = this.uint8(at);
     if (number === 0) return "";
-    return (this.#strings[number - 1] ?? "").trim().slice(0, longestText).toWellFormed();
+    const text = (this.#strings[number - 1] ?? "").trim().slice(0, longestText).toWellFormed();
+    return isPlaceholder(text) ? "" : text;
   }
 
   get name(): string {

@@ -1,4 +1,5 @@
 import { DecodeError } from "../errors.ts";
+import { isPlaceholder } from "../placeholder.ts";
 import {
   areaLayouts,
   areaOffsetPosition,
@@ -12,7 +13,6 @@ import {
   headerBytes,
   unitBytes,
 } from "./layout.ts";
-import { isPlaceholder } from "./placeholder.ts";
 import { decodeText, endOfFields } from "./text.ts";
 
 /** What is wrong with a FRU that could be read all the same. */
