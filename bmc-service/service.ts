@@ -22,6 +22,7 @@ import { bmcService } from "./rpc/bmc-service.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
 import { listen, newGrpcServer } from "./rpc/grpc-server.ts";
 import { Guard } from "./rpc/guarded.ts";
+import { bmcRules, enrolmentRules } from "./rpc/rules.ts";
 import { StoppingError } from "./stopping-error.ts";
 import { chooseKeySource, loadKey } from "./store/key-file.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
@@ -107,13 +108,13 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   };
   server.addService(
     EnrolmentServiceService,
-    enrolmentService(enrolment, new Guard({ ...guarded, service: "EnrolmentService", role: "agent" })),
+    enrolmentService(enrolment, new Guard({ ...guarded, service: "EnrolmentService", rules: enrolmentRules })),
   );
   server.addService(
     BmcServiceService,
     bmcService(
       { store, drivers, handOffs, addresses },
-      new Guard({ ...guarded, service: "BmcService", role: "operator" }),
+      new Guard({ ...guarded, service: "BmcService", rules: bmcRules }),
     ),
   );
   cleanUp.defer(() => server.forceShutdown());

@@ -8,7 +8,9 @@ Files written to DIR:
                               nobody can sign another certificate, renewing one is renewing all)
   server.pem, server.key      for bmc-service itself (--pki DIR)
   agent.pem, agent.key        for metal-rivet in the ramdisks (role "agent": may enrol machines)
-  operator.pem, operator.key  for bmcctl (role "operator": may see and control BMCs)
+  viewer.pem, viewer.key      for bmcctl --role viewer (may see everything but secrets)
+  operator.pem, operator.key  for bmcctl (may also control BMCs and see secrets)
+  admin.pem, admin.key        for bmcctl --role admin (may also delete rows, decide conflicts, read the audit log)
 Keys are EC P-256 with mode 0600. localhost, 127.0.0.1 and ::1 are always among the server's names.
 
 Examples:

@@ -26,7 +26,7 @@ export interface MadePki {
 }
 
 /**
- * Writes ca.pem and, as .pem and .key, server, agent and operator. Keys have mode 0600. The key of the CA is not
+ * Writes ca.pem and, as .pem and .key, server, agent, viewer, operator and admin. Keys have mode 0600. The key of the CA is not
  * kept: nobody can sign another certificate for this site, and to renew one is to renew all.
  * @throws ConfigError if files are there already and `force` is not set, or the directory cannot be written
  */
@@ -41,10 +41,12 @@ export async function initPki(options: InitPkiOptions): Promise<MadePki> {
   const authority = await createCertificateAuthority(validity);
   const server = await authority.issue("server", "bmc-service", names);
   const agent = await authority.issue("agent", "agent", []);
+  const viewer = await authority.issue("viewer", "viewer", []);
   const operator = await authority.issue("operator", "operator", []);
+  const admin = await authority.issue("admin", "admin", []);
   const files = [
     { name: "ca.pem", text: authority.certificate, mode: 0o644 },
-    ...Object.entries({ server, agent, operator }).flatMap(([name, made]) => [
+    ...Object.entries({ server, agent, viewer, operator, admin }).flatMap(([name, made]) => [
       { name: `${name}.pem`, text: made.certificate, mode: 0o644 },
       { name: `${name}.key`, text: made.key, mode: 0o600 },
     ]),

@@ -19,10 +19,12 @@ beforeEach(() => {
 
 afterEach(() => rmSync(out, { recursive: true }));
 
-test("seven files are written, keys for their owner alone", async () => {
+test("eleven files are written, keys for their owner alone", async () => {
   await initPki(options());
   const modes = readdirSync(out).map((name) => `${name} ${(statSync(join(out, name)).mode & 0o777).toString(8)}`);
   expect(modes).toEqual([
+    "admin.key 600",
+    "admin.pem 644",
     "agent.key 600",
     "agent.pem 644",
     "ca.pem 644",
@@ -30,6 +32,8 @@ test("seven files are written, keys for their owner alone", async () => {
     "operator.pem 644",
     "server.key 600",
     "server.pem 644",
+    "viewer.key 600",
+    "viewer.pem 644",
   ]);
 });
 
@@ -46,7 +50,7 @@ test("each certificate is signed by the CA, carries its role, and ends when told
   await initPki(options());
   const ca = new X509Certificate(read("ca.pem"));
   expect(ca.ca).toBe(true);
-  for (const role of ["server", "agent", "operator"]) {
+  for (const role of ["server", "agent", "viewer", "operator", "admin"]) {
     const certificate = new X509Certificate(read(`${role}.pem`));
     expect(certificate.verify(ca.publicKey) && certificate.checkIssued(ca) && !certificate.ca).toBe(true);
     expect(certificate.subject).toContain(`OU=${role}`);
@@ -63,7 +67,7 @@ test("what is there already is not replaced unless told to", async () => {
   await expect(initPki(options())).rejects.toThrow("holds agent.key already; nothing was written");
   expect(readdirSync(out)).toEqual(["agent.key"]);
   await initPki({ ...options(), force: true });
-  expect(readdirSync(out)).toHaveLength(7);
+  expect(readdirSync(out)).toHaveLength(11);
   expect(read("agent.key").toString()).toContain("PRIVATE KEY");
 });
 

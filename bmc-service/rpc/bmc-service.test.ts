@@ -212,7 +212,9 @@ describe("rows", () => {
     expect(await refusal(call(client, client.listHistory, { key: mac2, limit: 0 }))).toMatchObject({
       code: "NOT_FOUND",
     });
-    expect(await refusal(call(client, client.deleteBmc, { key: mac2 }))).toMatchObject({ code: "NOT_FOUND" });
+    expect(await refusal(call(service.admin.bmc, service.admin.bmc.deleteBmc, { key: mac2 }))).toMatchObject({
+      code: "NOT_FOUND",
+    });
   });
 
   test("are found by MAC in any form, and by UUID in any case", async () => {
@@ -255,12 +257,12 @@ describe("rows", () => {
   test("that were deleted leave their history", async () => {
     await link();
     const { bmc: client } = service.operator;
-    await call(client, client.deleteBmc, { key: uuid1 });
+    await call(service.admin.bmc, service.admin.bmc.deleteBmc, { key: uuid1 });
     expect(await refusal(call(client, client.getBmc, { key: mac1, showSecrets: false }))).toMatchObject({
       code: "NOT_FOUND",
     });
     const { entries } = await call(client, client.listHistory, { key: mac1, limit: 1 });
-    expect(entries).toMatchObject([{ action: "deleted", actor: "operator" }]);
+    expect(entries).toMatchObject([{ action: "deleted", actor: "admin" }]);
   });
 });
 
@@ -279,7 +281,7 @@ test("a watcher gets every row, then each change, then each end", async () => {
   await expect
     .poll(() => seen.at(-1)?.change)
     .toMatchObject({ $case: "bmc", value: { mac: mac2, state: State.STATE_REPORTED } });
-  await call(service.operator.bmc, service.operator.bmc.deleteBmc, { key: mac1 });
+  await call(service.admin.bmc, service.admin.bmc.deleteBmc, { key: mac1 });
   await expect.poll(() => seen.at(-1)?.change).toEqual({ $case: "deletedKey", value: mac1 });
   stream.cancel();
   expect(await ended).toContain("CANCELLED");

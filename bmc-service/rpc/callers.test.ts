@@ -1,13 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServiceError as GrpcError, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Clients, call, collect, connectClients, refusal } from "../fixture/clients.ts";
-import { EnrollingAgent, factsOf, mac1, machineOf, uuid1 } from "../fixture/enrolling.ts";
+import { EnrollingAgent, factsOf, mac1, machineOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
+import { createCertificateAuthority } from "../pki/certificate-authority.ts";
+import { loopbackNames } from "../pki/certificate-name.ts";
 import { initPki } from "../pki/init-pki.ts";
 
 let site: Site;
@@ -60,6 +62,67 @@ describe("who may call", () => {
     expect(await refusal(events)).toMatchObject({ code: "PERMISSION_DENIED" });
     const { error } = await consoleOf(service.agent, mac1);
     expect(error).toBe("PERMISSION_DENIED");
+  });
+
+  test("a viewer sees everything but secrets, and changes nothing", async () => {
+    await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+    const { bmc } = service.viewer;
+    const { bmc: row } = await call(bmc, bmc.getBmc, { key: mac1, showSecrets: false });
+    expect(row?.account).toMatchObject({ userName: "rivetab12", password: "" });
+    expect((await call(bmc, bmc.listAccounts, { mac: mac1, showSecrets: false })).accounts).toHaveLength(1);
+    for (const refused of [
+      call(bmc, bmc.getBmc, { key: mac1, showSecrets: true }),
+      call(bmc, bmc.listAccounts, { mac: mac1, showSecrets: true }),
+      call(bmc, bmc.setPower, { mac: mac1, action: 1 }),
+      call(bmc, bmc.updateBmc, { mac: mac1, drivers: ["IPMI"], account: undefined, address: "" }),
+      call(bmc, bmc.listTokens, {}),
+    ]) {
+      expect(await refusal(refused)).toMatchObject({
+        code: "PERMISSION_DENIED",
+        details: expect.stringMatching(/^\w+( with show_secrets)? needs role "operator", .* has role \(OU\) "viewer"$/),
+      });
+    }
+  });
+
+  test("an operator deletes nothing; an admin does what an operator does, and that", async () => {
+    await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+    const { bmc } = service.operator;
+    expect(await refusal(call(bmc, bmc.deleteBmc, { key: mac1 }))).toEqual({
+      code: "PERMISSION_DENIED",
+      details: 'DeleteBmc needs role "admin", the client certificate has role (OU) "operator"',
+    });
+    const { bmc: admin } = service.admin;
+    const { bmc: row } = await call(admin, admin.getBmc, { key: mac1, showSecrets: true });
+    expect(row?.account?.password).toBe("Secret-pass-1234");
+    await call(admin, admin.deleteBmc, { key: mac1 });
+  });
+
+  test("an agent with the certificate of one machine enrols no other", async () => {
+    const pki = mkdtempSync(join(tmpdir(), "machine-pki-"));
+    const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 60_000) };
+    const authority = await createCertificateAuthority(validity);
+    const server = await authority.issue("server", "bmc-service", loopbackNames);
+    const own = await authority.issue("agent", uuid1, []);
+    for (const [name, text] of Object.entries({
+      "ca.pem": authority.certificate,
+      "server.pem": server.certificate,
+      "server.key": server.key,
+      "agent.pem": own.certificate,
+      "agent.key": own.key,
+    })) {
+      writeFileSync(join(pki, name), text, { mode: 0o600 });
+    }
+    await service[Symbol.asyncDispose]();
+    for (const name of ["ca.pem", "server.pem", "server.key"]) copyFileSync(join(pki, name), join(site.pki, name));
+    service = await startTestService(site, new FakeBmc(mac1).connect);
+    using machine = connectClients(service.running.port, pki, "agent");
+    const bound = new EnrollingAgent(machine);
+    await bound.begin(uuid1);
+    expect(await refusal(bound.begin(uuid2))).toEqual({
+      code: "PERMISSION_DENIED",
+      details: `the client certificate is that of machine ${uuid1}: it cannot enrol machine ${uuid2}`,
+    });
+    rmSync(pki, { recursive: true });
   });
 
   test("nobody without a certificate", async () => {

@@ -19,6 +19,7 @@ import type { Metrics } from "../metrics.ts";
 import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
 import { requireAscii, requireFacts, requireMac, requireMachineUuid, requireRange, requireText } from "./fields.ts";
 import type { CallContext, Guard } from "./guarded.ts";
+import { requireOwnMachine } from "./role.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
 
 export interface EnrolmentOptions {
@@ -119,6 +120,7 @@ async function begin(
 ): Promise<BeginResponse> {
   if (machine === undefined) throw invalid("machine", "it is missing");
   const uuid = requireMachineUuid("machine.uuid", machine.uuid);
+  requireOwnMachine(context.caller, uuid);
   context.note({ machine: uuid });
   const sessionToken = randomBytes(32).toString("base64url");
   const now = new Date();

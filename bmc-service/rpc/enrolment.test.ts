@@ -355,7 +355,7 @@ describe("what was proved", () => {
     expect((await historyOf(mac1))[0]).toBe("conflict");
     expect(await historyOf(uuid2)).toEqual(["conflict"]);
     // The operator's remedy works.
-    await call(service.operator.bmc, service.operator.bmc.deleteBmc, { key: mac1 });
+    await call(service.admin.bmc, service.admin.bmc.deleteBmc, { key: mac1 });
     await other.report(factsOf(mac1));
     expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_REPORTED, machineUuid: uuid2 });
   });

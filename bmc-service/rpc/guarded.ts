@@ -10,8 +10,9 @@ import {
 import type { Logger } from "pino";
 import type { Metrics } from "../metrics.ts";
 import { checkSizes } from "./fields.ts";
-import { type Caller, type Role, requireRole } from "./role.ts";
+import { type Caller, identityOf, requireRole } from "./role.ts";
 import { asRpcError, RpcError } from "./rpc-error.ts";
+import type { Rule } from "./rules.ts";
 
 /** What a call's log line can say besides. */
 export interface Notes {
@@ -33,8 +34,8 @@ export interface CallContext {
 export interface GuardOptions {
   /** "EnrolmentService". */
   readonly service: string;
-  /** Who may call it. */
-  readonly role: Role;
+  /** By the name of the call as the generated code has it: "setPower". */
+  readonly rules: Readonly<Record<string, Rule>>;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Aborted when the service stops; ends streams. */
@@ -92,13 +93,20 @@ export class Guard {
     };
   }
 
+  #ruleOf(method: string): Rule {
+    const rule = this.#options.rules[method.replace(/^[A-Z]/, (letter) => letter.toLowerCase())];
+    if (rule === undefined) throw new Error(`${this.#options.service}/${method} has no rule`);
+    return rule;
+  }
+
   async #run<T>(
     method: string,
     call: AnyCall,
     stopping: AbortSignal,
     work: (context: CallContext) => Promise<T>,
   ): Promise<{ readonly value: T } | { readonly error: Partial<StatusObject> }> {
-    const { service, role, log, metrics } = this.#options;
+    const { service, log, metrics } = this.#options;
+    const rule = this.#ruleOf(method);
     const started = performance.now();
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort(new RpcError(status.CANCELLED, "the caller has gone")));
@@ -116,7 +124,10 @@ export class Guard {
       else log.warn({ ...entry, details }, "call refused");
     };
     try {
-      caller = requireRole(call.getAuthContext().sslPeerCertificate, role);
+      const identity = identityOf(call.getAuthContext().sslPeerCertificate);
+      caller = asksForSecrets(rule, call.request)
+        ? requireRole(identity, rule.secrets, `${method} with show_secrets`)
+        : requireRole(identity, rule.role, method);
       checkSizes(call.request);
       const signal = AbortSignal.any([gone.signal, stopping]);
       const value = await work({ caller, signal, note: (fields) => Object.assign(noted, fields) });
@@ -133,6 +144,11 @@ export class Guard {
       return { error: { code: known.code, details: known.message } };
     }
   }
+}
+
+function asksForSecrets(rule: Rule, request: unknown): rule is Rule & Required<Pick<Rule, "secrets">> {
+  const asked = typeof request === "object" && request !== null && "showSecrets" in request && request.showSecrets;
+  return rule.secrets !== undefined && asked === true;
 }
 
 /** Resolves when the stream takes more: a slow reader slows the writer down and does not fill the memory. */

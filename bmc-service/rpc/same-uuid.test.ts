@@ -81,7 +81,7 @@ async function historyOf(key: string) {
   return entries.map(({ action }) => action);
 }
 
-const remove = (key: string) => call(service.operator.bmc, service.operator.bmc.deleteBmc, { key });
+const remove = (key: string) => call(service.admin.bmc, service.admin.bmc.deleteBmc, { key });
 
 describe.each([
   ["other board serial numbers", "S-1", "S-2"],
