@@ -2,13 +2,14 @@ import { readFile } from "node:fs/promises";
 import { scanAccounts } from "../inband/account/scan-accounts.ts";
 import { systemClock } from "../inband/clock.ts";
 import { type Conversation, sendPatiently } from "../inband/conversation.ts";
+import { deriveMachine, UnreadableIdentityError } from "../inband/derive-machine.ts";
 import { type BmcInspection, inspectBmc, inspectWithoutLan } from "../inband/inspect-bmc.ts";
 import type { KcsAddress } from "../inband/kcs/kcs-address.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
 import { NoBmcError, type TriedWay } from "../inband/openipmi/open-bmc.ts";
 import { Pace } from "../inband/pace.ts";
 import { identifyMachine } from "../inband/smbios/identify-machine.ts";
-import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
+import { parseSmbios, type Smbios } from "../inband/smbios/parse-smbios.ts";
 import { readSmbiosTables, type SmbiosTables } from "../inband/smbios/read-tables.ts";
 import {
   type DeviceIdentity,
@@ -20,6 +21,7 @@ import { getUserAccess } from "../ipmi/commands/get-user-access.ts";
 import { manufacturerName } from "../ipmi/manufacturer.ts";
 import type { Transport } from "../ipmi/transport.ts";
 import { type CountingTransport, countingTransport } from "./counting-transport.ts";
+import { derivedText } from "./derive-identity.ts";
 import { type Document, documentOf } from "./inspect-document.ts";
 import { gatherInventory } from "./inventory.ts";
 import { latenciesText } from "./latencies.ts";
@@ -79,14 +81,14 @@ export async function findOut(world: InspectWorld): Promise<Document> {
   };
   const kernel = (await part("kernel", world.kernel))?.trim();
   const smbios = await part("SMBIOS", async () => parseSmbios(await world.readSmbios()));
-  if (smbios) await part("machine UUID", async () => identifyMachine(smbios));
-  const bmc = await findOutBmc(world, problems, part);
+  const { read, ...bmc } = await findOutBmc(world, problems, part);
+  const uuid = smbios && ((await part("machine UUID", async () => uuidOf(smbios, read))) ?? refusedUuid(smbios));
   const inventory = await part("inventory", () => world.inventory(AbortSignal.timeout(inventoryLimitMs)));
   return documentOf({
     agent: `metal-rivet ${version}`,
     kernel,
     machine: smbios && {
-      uuid: smbios.system.uuid,
+      ...uuid,
       smbiosVersion: `${smbios.version.major}.${smbios.version.minor}`,
       bios: smbios.bios,
       system: smbios.system,
@@ -101,16 +103,35 @@ export async function findOut(world: InspectWorld): Promise<Document> {
   });
 }
 
+/** What the run would take for the machine's UUID. @throws BogusUuidError, UnreadableIdentityError */
+function uuidOf(smbios: Smbios, read: FoundBmc["read"]): object {
+  const own = identifyMachine(smbios);
+  if (own !== undefined) return { uuid: own.uuid };
+  if (read === undefined) throw new UnreadableIdentityError(smbios.system.uuid, "the BMC could not be read");
+  const derived = deriveMachine(smbios, read === "no BMC" ? undefined : read);
+  return { uuid: derived.uuid, uuidDerived: true, ...refusedUuid(smbios), uuidRemark: derivedText(derived) };
+}
+
+const refusedUuid = ({ system }: Smbios) => ({ firmwareUuid: system.uuid });
+
+interface FoundBmc {
+  readonly bmc?: object | undefined;
+  /** The ways that failed. */
+  readonly tried?: readonly TriedWay[] | undefined;
+  /** What the BMC told of itself; undefined if it could not be asked. */
+  readonly read?: BmcInspection | "no BMC" | undefined;
+}
+
 type Part = <T>(what: string, work: () => Promise<T>) => Promise<T | undefined>;
 
-async function findOutBmc(world: InspectWorld, problems: string[], part: Part): Promise<object> {
+async function findOutBmc(world: InspectWorld, problems: string[], part: Part): Promise<FoundBmc> {
   const signal = AbortSignal.timeout(inspectLimitMs);
   let transport: CountingTransport;
   const failed: TriedWay[] = [];
   try {
     transport = countingTransport(await world.openBmc(signal, (way) => failed.push(way)), systemClock);
   } catch (error) {
-    if (error instanceof NoBmcError) return { bmc: undefined, tried: error.tried };
+    if (error instanceof NoBmcError) return { bmc: undefined, tried: error.tried, read: "no BMC" };
     problems.push(`BMC: ${error instanceof Error ? error.message : String(error)}`);
     return {};
   }
@@ -127,7 +148,7 @@ async function findOutBmc(world: InspectWorld, problems: string[], part: Part): 
       ? undefined
       : await part("users", () => readUsers(conversation, seen.channel));
   const commandLatencies = latenciesText(transport.latencies);
-  return { bmc: { ...found, manufacturer, users, commandLatencies }, tried };
+  return { bmc: { ...found, manufacturer, users, commandLatencies }, tried, read: seen };
 }
 
 /** A BMC that refuses to tell what it is may still tell other things. */

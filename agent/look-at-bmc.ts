@@ -21,6 +21,8 @@ export interface SeenBmc {
   readonly recognised?: KnownBmc;
   /** Why nothing more can be done with it once it is reported: it tells no MAC address. */
   readonly failure?: InbandLockedError | NoLanChannelError;
+  /** All that the BMC told, if it was read in full. */
+  readonly inspection?: BmcInspection;
   /** One sentence each. */
   readonly findings: readonly string[];
 }
@@ -32,6 +34,8 @@ export interface LookOptions {
   readonly latencies?: () => Latencies;
   /** Tells what is waited for. */
   readonly note?: Note;
+  /** What was seen of it in a long look before, so that another one is not needed. */
+  readonly seen?: SeenBmc | undefined;
 }
 
 /**
@@ -42,7 +46,7 @@ export async function lookAtBmc(
   conversation: Conversation,
   device: DeviceIdentity,
   known: KnownBmc | undefined,
-  { refused, latencies, note = () => undefined }: LookOptions = {},
+  { refused, latencies, note = () => undefined, seen }: LookOptions = {},
 ): Promise<SeenBmc> {
   const findings: string[] = [];
   if (known !== undefined) {
@@ -56,12 +60,13 @@ export async function lookAtBmc(
     }
     findings.push(recognition.reason);
   }
+  if (seen !== undefined) return { ...seen, findings: [...findings, ...seen.findings] };
   const { bmc, failure } = await inspect(conversation, device, refused, note);
   findings.push(...bmc.findings);
   const [ipv6 = ""] = bmc.ipv6Addresses;
   const facts = factsToProto(bmc, latencies?.());
   const address = bmc.ipv4Address ?? ipv6.replace(/\/.*$/, "");
-  return { facts, address, findings, ...(failure === undefined ? {} : { failure }) };
+  return { facts, address, inspection: bmc, findings, ...(failure === undefined ? {} : { failure }) };
 }
 
 interface Inspected {

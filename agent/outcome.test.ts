@@ -4,6 +4,7 @@ import { FormerAccountUnreadableError } from "../inband/account/choose-place.ts"
 import { PolicyError } from "../inband/account/credentials.ts";
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import { InterruptedWriteError } from "../inband/conversation.ts";
+import { UnreadableIdentityError } from "../inband/derive-machine.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
 import { BogusUuidError } from "../inband/smbios/identify-machine.ts";
 import { SmbiosUnavailableError } from "../inband/smbios/read-tables.ts";
@@ -21,12 +22,13 @@ const bmc = { mac: "52:54:00:b1:00:01", channel: 1, address: "10.0.0.7", userNam
 describe("exitCodeOf", () => {
   test.each([
     [new SmbiosUnavailableError("/sys/x", new Error("ENOENT")), "identify machine", 78],
-    [new BogusUuidError(undefined), "identify machine", 78],
+    [new BogusUuidError("03000200-0400-0500-0006-000700080009", "the machine has no BMC"), "identify machine", 78],
+    [new UnreadableIdentityError(undefined, "FRU 0 cannot be read"), "inspect BMC", 75],
     [new DecodeError("SMBIOS table", 3, "cut short"), "identify machine", 78],
     [new DecodeError("Get User Name response", 3, "cut short"), "escrow account", 76],
     [new PolicyError("no"), "begin", 78],
     [new NotReadyError("x", 1, "y"), "open BMC", 75],
-    [new NoLanChannelError([], []), "inspect BMC", 75],
+    [new NoLanChannelError({ seen: [], unanswered: [], findings: [], refusal: undefined }), "inspect BMC", 75],
     [new TransportError("x", "unknown", "no answer"), "set account", 75],
     [new InterruptedWriteError("x", new Error("y")), "set account", 75],
     [new SlotTakenError({ slot: 3, userName: "rivetx" }, "ADMIN"), "prove account", 75],

@@ -151,9 +151,11 @@ function exitCodeOfError(error: Error): ExitCode {
     case "NoAnswerError":
     case "HiddenBmcError":
     case "NoLanChannelError":
+    case "UnreadableIdentityError":
     case "TransportError":
     case "SlotTakenError":
     case "FormerAccountUnreadableError":
+    case "SlotsUnreadableError":
       return ExitCode.temporary;
     case "AccountRefusedError":
     case "InbandLockedError":

@@ -2,15 +2,16 @@ import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import { formText } from "../inband/account/password-form.ts";
 import { NoFreeSlotError } from "../inband/account/plan-account.ts";
 import { proveAccount } from "../inband/account/prove-account.ts";
-import type { Conversation } from "../inband/conversation.ts";
-import { identifyMachine, type MachineIdentity } from "../inband/smbios/identify-machine.ts";
-import { parseSmbios } from "../inband/smbios/parse-smbios.ts";
+import { identifyMachine, refusedUuidText } from "../inband/smbios/identify-machine.ts";
+import { parseSmbios, type Smbios } from "../inband/smbios/parse-smbios.ts";
 import { begin, type Enrolment } from "./enrolment.ts";
 import { HandOffFailedError } from "./hand-off-events.ts";
 import { harden } from "./harden.ts";
-import { lookAtBmc } from "./look-at-bmc.ts";
+import { inspectReadyBmc, talkTo } from "./inspect-ready-bmc.ts";
+import type { SeenBmc } from "./look-at-bmc.ts";
 import { type OpenedBmc, openBeside, type ReadyBmc } from "./open-bmc-beside.ts";
 import type { LinkedBmc, Outcome } from "./outcome.ts";
+import type { Retirement } from "./retire-former.ts";
 import { setAccount } from "./set-account.ts";
 import { type Step, StepError } from "./step.ts";
 import { machineToProto } from "./to-proto.ts";
@@ -20,17 +21,21 @@ import type { World } from "./world.ts";
  * The run: fastens this machine to its BMC. It may die at any point and starts from the top at the next boot, so every step
  * looks before it changes and proves what it changed. From "set account" on, some password that the service knows
  * opens the BMC; before the service has acknowledged the escrow, nothing is written to the BMC.
+ * The BMC is opened while the service is asked; if the firmware tells no UUID of the machine's own, it is read first.
  * @throws StepError; the service was told then, if it had answered Begin
  */
 export async function run(world: World, step: Step): Promise<Outcome> {
   const { limits } = world.settings;
-  const machine = await step("identify machine", limits.localMs, (signal) => identify(world, signal), machineText);
-  await using opening = openBeside(world, step, machine.smbios.ipmiDevices);
+  const smbios = await step("identify machine", limits.localMs, (signal) => readFirmware(world, signal), machineText);
+  await using opening = openBeside(world, step, smbios.ipmiDevices);
+  const own = identifyMachine(smbios);
+  const { machine, seen } =
+    own === undefined ? await derive(world, step, smbios, await opening.bmc) : { machine: own, seen: undefined };
   await using enrolment = await step("begin", limits.beginMs, (signal) =>
     begin(world, machineToProto(machine), signal),
   );
   try {
-    return await enrol(world, step, machine.uuid, await opening.bmc, enrolment);
+    return await enrol(world, step, machine.uuid, await opening.bmc, enrolment, seen);
   } catch (error) {
     await enrolment.abort(error);
     const cause = error instanceof StepError ? error.cause : undefined;
@@ -48,6 +53,7 @@ async function enrol(
   machineUuid: string,
   bmc: OpenedBmc,
   enrolment: Enrolment,
+  seen: SeenBmc | undefined,
 ): Promise<Outcome> {
   const { limits } = world.settings;
   if ("tried" in bmc) {
@@ -63,7 +69,7 @@ async function enrol(
   // The BMC's answers are waited for, from here to the hand-off: time enough for it. It never fails.
   const inventory = enrolment.reportInventory();
   try {
-    return await fasten(world, step, machineUuid, bmc, enrolment);
+    return await fasten(world, step, machineUuid, bmc, enrolment, seen);
   } finally {
     await inventory;
   }
@@ -75,23 +81,14 @@ async function fasten(
   machineUuid: string,
   bmc: ReadyBmc,
   enrolment: Enrolment,
+  before: SeenBmc | undefined,
 ): Promise<Outcome> {
   const { limits, rotate } = world.settings;
-  const { transport, pace } = bmc;
-  const talk = (signal: AbortSignal): Conversation => ({ transport, clock: world.clock, signal, pace });
+  const talk = (signal: AbortSignal) => talkTo(bmc, world, signal);
 
   const known = rotate ? undefined : enrolment.freshAccount;
-  const seen = await step(
-    "inspect BMC",
-    limits.inspectMs,
-    (signal) =>
-      lookAtBmc(talk(signal), bmc.device, known, {
-        refused: bmc.refused,
-        latencies: () => transport.latencies,
-        note: world.note,
-      }),
-    seenText,
-  );
+  const isSeen = before !== undefined && known === undefined;
+  const seen = isSeen ? before : await inspectReadyBmc(world, step, bmc, known, before);
   for (const finding of seen.findings) world.note(finding);
   await step("report BMC", limits.serviceMs, (signal) => enrolment.reportBmc(seen.facts, signal));
   if (seen.failure !== undefined) throw new StepError("inspect BMC", seen.failure);
@@ -119,7 +116,7 @@ async function fasten(
     "prove account",
     limitMs,
     async (signal) => {
-      const { proof, findings } = await proveAccount(talk(signal), wanted, account.current);
+      const { proof, findings } = await proveAccount(talk(signal), wanted, account);
       enrolment.addFindings(findings);
       await enrolment.confirm(account, proof, signal);
       // Only once the account is proved: a BMC that takes a change badly has it already.
@@ -130,7 +127,20 @@ async function fasten(
     (proof) => proof,
   );
   const linked = { mac: enrolment.mac, channel, address: seen.address, userName, slot };
-  return await handOff(world, step, enrolment, machineUuid, bmc, linked, false);
+  const ended = await handOff(world, step, enrolment, machineUuid, bmc, linked, false);
+  if (ended.kind !== "linked" || account.former.length === 0) return ended;
+  await retire(step, limits.accountMs, (signal) => ({ conversation: talk(signal), account, enrolment }));
+  return { ...ended, ...common(machineUuid, bmc) };
+}
+
+/** Seldom needed. A machine that is linked stays so, whatever becomes of its former accounts: the console shows it. */
+async function retire(step: Step, limitMs: number, about: (signal: AbortSignal) => Retirement): Promise<void> {
+  const { retireFormer } = await import("./retire-former.ts");
+  try {
+    await step("retire former accounts", limitMs, (signal) => retireFormer(about(signal)));
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+  }
 }
 
 async function handOff(
@@ -153,22 +163,26 @@ async function handOff(
   }
 }
 
-async function identify(world: World, signal: AbortSignal): Promise<MachineIdentity> {
-  return identifyMachine(parseSmbios(await world.readSmbios(signal)));
+async function readFirmware(world: World, signal: AbortSignal): Promise<Smbios> {
+  return parseSmbios(await world.readSmbios(signal));
+}
+
+/** Few machines need it. */
+async function derive(world: World, step: Step, smbios: Smbios, bmc: OpenedBmc) {
+  const { deriveIdentity } = await import("./derive-identity.ts");
+  return await deriveIdentity(world, step, smbios, bmc);
 }
 
 function common(machineUuid: string, bmc: OpenedBmc) {
   return { machineUuid, ipmi: "tried" in bmc ? { commands: 0, waitedMs: 0 } : bmc.transport.count };
 }
 
-function machineText({ uuid, smbios }: MachineIdentity): string {
-  return [uuid, smbios.system.manufacturer, smbios.system.productName].filter((each) => each !== "").join(" ");
-}
-
-function seenText({ facts, address, recognised }: Awaited<ReturnType<typeof lookAtBmc>>): string {
-  if (facts.mac === "") return "no LAN channel";
-  const at = address === "" ? "no address" : address;
-  return `${facts.mac}, ${at}, channel ${facts.channel}${recognised === undefined ? "" : ", known"}`;
+function machineText(smbios: Smbios): string {
+  const { uuid, manufacturer, productName } = smbios.system;
+  const maker = [manufacturer, productName].filter((each) => each !== "").join(" ");
+  const own = identifyMachine(smbios);
+  const parts = own === undefined ? [maker, refusedUuidText(uuid)] : [own.uuid, maker];
+  return parts.filter((each) => each !== "").join(own === undefined ? ": " : " ");
 }
 
 function slotText({ userName, slot, replaces }: { userName: string; slot: number; replaces?: string }): string {

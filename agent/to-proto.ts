@@ -6,7 +6,7 @@ import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { Latencies } from "./latencies.ts";
 
 /** What the machine says of itself, as the contract names it. */
-export function machineToProto({ uuid, smbios }: MachineIdentity): Machine {
+export function machineToProto({ uuid, smbios, derivedFrom }: MachineIdentity): Machine {
   const { bios, system, baseboard, chassis, version } = smbios;
   return {
     uuid,
@@ -26,9 +26,9 @@ export function machineToProto({ uuid, smbios }: MachineIdentity): Machine {
       serialNumber: chassis.serialNumber,
       assetTag: chassis.assetTag,
     },
-    uuidDerived: false,
-    firmwareUuid: "",
     smbiosVersion: `${version.major}.${version.minor}`,
+    uuidDerived: derivedFrom !== undefined,
+    firmwareUuid: derivedFrom === undefined ? "" : (system.uuid ?? ""),
   };
 }
 

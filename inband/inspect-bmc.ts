@@ -38,6 +38,8 @@ export interface BmcInspection extends DeviceIdentity {
   readonly guid?: string;
   readonly fru: FruRead;
   readonly channels: readonly SeenChannel[];
+  /** Channels whose MAC address the BMC neither told nor refused for good. Left out if there is none. */
+  readonly unansweredChannels?: readonly number[];
   /** What an operator should know, one sentence each. */
   readonly findings: readonly string[];
 }
@@ -116,9 +118,13 @@ export async function inspectBmc(
     ...(guid === undefined ? {} : { guid }),
     fru,
     channels: lan.seen,
+    ...unansweredChannels(lan),
     findings,
   };
 }
+
+const unansweredChannels = ({ unanswered }: Pick<NoLanChannelError, "unanswered">) =>
+  unanswered.length === 0 ? {} : { unansweredChannels: unanswered };
 
 /**
  * Reads what a BMC without a LAN channel tells, or one that does not let its LAN be read: system GUID and FRU.
@@ -127,14 +133,14 @@ export async function inspectBmc(
 export async function inspectWithoutLan(
   conversation: Conversation,
   device: DeviceIdentity,
-  lan: Pick<NoLanChannelError, "seen" | "findings">,
+  lan: Pick<NoLanChannelError, "seen" | "unanswered" | "findings">,
 ): Promise<BmcInspection> {
   const findings = [...lan.findings];
   const guid = await readGuid(conversation, findings);
   const fru = await readFruFor(conversation, findings, optionalLimitMs);
   const nothing = { channel: 0, mac: "", ipv6Addresses: [], rmcpPort: 0 };
   const told = { ...(guid === undefined ? {} : { guid }), fru, channels: lan.seen, findings };
-  return { ...device, transport: conversation.transport.name, ...nothing, ...told };
+  return { ...device, transport: conversation.transport.name, ...nothing, ...told, ...unansweredChannels(lan) };
 }
 
 async function readFruFor(conversation: Conversation, findings: string[], limitMs: number): Promise<FruRead> {

@@ -48,6 +48,7 @@ describe("findLanChannel", () => {
       mac: "52:54:00:b1:00:01",
       ipv4Address: "10.0.0.7",
       seen: [{ channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "10.0.0.7", remark: "elected" }],
+      unanswered: [],
       findings: [],
     });
     expect(one.log).toHaveLength(3);

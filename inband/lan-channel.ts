@@ -38,6 +38,8 @@ export interface LanChannel {
   readonly ipv6?: Ipv6Addresses;
   /** Every channel that was seen, this one included. */
   readonly seen: readonly SeenChannel[];
+  /** Channels whose MAC address the BMC neither told nor refused for good: it was busy, silent or garbled. */
+  readonly unanswered: readonly number[];
   /** What an operator should know, one sentence each. */
   readonly findings: readonly string[];
 }
@@ -47,11 +49,12 @@ export class NoLanChannelError extends Error {
   override readonly name = "NoLanChannelError";
   readonly code = "no-lan-channel";
   readonly seen: readonly SeenChannel[];
+  readonly unanswered: readonly number[];
   readonly findings: readonly string[];
   /** How the BMC refused every MAC address that it was asked for, if it did so as one whose in-band access is closed. */
   readonly refusal: CompletionCodeError | undefined;
 
-  constructor(seen: readonly SeenChannel[], findings: readonly string[], refusal?: CompletionCodeError) {
+  constructor({ seen, unanswered, findings, refusal }: Scan) {
     const channels = seen.map(({ channel, remark }) => `channel ${channel}: ${remark}`);
     const reasons = [...channels, ...findings].join("; ");
     super(
@@ -59,6 +62,7 @@ export class NoLanChannelError extends Error {
         "If it has just started, run again; else enable its network port.",
     );
     this.seen = seen;
+    this.unanswered = unanswered;
     this.findings = findings;
     this.refusal = refusal;
   }
@@ -81,6 +85,7 @@ interface Candidate extends SeenChannel {
 
 interface Scan {
   readonly seen: readonly Candidate[];
+  readonly unanswered: readonly number[];
   readonly findings: readonly string[];
   readonly refusal: CompletionCodeError | undefined;
 }
@@ -92,7 +97,7 @@ interface Scan {
  * @throws NoLanChannelError naming what was seen; TransportError, NotReadyError
  */
 export async function findLanChannel(conversation: Conversation, options: FindOptions): Promise<LanChannel> {
-  const { seen, findings, withMac } = await scanUntilSeen(conversation, options);
+  const { seen, unanswered, findings, withMac } = await scanUntilSeen(conversation, options);
   const found =
     withMac.find(({ ipv4Address }) => ipv4Address !== undefined) ??
     (await bestWithoutIpv4(conversation, withMac, options));
@@ -108,6 +113,7 @@ export async function findLanChannel(conversation: Conversation, options: FindOp
     ...(ipv4Address === undefined ? {} : { ipv4Address }),
     ...(ipv6 === undefined ? {} : { ipv6 }),
     seen: remarked,
+    unanswered,
     findings,
   };
 }
@@ -126,11 +132,10 @@ async function scanUntilSeen(conversation: Conversation, { extent, waitMs, note 
   const startedAt = clock.now();
   for (let said = false; ; said = true) {
     const scanned = await scan(conversation, extent);
-    const { seen, findings, refusal } = scanned;
-    const [first, ...others] = seen.filter(hasMac);
+    const [first, ...others] = scanned.seen.filter(hasMac);
     if (first !== undefined) return { ...scanned, withMac: [first, ...others] };
     const isOver = clock.now() - startedAt + pauseBetweenScansMs > waitMs;
-    if (refusal !== undefined || isOver) throw new NoLanChannelError(seen, findings, refusal);
+    if (scanned.refusal !== undefined || isOver) throw new NoLanChannelError(scanned);
     if (!said) note(`The BMC shows no LAN channel with a MAC address: looking again for up to ${waitMs / 1000} s.`);
     await clock.sleep(pauseBetweenScansMs, signal);
   }
@@ -138,6 +143,7 @@ async function scanUntilSeen(conversation: Conversation, { extent, waitMs, note 
 
 async function scan(conversation: Conversation, extent: FindOptions["extent"]): Promise<Scan> {
   const seen: Candidate[] = [];
+  const unanswered: number[] = [];
   const findings: string[] = [];
   const unread = new Map<string, number[]>();
   let refusal: CompletionCodeError | undefined;
@@ -150,6 +156,7 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
     const { refused, ...candidate } = await look(conversation, channel);
     if (isClosed(refused)) refusal = refused;
     else othersThanRefused += 1;
+    if (refused !== undefined && !mayBeNoLan(refused) && !isClosed(refused)) unanswered.push(channel);
     if (hasMac(candidate) || kind === "lan") seen.push(candidate);
     else if (refused !== undefined && !mayBeNoLan(refused)) {
       unread.set(candidate.remark, [...(unread.get(candidate.remark) ?? []), channel]);
@@ -157,7 +164,7 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
     if (extent === "until found" && candidate.ipv4Address !== undefined) break;
   }
   for (const [remark, channels] of unread) findings.push(`channel ${channels.join(", ")}: ${remark}`);
-  return { seen, findings, refusal: othersThanRefused === 0 ? refusal : undefined };
+  return { seen, unanswered, findings, refusal: othersThanRefused === 0 ? refusal : undefined };
 }
 
 async function channelKind(

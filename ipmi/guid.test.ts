@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { guidOrders, guidToUuid, isBogusUuid, parseUuid, sameGuid, uuidForms, uuidToGuid } from "./guid.ts";
+import {
+  guidOrders,
+  guidToUuid,
+  isBogusUuid,
+  parseUuid,
+  sameGuid,
+  uuidForms,
+  uuidToGuid,
+  uuidVersion,
+} from "./guid.ts";
 
 // The example UUID of RFC 4122 style used in the SMBIOS specification (DSP0134 §7.2.1).
 const uuid = "00112233-4455-6677-8899-aabbccddeeff";
@@ -56,6 +65,15 @@ test("what is no UUID is not read, and 15 bytes are no GUID", () => {
   expect(() => guidToUuid(new Uint8Array(15), "ipmi")).toThrow(RangeError);
 });
 
+test.each([
+  ["2ed6657d-e927-568b-95e1-2665a8aea6a2", 5],
+  ["919108F7-52D1-4320-9BAC-F847DB4148A8", 4],
+  ["4c4c4544-0042-5a10-c052-b7c04f354c32", undefined],
+  ["no UUID", undefined],
+])("%s is of version %s", (uuid, version) => {
+  expect(uuidVersion(uuid)).toBe(version);
+});
+
 /** Every text that the bytes of a UUID can become: stored in one order, read in another. */
 function allForms(uuid: string): string[] {
   return guidOrders.flatMap((stored) => Object.values(uuidForms(uuidToGuid(uuid, stored) ?? new Uint8Array(0))));
@@ -94,11 +112,14 @@ test.each([
 
 // What looks odd and is a machine's own all the same; systems that refused one of these had to take it back.
 test.each([
+  ["Dell: the same in the other byte order", "44454c4c-4200-104a-8052-b7c04f354c32"],
   ["Dell: DELL and the service tag", "4c4c4544-0042-4a10-8052-b7c04f354c32"],
   ["Supermicro: zeros and the MAC address", "00000000-0000-0000-0000-ac1f6b123456"],
   ["HP: SKU and serial number as ASCII", "31393138-3538-5a43-3132-333435363738"],
   ["suspicious, but no filler: its end looks like dead beef (go-hal)", "30313436-3631-5553-4539-efbeaddeefbe"],
-  ["zeros and a one", "00000000-0000-0000-0000-000000000001"],
+  ["metal-stack's mini-lab: zeros and a number", "00000000-0000-0000-0000-000000000001"],
+  ["mini-lab, a later machine", "00000000-0000-0000-0000-00000000000b"],
+  ["HPE: another SKU as ASCII", "37363530-3739-4d32-3234-313430374436"],
   ["version 1", "bdc26000-8930-11eb-8000-7cc255106b08"],
   ["an example of the SMBIOS specification", uuid],
 ])("a good one: %s", (_what, good) => {

@@ -15,6 +15,13 @@ export function parseUuid(text: string): Uint8Array | undefined {
   return Uint8Array.from(pairs, (pair) => Number.parseInt(pair, 16));
 }
 
+/** Version of a UUID of the variant of RFC 9562 (§4.1, §4.2): how it was made; undefined for other variants, and for no UUID. */
+export function uuidVersion(text: string): number | undefined {
+  const [, version] =
+    /^[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i.exec(text) ?? [];
+  return version === undefined ? undefined : Number.parseInt(version, 16);
+}
+
 /** Sixteen bytes as UUID text, lower case. Anything but 16 bytes is a RangeError. */
 export function guidToUuid(guid: Uint8Array, order: GuidOrder): string {
   if (guid.length !== 16) throw new RangeError(`a GUID has 16 bytes, not ${guid.length}`);

@@ -1,10 +1,11 @@
 import { DecodeError } from "../../ipmi/errors.ts";
+import { ownSerial } from "../../ipmi/placeholder.ts";
 import { parseEntryPoint, type SmbiosVersion } from "./entry-point.ts";
 import type { SmbiosTables } from "./read-tables.ts";
 import { parseStructures, type Structure } from "./structure.ts";
 import { type Bios, parseBios } from "./type-0-bios.ts";
 import { parseSystem, type System } from "./type-1-system.ts";
-import { type Baseboard, parseBaseboard } from "./type-2-baseboard.ts";
+import { type Baseboard, parseBaseboard, serialOfBaseboard } from "./type-2-baseboard.ts";
 import { type Chassis, parseChassis } from "./type-3-chassis.ts";
 import { type IpmiDeviceInformation, parseIpmiDeviceInformation } from "./type-38-ipmi-device.ts";
 import { type HostInterface, parseHostInterface } from "./type-42-host-interface.ts";
@@ -15,6 +16,8 @@ export interface Smbios {
   readonly bios?: Bios;
   readonly system: System;
   readonly baseboard?: Baseboard;
+  /** Serial number of the first baseboard that tells one of its own; empty if none does. */
+  readonly boardSerial: string;
   readonly chassis?: Chassis;
   readonly ipmiDevices: readonly IpmiDeviceInformation[];
   readonly hostInterfaces: readonly HostInterface[];
@@ -42,6 +45,10 @@ export function parseSmbios({ entryPoint, table }: SmbiosTables): Smbios {
     ...(bios === undefined ? {} : { bios: parseBios(bios) }),
     system: parseSystem(system, version),
     ...(baseboard === undefined ? {} : { baseboard: parseBaseboard(baseboard) }),
+    boardSerial:
+      all(2, serialOfBaseboard)
+        .map(ownSerial)
+        .find((serial) => serial !== "") ?? "",
     ...(chassis === undefined ? {} : { chassis: parseChassis(chassis) }),
     ipmiDevices: all(38, parseIpmiDeviceInformation),
     hostInterfaces: all(42, (structure) => parseHostInterface(structure, version)),

@@ -4,10 +4,12 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DecodeError } from "../../ipmi/errors.ts";
+import { uuidToGuid } from "../../ipmi/guid.ts";
 import { parseEntryPoint } from "./entry-point.ts";
-import { BogusUuidError, identifyMachine } from "./identify-machine.ts";
+import { identifyMachine, refusedUuidText } from "./identify-machine.ts";
 import { parseSmbios } from "./parse-smbios.ts";
 import { readSmbiosTables, SmbiosUnavailableError } from "./read-tables.ts";
+import { uuidVersion5 } from "./uuid-version-5.ts";
 
 const uuidBytes = [0x78, 0x56, 0x34, 0x12, 0xbc, 0x9a, 0xf0, 0xde, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
 
@@ -89,6 +91,7 @@ describe("SMBIOS", () => {
         family: "",
       },
       baseboard: { manufacturer: "Acme", productName: "X1", version: "", serialNumber: "", assetTag: "tag" },
+      boardSerial: "",
       chassis: { manufacturer: "Acme", chassisType: 0x17, version: "", serialNumber: "C-1", assetTag: "" },
       ipmiDevices: [
         {
@@ -212,26 +215,62 @@ describe("SMBIOS", () => {
 });
 
 describe("identifyMachine", () => {
+  const identified = (uuid: number[]) =>
+    identifyMachine(parseSmbios({ ...modern, table: Uint8Array.from([...system(uuid), ...end]) }));
+
   test("takes a UUID of its own", () => {
-    expect(identifyMachine(parseSmbios(modern)).uuid).toBe("12345678-9abc-def0-1122-334455667788");
+    expect(identifyMachine(parseSmbios(modern))?.uuid).toBe("12345678-9abc-def0-1122-334455667788");
   });
 
   test.each([
     ["all zero", new Array<number>(16).fill(0)],
     ["all ones", new Array<number>(16).fill(0xff)],
     ["AMI's default", [0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9]],
-  ])("refuses a filler: %s", (_name, uuid) => {
-    const data = Uint8Array.from([...system(uuid), ...end]);
-    expect(() => identifyMachine(parseSmbios({ ...modern, table: data }))).toThrow(BogusUuidError);
+    ["AMI's default, written in the order of the text", [3, 0, 2, 0, 4, 0, 5, 0, 0, 6, 0, 7, 0, 8, 0, 9]],
+  ])("takes no filler: %s", (_name, uuid) => {
+    expect(identified(uuid)).toBeUndefined();
   });
 
-  test("says what to do when there is no UUID", () => {
-    const old = structure(1, 0x100, [1, 2, 0, 0], ["Old", "Box"]);
-    const data = Uint8Array.from([...old, ...end]);
-    expect(() => identifyMachine(parseSmbios({ ...modern, table: data }))).toThrow(
-      /no system UUID.*cannot be told from others.*vendor's tool/,
-    );
+  test.each([
+    ["Dell", "44454c4c-4200-1042-8052-b4c04f4d4d32"],
+    ["Supermicro", "00000000-0000-0000-0000-ac1f6b123456"],
+    ["HPE", "31393138-3538-5a43-3132-333435363738"],
+    ["metal-stack's mini-lab", "00000000-0000-0000-0000-000000000001"],
+  ])("takes what merely looks odd: %s", (_maker, uuid) => {
+    expect(identified([...(uuidToGuid(uuid, "smbios") ?? [])])?.uuid).toBe(uuid);
   });
+
+  test("takes no UUID for none, before SMBIOS 2.1", () => {
+    const old = structure(1, 0x100, [1, 2, 0, 0], ["Old", "Box"]);
+    const smbios = parseSmbios({ ...modern, table: Uint8Array.from([...old, ...end]) });
+    expect(identifyMachine(smbios)).toBeUndefined();
+    expect(refusedUuidText(smbios.system.uuid)).toBe("the firmware tells no system UUID");
+  });
+});
+
+describe("the serial number of the board", () => {
+  const serialOf = (...boards: readonly (readonly number[])[]) =>
+    parseSmbios({ ...modern, table: Uint8Array.from([...system(), ...boards.flat(), ...end]) }).boardSerial;
+  const boardOf = (serial: string) => structure(2, 0x200, [1, 1, 1, 2, 1], ["Acme", serial]);
+
+  test("is that of the first board that has one of its own", () => {
+    expect(serialOf(boardOf("Default string"), boardOf("00000000"), boardOf(" B-7 "), boardOf("B-8"))).toBe("B-7");
+  });
+
+  test("is empty if none has, also in a structure that is cut short", () => {
+    expect(serialOf(boardOf("None"), structure(2, 0x201, [1], ["Acme"]))).toBe("");
+    expect(serialOf()).toBe("");
+  });
+});
+
+test.each([
+  // RFC 9562 appendix A.4, in the name space of DNS (§6.6)
+  ["6ba7b810-9dad-11d1-80b4-00c04fd430c8", "www.example.com", "2ed6657d-e927-568b-95e1-2665a8aea6a2"],
+  // by Python's uuid.uuid5
+  ["3c9d7132-79e7-40c2-a9ae-b910018bcff0", "S-1/52:54:00:b1:00:01", "988d6c78-1047-5bfa-b1bb-a463cbd8e412"],
+  ["3c9d7132-79e7-40c2-a9ae-b910018bcff0", "Größe-7/52:54:00:b1:00:01", "4628b8fc-b023-5621-98aa-35630914ec85"],
+])("UUID version 5 in %s of %s", (namespace, name, uuid) => {
+  expect(uuidVersion5(namespace, name)).toBe(uuid);
 });
 
 describe("readSmbiosTables", () => {

@@ -16,7 +16,12 @@ export function parseBaseboard(structure: Structure): Baseboard {
     manufacturer: structure.text(0x04),
     productName: structure.text(0x05),
     version: structure.text(0x06),
-    serialNumber: structure.text(0x07),
+    serialNumber: serialOfBaseboard(structure),
     assetTag: structure.text(0x08),
   };
+}
+
+/** The serial number alone, of any baseboard: one that is cut short has none. */
+export function serialOfBaseboard(structure: Structure): string {
+  return structure.text(0x07);
 }

@@ -22,6 +22,7 @@ const machine = machineToProto({
       ...{ manufacturer: "Acme", productName: "Rack One", version: "", serialNumber: "S-1", skuNumber: "", family: "" },
       uuid: "00112233-4455-6677-8899-aabbccddeeff",
     },
+    boardSerial: "",
     ipmiDevices: [],
     hostInterfaces: [],
   },

@@ -1,7 +1,7 @@
 import { machineToProto } from "../../../agent/to-proto.ts";
 import { checkSizes } from "../../../bmc-service/rpc/fields.ts";
 import { type EntryPoint, parseEntryPoint, type SmbiosVersion } from "../../../inband/smbios/entry-point.ts";
-import { BogusUuidError, identifyMachine } from "../../../inband/smbios/identify-machine.ts";
+import { identifyMachine } from "../../../inband/smbios/identify-machine.ts";
 import { parseSmbios } from "../../../inband/smbios/parse-smbios.ts";
 import { parseStructures, type Structure } from "../../../inband/smbios/structure.ts";
 import { parseBios } from "../../../inband/smbios/type-0-bios.ts";
@@ -117,12 +117,13 @@ const wholeTables: FuzzedDecoder = {
     const choice = (input[0] ?? 0) & 3;
     const entryPoint =
       choice === 0 ? entryPoint32(table.length, input[0] ?? 0) : entryPoint64(choice === 1 ? old : modern);
-    const machine = machineToProto(identifyMachine(parseSmbios({ entryPoint, table })));
+    const smbios = parseSmbios({ entryPoint, table });
+    const machine = machineToProto(identifyMachine(smbios) ?? { uuid: "", smbios });
     // The service must take what the firmware says, else the machine is never linked.
     checkSizes(machine);
     return machine;
   },
-  refusals: [DecodeError, BogusUuidError],
+  refusals: [DecodeError],
   corpus: (random) => [...tables, wordyTable].map((table) => Uint8Array.of(random.byte(), ...table)),
   maxBytes: 4096,
   share: 10,
