@@ -96,7 +96,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const handOffs = new HandOffs({ store, connect, addresses, locks, limits, mostLogins, privilege, metrics, log });
 
   const stopping = new AbortController();
-  const guarded = { log, metrics, stopping: stopping.signal };
+  const guarded = { audit: store, log, metrics, stopping: stopping.signal };
   const server = newGrpcServer();
   const enrolment = {
     store,

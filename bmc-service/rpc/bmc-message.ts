@@ -1,7 +1,8 @@
 import { manufacturerName } from "../../ipmi/manufacturer.ts";
 import { isPlaceholder } from "../../ipmi/placeholder.ts";
 import { type Account, type Bmc, type Warning, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import type { HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import type { AuditEntry, HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import type { AuditEntryRow } from "../audit/audit-log.ts";
 import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
 import { boardSerial } from "../store/machines.ts";
 import type { AccountRow, BmcRecord, HistoryRow, Twin } from "../store/store.ts";
@@ -57,6 +58,10 @@ export function accountMessage(account: AccountRow, showSecrets: boolean): Accou
     verifiedAt: account.verifiedAt,
     stateReason: account.stateReason,
   };
+}
+
+export function auditMessage({ number, hash: _, ...entry }: AuditEntryRow): AuditEntry {
+  return { number: BigInt(number), ...entry };
 }
 
 export function historyMessage({ at, actor, action, detail }: HistoryRow): HistoryEntry {

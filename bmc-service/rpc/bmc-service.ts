@@ -14,7 +14,7 @@ import type { Login } from "../hand-off/take-over.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, type BmcRow, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
-import { accountMessage, bmcMessage, historyMessage } from "./bmc-message.ts";
+import { accountMessage, auditMessage, bmcMessage, historyMessage } from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount } from "./given-account.ts";
@@ -28,9 +28,9 @@ export interface BmcServiceOptions {
   readonly addresses: AddressMap;
 }
 
-/** Entries of history in one answer. */
-const historyDefault = 100;
-const historyMost = 1_000;
+/** Entries of history or audit log in one answer. */
+const pageDefault = 100;
+const pageMost = 1_000;
 
 /** The service that operators call; see the contract. */
 export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOptions, guard: Guard): BmcServiceServer {
@@ -225,9 +225,18 @@ export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOp
     revokeToken: notYet("RevokeToken"),
     listConflicts: notYet("ListConflicts"),
     resolveConflict: notYet("ResolveConflict"),
-    listAudit: notYet("ListAudit"),
+    listAudit: guard.unary("ListAudit", async ({ limit, key, before }) => {
+      const wanted = limit === 0 ? pageDefault : requireRange("limit", limit, 1, pageMost);
+      const subjects = key === "" ? undefined : await subjectsOf(store, key);
+      const entries = await store.audit({
+        limit: wanted,
+        subjects,
+        before: before === 0n ? undefined : Number(before),
+      });
+      return { entries: entries.map(auditMessage), intact: await store.isAuditIntact() };
+    }),
     listHistory: guard.unary("ListHistory", async ({ key, limit }, context) => {
-      const wanted = limit === 0 ? historyDefault : requireRange("limit", limit, 1, historyMost);
+      const wanted = limit === 0 ? pageDefault : requireRange("limit", limit, 1, pageMost);
       const parsed = requireKey("key", key);
       // The history of a machine without BMC is that of its UUID.
       const id = "key" in parsed ? parsed.key.replace(/\/.*$/s, "") : parsed.uuid;
@@ -251,6 +260,16 @@ async function unlessStoreFails(context: CallContext, write: () => Promise<void>
     if (!(error instanceof StoreError)) throw error;
     context.note({ notStored: error.message });
   }
+}
+
+/** What the audit log may call a row: its key, and the machine's UUID. */
+async function subjectsOf(store: Store, text: string): Promise<string[]> {
+  const named = requireKey("key", text);
+  const [own, rows] =
+    "key" in named
+      ? [named.key, [await store.bmc(named.key)].flatMap((record) => record ?? [])]
+      : [named.uuid, await store.bmcsOfUuid(named.uuid)];
+  return [own, ...rows.flatMap(({ row }) => [row.key, row.machineUuid ?? row.key])];
 }
 
 async function noteSecretsShown(store: Store, { row }: BmcRecord, context: CallContext): Promise<void> {

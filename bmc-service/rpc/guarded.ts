@@ -8,9 +8,11 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { type AuditLog, AuditTrail, addressOf, subjectOf } from "../audit/audit-trail.ts";
 import type { Metrics } from "../metrics.ts";
+import { StoreError } from "../store/store-error.ts";
 import { checkSizes } from "./fields.ts";
-import { type Caller, identityOf, requireRole } from "./role.ts";
+import { type Caller, type Identity, identityOf, requireRole, roleOf } from "./role.ts";
 import { asRpcError, RpcError } from "./rpc-error.ts";
 import type { Rule } from "./rules.ts";
 
@@ -18,6 +20,10 @@ import type { Rule } from "./rules.ts";
 export interface Notes {
   readonly machine?: string;
   readonly mac?: string;
+  readonly token?: string;
+  readonly conflict?: string;
+  /** Number and hash of what the call has left in the audit log. */
+  readonly audit?: string;
   /** Why something that belongs to the call is not in the store. */
   readonly notStored?: string;
 }
@@ -36,6 +42,7 @@ export interface GuardOptions {
   readonly service: string;
   /** By the name of the call as the generated code has it: "setPower". */
   readonly rules: Readonly<Record<string, Rule>>;
+  readonly audit: AuditLog;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Aborted when the service stops; ends streams. */
@@ -45,11 +52,12 @@ export interface GuardOptions {
 /** What all kinds of calls have. */
 interface AnyCall {
   readonly request?: unknown;
+  getPeer(): string;
   getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
   on(event: "cancelled", listener: () => void): unknown;
 }
 
-/** What every call goes through: role, sizes, error to status, log line, count. */
+/** What every call goes through: role, sizes, audit log, error to status, log line, count. */
 export class Guard {
   readonly #options: GuardOptions;
 
@@ -99,6 +107,25 @@ export class Guard {
     return rule;
   }
 
+  /**
+   * Undefined for a call that is not written down. Whoever has no role for the BmcService leaves nothing but log lines:
+   * strangers must not fill the disk.
+   */
+  #trailOf(method: string, rule: Rule, call: AnyCall, identity: Identity): AuditTrail | undefined {
+    const role = roleOf(identity);
+    const changes = rule.change !== undefined;
+    if (role === undefined || role === "agent" || !(changes || asksForSecrets(rule, call.request))) return undefined;
+    return new AuditTrail(this.#options.audit, {
+      actor: identity.commonName || role,
+      role,
+      action: changes ? method : "show secrets",
+      subject: subjectOf(call.request),
+      detail: call.request === undefined ? "" : (rule.change?.(call.request as never) ?? ""),
+      from: addressOf(call.getPeer()),
+      changes,
+    });
+  }
+
   async #run<T>(
     method: string,
     call: AnyCall,
@@ -112,6 +139,21 @@ export class Guard {
     call.on("cancelled", () => gone.abort(new RpcError(status.CANCELLED, "the caller has gone")));
     const noted: Notes = {};
     let caller: Caller | undefined;
+    let trail: AuditTrail | undefined;
+    const endTrail = async (code: status, details: string) => {
+      const entry = await trail?.end(status[code], details, noted.mac ?? noted.token ?? noted.conflict);
+      if (entry === undefined) return;
+      Object.assign(noted, { audit: `${entry.number} ${Buffer.from(entry.hash).toString("hex")}` });
+    };
+    /** What was done is done, and what was refused stays refused, also when that cannot be written down any more. */
+    const endTrailIfPossible = async (code: status, details: string) => {
+      try {
+        await endTrail(code, details);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        Object.assign(noted, { notStored: error.message });
+      }
+    };
     const finish = (code: status, details: string, bug?: unknown) => {
       const durationMs = performance.now() - started;
       metrics.rpc(service, method, status[code], durationMs);
@@ -125,16 +167,21 @@ export class Guard {
     };
     try {
       const identity = identityOf(call.getAuthContext().sslPeerCertificate);
+      trail = this.#trailOf(method, rule, call, identity);
       caller = asksForSecrets(rule, call.request)
         ? requireRole(identity, rule.secrets, `${method} with show_secrets`)
         : requireRole(identity, rule.role, method);
       checkSizes(call.request);
+      if (trail?.changes === true) await begun(trail, method);
       const signal = AbortSignal.any([gone.signal, stopping]);
       const value = await work({ caller, signal, note: (fields) => Object.assign(noted, fields) });
+      if (trail?.changes === true) await endTrailIfPossible(status.OK, "");
+      else await endTrail(status.OK, "");
       finish(status.OK, "");
       return { value };
     } catch (error) {
       const known = asRpcError(error);
+      await endTrailIfPossible(known?.code ?? status.INTERNAL, known?.message ?? "a bug in bmc-service");
       if (known === undefined) {
         finish(status.INTERNAL, "", error);
         const details = `${service}/${method}: a bug in bmc-service; its log says more`;
@@ -143,6 +190,17 @@ export class Guard {
       finish(known.code, known.message);
       return { error: { code: known.code, details: known.message } };
     }
+  }
+}
+
+/** @throws RpcError if the change cannot be written down: then it is not made */
+async function begun(trail: AuditTrail, method: string): Promise<void> {
+  try {
+    await trail.begin();
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const details = `${method} was not done, because it cannot be written to the audit log: ${error.message}`;
+    throw new RpcError(status.UNAVAILABLE, details, { cause: error });
   }
 }
 

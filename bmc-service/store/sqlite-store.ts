@@ -3,6 +3,14 @@ import { Secret } from "../../ipmi/secret.ts";
 import { AccountState, type BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import {
+  type AuditEntryRow,
+  type AuditQuery,
+  appendAudit,
+  isAuditIntact,
+  type NewAuditEntry,
+  readAudit,
+} from "../audit/audit-log.ts";
 import { systemReason } from "../config-error.ts";
 import { adoptAccount, confirmAccount, escrowAccount, passwordForm, settleHandOff } from "./account-life.ts";
 import { Database, type SqlRow } from "./database.ts";
@@ -257,6 +265,18 @@ export class SqliteStore implements Store {
       tables.deleteBmc(row);
       tables.addHistory(entryOf(row, now, actor, "deleted", "the row and its accounts; the BMC was not touched"));
     });
+  }
+
+  async appendAudit(entry: NewAuditEntry): Promise<AuditEntryRow> {
+    return this.#database.transaction(() => appendAudit(this.#database, entry));
+  }
+
+  async audit(query: AuditQuery): Promise<AuditEntryRow[]> {
+    return readAudit(this.#database, query);
+  }
+
+  isAuditIntact(): Promise<boolean> {
+    return isAuditIntact(this.#database);
   }
 
   async addHistory(entry: HistoryRow): Promise<void> {

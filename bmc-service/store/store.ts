@@ -2,6 +2,7 @@ import type { Secret } from "../../ipmi/secret.ts";
 import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import type { AuditEntryRow, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
 
 /** One BMC, or one machine that has none or whose BMC tells no MAC address. */
 export interface BmcRow {
@@ -278,6 +279,13 @@ export interface Store extends AsyncDisposable {
    * @throws NoSuchRowError
    */
   deleteBmc(key: string, actor: string, now: Date): Promise<void>;
+
+  /** Writes an entry behind the last one of the audit log. */
+  appendAudit(entry: NewAuditEntry): Promise<AuditEntryRow>;
+  /** Newest first. */
+  audit(query: AuditQuery): Promise<AuditEntryRow[]>;
+  /** Whether no entry of the audit log was changed or removed. */
+  isAuditIntact(): Promise<boolean>;
 
   addHistory(entry: HistoryRow): Promise<void>;
   /** @param key MAC or UUID of a machine. Newest first. */

@@ -498,7 +498,7 @@ export interface AuditEntry {
   subject: string;
   /** More about it, for people; never a secret. */
   detail: string;
-  /** Status code of the answer: "OK", "UNAVAILABLE". */
+  /** Status code of the answer: "OK", "UNAVAILABLE"; "BEGUN" for a change that is about to be made, whose result is a later entry. */
   result: string;
   /** Address from which it came; empty for a command on the service's own machine. */
   from: string;
