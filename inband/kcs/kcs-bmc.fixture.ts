@@ -23,6 +23,8 @@ export interface KcsHabits {
   lateIdle: boolean;
   /** Ends its replies with a dummy byte, as the chart says. */
   dummyByte: boolean;
+  /** Gives the reply of an aborted request to the next one. */
+  keepsAborted: boolean;
   /** Nobody is there: FFh. */
   absent: boolean;
   errorStatus: number;
@@ -45,6 +47,9 @@ export class KcsBmc implements PortIo {
   #written: number[] = [];
   #reply: number[] = [];
   #phase: Phase = "start";
+  /** Replies to requests that were aborted. */
+  readonly #kept: number[][] = [];
+  #executing: number[] | undefined;
   #pending: { looks: number; work: () => void } | undefined;
   readonly #answer: (request: number[]) => number[];
 
@@ -58,6 +63,7 @@ export class KcsBmc implements PortIo {
       waitsBy: "IBF",
       lateIdle: false,
       dummyByte: true,
+      keepsAborted: false,
       absent: false,
       errorStatus: 0,
       ...habits,
@@ -123,6 +129,8 @@ export class KcsBmc implements PortIo {
   #command(code: number): void {
     switch (code) {
       case Control.getStatusAbort:
+        if (this.#executing !== undefined && this.habits.keepsAborted) this.#kept.push(this.#answer(this.#executing));
+        this.#executing = undefined;
         this.#phase = "abort";
         this.#become(State.error);
         break;
@@ -166,8 +174,11 @@ export class KcsBmc implements PortIo {
   #begin(request: number[]): void {
     this.requests.push(request);
     this.#phase = "reply";
+    this.#executing = request;
     const work = (): void => {
-      this.#reply = this.#answer(request);
+      const own = this.#answer(request);
+      this.#executing = undefined;
+      this.#reply = this.#kept.shift() ?? own;
       this.#give();
     };
     if (this.habits.waitsBy !== "IBF") this.#become(State[this.habits.waitsBy === "READ" ? "read" : "write"]);

@@ -1,4 +1,5 @@
 import { TransportError } from "../../ipmi/errors.ts";
+import { NetFn } from "../../ipmi/net-fn.ts";
 import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
 import type { Clock } from "../clock.ts";
 import type { KcsAddress } from "./kcs-address.ts";
@@ -22,11 +23,22 @@ const byteLimitMs = 5_000;
 /** How often a request is begun anew of which the BMC did not take every byte, so that it cannot have executed it. */
 const attempts = 3;
 
+/**
+ * Get Device ID and Get Self Test Results (IPMI 2.0 §20.1, §20.4): every BMC answers them, if only with a code, and they
+ * change nothing.
+ */
+const fences = [0x01, 0x04] as const;
+
+/** How many of them are tried until one gets the reply that belongs to it. */
+const mostFences = 4;
+
 export const kcsName = ({ port }: KcsAddress): string => `kcs:0x${port.toString(16)}`;
 
 /**
  * The KCS interface without the kernel's driver. KCS has no sequence numbers: a reply that was not waited for would
- * answer the next request. So one that is owed is read and dropped, or aborted, before anything else is sent.
+ * answer the next request. So one that is owed is read and dropped, or aborted, before anything else is sent. A BMC that is
+ * busy with an aborted request may give its reply all the same, to the next one: a harmless question goes ahead then, and
+ * only after the reply that belongs to it goes the next request out.
  */
 export class KcsTransport implements Transport {
   readonly name: string;
@@ -38,6 +50,8 @@ export class KcsTransport implements Transport {
   #closed = false;
   /** A request went out whole, and its reply was not read. */
   #owed = false;
+  /** The command after which a reply may come that belongs to no later request. */
+  #strayAfter: number | undefined;
 
   constructor(io: PortIo, address: KcsAddress, clock: Clock) {
     this.name = kcsName(address);
@@ -58,11 +72,32 @@ export class KcsTransport implements Transport {
     const bytes = Uint8Array.of((message.netFn << 2) | message.lun, message.cmd, ...message.data);
     this.#busy = true;
     try {
+      await this.#getInStep(signal);
       return this.#replyTo(message, await this.#transfer(bytes, signal));
     } finally {
       this.#busy = false;
       // It may have been a password.
       bytes.fill(0);
+    }
+  }
+
+  /**
+   * Asks until a reply belongs to its question.
+   * @throws TransportError with `sent` "no"
+   */
+  async #getInStep(signal: AbortSignal): Promise<void> {
+    for (let tries = 0; this.#strayAfter !== undefined; tries += 1) {
+      // Never the command that was aborted: its reply would look right.
+      const cmd = this.#strayAfter === fences[0] ? fences[1] : fences[0];
+      try {
+        const reply = await this.#transfer(Uint8Array.of(NetFn.app << 2, cmd), signal);
+        this.#strayAfter = belongsTo({ netFn: NetFn.app, cmd }, reply) ? undefined : cmd;
+      } catch (error) {
+        throw new TransportError(this.name, "no", messageOf(error), { cause: error });
+      }
+      if (this.#strayAfter !== undefined && tries + 1 === mostFences) {
+        throw new TransportError(this.name, "no", `the last ${mostFences} replies belong to other requests`);
+      }
     }
   }
 
@@ -81,6 +116,7 @@ export class KcsTransport implements Transport {
         return reply;
       } catch (error) {
         const { sent } = progress;
+        if (sent === "unknown") this.#strayAfter = bytes[1];
         if (!(error instanceof KcsError)) throw this.#ended(sent, error, signal);
         const end = await this.#giveUp(sent, signal);
         if (sent === "unknown" || attempt === attempts || !end.isIdle) {
@@ -127,12 +163,13 @@ export class KcsTransport implements Transport {
     return new TransportError(this.name, sent, "ended while the BMC was waited for", { cause: signal.reason });
   }
 
-  #replyTo({ netFn, cmd }: Message, reply: Uint8Array): Reply {
-    const [first, second, completionCode] = reply;
+  #replyTo(message: Message, reply: Uint8Array): Reply {
+    const completionCode = reply[2];
     if (completionCode === undefined) {
       throw new TransportError(this.name, "unknown", `the reply has ${reply.length} bytes, 3 are the fewest`);
     }
-    if (first === undefined || first >> 2 !== (netFn | 1) || second !== cmd) {
+    if (!belongsTo(message, reply)) {
+      this.#strayAfter = message.cmd;
       throw new TransportError(this.name, "unknown", "the BMC answered another command");
     }
     return { completionCode, data: reply.slice(3) };
@@ -143,6 +180,10 @@ export class KcsTransport implements Transport {
     this.#closed = true;
     this.#io.close();
   }
+}
+
+function belongsTo({ netFn, cmd }: Pick<Message, "netFn" | "cmd">, [first = 0, second]: Uint8Array): boolean {
+  return first >> 2 === (netFn | 1) && second === cmd;
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
