@@ -1,0 +1,81 @@
+/** What goes wrong, and what a table calls it. */
+export const faults = {
+  "none": "nothing",
+  "agent-killed": "agent killed",
+  "machine-reset": "machine reset",
+  "bmc-reset-kept": "BMC reset, last write kept",
+  "bmc-reset-lost": "BMC reset, last write lost",
+  "service-killed": "service killed, back at once",
+  "service-gone": "service killed, back after the run",
+  "network-cut": "network cut for a moment",
+  "network-gone": "network cut until after the run",
+  "requests-lost": "requests lost for a moment",
+  "requests-gone": "requests lost until after the run",
+  "replies-lost": "replies lost for a moment",
+  "replies-gone": "replies lost until after the run",
+  "disk-full": "service's disk full for a moment",
+  "disk-stays-full": "service's disk full until after the run",
+  "lan-cut": "BMC's network cut for a moment",
+} as const;
+
+export type FaultName = keyof typeof faults;
+
+export const faultNames = Object.keys(faults) as FaultName[];
+
+/** Whether the run cannot go on after it. */
+export const endsRun: ReadonlySet<FaultName> = new Set(["agent-killed", "machine-reset"]);
+
+/** A step of the run, an IPMI command that changes something, a call to the service, an event of the hand-off. */
+export type InstantKind = "step" | "write" | "call" | "event";
+
+/** An instant of a run, as text with the how-manieth of its name: "after:write:set-user-name:1". */
+export type Instant = string;
+
+export interface PlacedFault {
+  readonly fault: FaultName;
+  readonly at: Instant;
+  /** Which boot it hits: 0 is the first one that may go wrong. */
+  readonly boot: number;
+}
+
+/** How a machine stood before things went wrong, and what was to be done. */
+export const beginnings = ["first", "rotation", "known"] as const;
+
+/** "first": it was never seen; "rotation": it is linked and gets a new account; "known": it is linked and boots. */
+export type Beginning = (typeof beginnings)[number];
+
+/** One enrolment in which things go wrong. */
+export interface Case {
+  readonly beginning: Beginning;
+  readonly faults: readonly PlacedFault[];
+  /** Whether the agent is a process of its own, which SIGKILL ends. */
+  readonly ownProcess: boolean;
+}
+
+export function instant(when: "before" | "after", what: InstantKind, name: string, nth: number): Instant {
+  return `${when}:${what}:${name.replaceAll(" ", "-").toLowerCase()}:${nth}`;
+}
+
+/** "rotation agent-killed@after:write:set-user-name:1 lan-cut@before:call:begin:1/1", for --case. */
+export function caseText({ beginning, faults: placed, ownProcess }: Case): string {
+  const each = placed.map(({ fault, at, boot }) => `${fault}@${at}${boot === 0 ? "" : `/${boot}`}`);
+  return [beginning, ...(ownProcess ? ["process"] : []), ...each].join(" ");
+}
+
+/** @throws RangeError that says what is wrong */
+export function parseCase(text: string): Case {
+  const [first = "", ...words] = text.trim().split(/\s+/);
+  const beginning = beginnings.find((each) => each === first);
+  if (beginning === undefined) throw new RangeError(`"${first}" is none of ${beginnings.join(", ")}`);
+  const ownProcess = words[0] === "process";
+  return { beginning, ownProcess, faults: words.slice(ownProcess ? 1 : 0).map(parsePlaced) };
+}
+
+function parsePlaced(word: string): PlacedFault {
+  const found = /^([a-z-]+)@((?:before|after):(?:step|write|call|event):[a-z-]+:\d+)(?:\/(\d))?$/i.exec(word);
+  const fault = faultNames.find((each) => each === found?.[1]);
+  if (found?.[2] === undefined || fault === undefined) {
+    throw new RangeError(`"${word}" is not FAULT@INSTANT, for example agent-killed@after:write:set-user-name:1`);
+  }
+  return { fault, at: found[2], boot: Number(found[3] ?? 0) };
+}

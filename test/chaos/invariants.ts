@@ -1,0 +1,122 @@
+import { candidates } from "../../bmc-service/hand-off/candidates.ts";
+import type { AccountRow } from "../../bmc-service/store/store.ts";
+import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
+import { nameText, type SimulatedUser, sameBytes } from "../simulator/users.ts";
+import type { ServiceDisk } from "./service-disk.ts";
+
+export type ViolationKind = "lost" | "foreign" | "unescrowed" | "duplicate" | "not linked";
+
+/** What must never be so was so. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+  readonly kind: ViolationKind;
+
+  constructor(kind: ViolationKind, text: string) {
+    super(text);
+    this.kind = kind;
+  }
+}
+
+/** Privilege of an administrator, which is what the service's policy asks for. IPMI 2.0 table 6-1. */
+const administrator = 4;
+
+/**
+ * What holds at every instant for one BMC and what its service has on the disk:
+ * - users of others are as they were, to the byte;
+ * - a password is on the BMC only if the service has it;
+ * - from the first confirmation on, the service gets in: one of the name and password pairs that it would try in its next
+ *   hand-off opens the BMC with the privilege. Before that nothing is lost: what opened the BMC until then still does, and is
+ *   not ours.
+ */
+export class Invariants {
+  readonly #bmc: SimulatedBmc;
+  readonly #disk: ServiceDisk;
+  readonly #mac: string;
+  readonly #before: ReadonlyMap<number, string>;
+  readonly #foreign: ReadonlySet<number>;
+  #seen = "";
+  #confirmed = false;
+
+  constructor(bmc: SimulatedBmc, disk: ServiceDisk, mac: string) {
+    this.#bmc = bmc;
+    this.#disk = disk;
+    this.#mac = mac;
+    this.#before = new Map(bmc.users.map((user) => [user.id, JSON.stringify(user)]));
+    this.#foreign = new Set(bmc.users.filter((user) => nameText(user) !== "").map(({ id }) => id));
+  }
+
+  /** Whether the service must get in from now on. */
+  get confirmed(): boolean {
+    return this.#confirmed;
+  }
+
+  /** @throws Violation */
+  check(when: string): void {
+    const state = `${this.#disk.version} ${JSON.stringify([this.#bmc.users, this.#bmc.channelAccess])}`;
+    if (state === this.#seen) return;
+    this.#seen = state;
+    const accounts = this.#disk.accounts(this.#mac);
+    this.#foreignUntouched(accounts, when);
+    this.#passwordsKnown(accounts, when);
+    this.#confirmed ||= accounts.some(isProved);
+    if (this.#confirmed && !this.#getsIn(accounts)) {
+      const tried = candidates(accounts).map(
+        ({ nameOf, passwordOf }) => `"${nameOf.userName}"${nameOf === passwordOf ? "" : ` with the password of "${passwordOf.userName}"`}`,
+      );
+      throw new Violation("lost", `${when}: nothing that the service would try opens the BMC: ${tried.join(", ")}`);
+    }
+  }
+
+  /** What must be so when a run was linked: one account of ours is enabled. @throws Violation */
+  checkLinked(when: string): void {
+    const names = new Set(this.#disk.accounts(this.#mac).map(({ userName }) => userName));
+    const enabled = this.#bmc.users.filter((user) => names.has(nameText(user)) && user.enabled);
+    if (enabled.length !== 1) {
+      const which = enabled.map((user) => `${user.id} "${nameText(user)}"`).join(", ");
+      throw new Violation("duplicate", `${when}: ${enabled.length} accounts of ours are enabled (${which})`);
+    }
+  }
+
+  #foreignUntouched(accounts: readonly AccountRow[], when: string): void {
+    const slots = new Set(accounts.map(({ slot }) => slot));
+    for (const user of this.#bmc.users) {
+      const mayChange = slots.has(user.id) && !this.#foreign.has(user.id);
+      if (!mayChange && JSON.stringify(user) !== this.#before.get(user.id)) {
+        throw new Violation("foreign", `${when}: user ID ${user.id} was changed, which is not ours`);
+      }
+    }
+  }
+
+  #passwordsKnown(accounts: readonly AccountRow[], when: string): void {
+    for (const user of this.#bmc.users) {
+      if (user.password === undefined || this.#foreign.has(user.id)) continue;
+      if (!accounts.some((account) => hasPassword(user, account))) {
+        throw new Violation("unescrowed", `${when}: user ID ${user.id} has a password that the service does not know`);
+      }
+    }
+  }
+
+  #getsIn(accounts: readonly AccountRow[]): boolean {
+    return candidates(accounts).some(({ nameOf, passwordOf }) => {
+      const password = passwordOf.password.reveal();
+      const privilege = this.#bmc.login(nameOf.userName, password);
+      password.fill(0);
+      return privilege === administrator;
+    });
+  }
+}
+
+function isProved({ state }: AccountRow): boolean {
+  return state === AccountState.ACCOUNT_STATE_CONFIRMED || state === AccountState.ACCOUNT_STATE_VERIFIED;
+}
+
+function hasPassword({ password }: SimulatedUser, account: AccountRow): boolean {
+  const known = new Uint8Array(20);
+  const secret = account.password.reveal();
+  known.set(secret);
+  secret.fill(0);
+  const same = password !== undefined && sameBytes(known, password);
+  known.fill(0);
+  return same;
+}

@@ -1,0 +1,86 @@
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { Random } from "../fuzz/random.ts";
+import { type Booted, ChaosMachine, type Doubles, type Hit } from "./chaos-machine.ts";
+import { type Case, caseText } from "./fault.ts";
+import { Violation, type ViolationKind } from "./invariants.ts";
+import type { Site } from "./site.ts";
+
+/** After so many boots without faults a machine must be linked. */
+const mostBoots = 3;
+
+/** What came of a case. */
+export interface Played {
+  readonly played: Case;
+  /** Faults that came to pass; none if the run ended before. */
+  readonly hits: readonly Hit[];
+  /** Boots without faults until it was linked; 0 if the run linked in spite of all. */
+  readonly boots: number;
+  /** From the last fault until the machine was linked, ms: real time and the machine's. */
+  readonly realMs: number;
+  readonly virtualMs: number;
+  readonly instants: Booted["instants"];
+  readonly violation?: { readonly kind: ViolationKind; readonly text: string };
+}
+
+/**
+ * Plays one case: brings the machine to where it begins, lets the faults come, heals everything, and boots until it is
+ * linked.
+ * @throws what is no violation but a bug, of the agent or of this harness
+ */
+export async function play(site: Site, mac: string, played: Case, seed: number, doubles: Doubles = {}): Promise<Played> {
+  const random = new Random(seed, caseText(played));
+  const machine = new ChaosMachine(site, mac, (below) => random.below(below), doubles);
+  const hits: Hit[] = [];
+  let instants: Booted["instants"] = [];
+  let boots = 0;
+  const result = (violation?: Played["violation"]): Played => {
+    const last = hits.at(-1);
+    const realMs = last === undefined ? 0 : performance.now() - last.realMs;
+    const virtualMs = last === undefined ? 0 : machine.clock.now() - last.virtualMs;
+    return { played, hits, boots, realMs, virtualMs, instants, ...(violation && { violation }) };
+  };
+  try {
+    if (played.beginning !== "first" && !(await machine.boot({ rotate: false, faults: [] })).linked) {
+      throw new Violation("not linked", "the boot before the first fault did not link");
+    }
+    const faulty = 1 + Math.max(0, ...played.faults.map(({ boot }) => boot));
+    let booted: Booted | undefined;
+    for (let number = 0; number < faulty; number += 1) {
+      const rotate = played.beginning === "rotation" && number === 0;
+      booted = await machine.boot({ rotate, faults: played.faults.filter(({ boot }) => boot === number) });
+      instants = [...instants, ...booted.instants];
+      hits.push(...booted.hits);
+      await site.heal();
+      machine.invariants.check("when all was well again");
+    }
+    while (booted?.linked !== true) {
+      if (boots === mostBoots) throw new Violation("not linked", `not linked after ${boots} boots: ${endText(booted)}`);
+      boots += 1;
+      booted = await machine.boot({ rotate: false, faults: [] });
+    }
+    const linked = result();
+    checkEnd(machine, site);
+    return linked;
+  } catch (error) {
+    await site.heal();
+    if (!(error instanceof Violation)) throw error;
+    return result({ kind: error.kind, text: error.message });
+  }
+}
+
+function endText(booted: Booted | undefined): string {
+  const ended = booted?.ended;
+  if (ended instanceof Error) return ended.message;
+  return ended === undefined ? "" : `${ended.kind}${"reason" in ended ? `: ${ended.reason}` : ""}`;
+}
+
+function checkEnd({ invariants, mac }: ChaosMachine, { disk }: Site): void {
+  invariants.check("in the end");
+  invariants.checkLinked("in the end");
+  const state = disk.row(mac)?.state;
+  if (state !== State.STATE_LINKED) throw new Violation("not linked", `the service's row has state ${state}`);
+  const verified = disk.accounts(mac).filter((each) => each.state === AccountState.ACCOUNT_STATE_VERIFIED);
+  if (verified.length !== 1) {
+    throw new Violation("duplicate", `the service has ${verified.length} verified accounts`);
+  }
+}

@@ -1,0 +1,110 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LanServer, listenOnLoopback } from "../simulator/lan-server.ts";
+import { freeUdpPort } from "../lab/ports.ts";
+import { Relay } from "./relay.ts";
+import { ServiceDisk } from "./service-disk.ts";
+import { ServiceProcess } from "./service-process.ts";
+
+/** So many machines enrol at one service, one after the other; then a new one keeps its database small. */
+export const machinesPerSite = 200;
+
+/** How long a fault lasts that is there "for a moment", and how long an agent has patience with one that stays, ms. */
+export const momentMs = 120;
+
+export interface SiteOptions {
+  /** Instead of the real service's program. */
+  readonly program?: string | undefined;
+}
+
+/** A service with its database, the network before it, and the network behind it with one BMC at a time. */
+export class Site implements AsyncDisposable {
+  readonly service: ServiceProcess;
+  readonly relay: Relay;
+  readonly disk: ServiceDisk;
+  readonly pem: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
+  /** The BMC's side of its network; undefined while nothing is there. */
+  lan: Pick<LanServer, "answers"> | undefined;
+  /** Datagrams to the BMC are lost. */
+  lanIsCut = false;
+  readonly #resources: AsyncDisposableStack;
+  #number = 0;
+  #repairs: Promise<unknown>[] = [];
+
+  private constructor(
+    parts: Pick<Site, "service" | "relay" | "disk">,
+    resources: AsyncDisposableStack,
+  ) {
+    this.service = parts.service;
+    this.relay = parts.relay;
+    this.disk = parts.disk;
+    this.#resources = resources;
+    const read = (name: string) => readFileSync(join(this.service.pki, name));
+    this.pem = { ca: read("ca.pem"), cert: read("agent.pem"), key: read("agent.key") };
+  }
+
+  static async open({ program }: SiteOptions = {}): Promise<Site> {
+    await using resources = new AsyncDisposableStack();
+    const directory = mkdtempSync(join(tmpdir(), "rivet-chaos-"));
+    resources.defer(() => rmSync(directory, { recursive: true, force: true }));
+    let site: Site | undefined;
+    const answers = (datagram: Uint8Array) => (site?.lanIsCut === true ? [] : (site?.lan?.answers(datagram) ?? []));
+    const { port } = resources.use(await listenOnLoopback({ answers }, 4, await freeUdpPort()));
+    const bmcAddresses = Array.from({ length: machinesPerSite }, (_, i) => `${macOf(i)}=127.0.0.1:${port}`);
+    const service = resources.use(
+      await ServiceProcess.start({ directory, bmcAddresses, ...(program === undefined ? {} : { program }) }),
+    );
+    const relay = resources.use(await Relay.open(service.port));
+    const disk = resources.use(new ServiceDisk(service));
+    site = new Site({ service, relay, disk }, resources.move());
+    return site;
+  }
+
+  /** MAC address of the next machine's BMC; undefined if the site has had its fill. */
+  nextMac(): string | undefined {
+    if (this.#number === machinesPerSite) return undefined;
+    this.#number += 1;
+    return macOf(this.#number - 1);
+  }
+
+  /** The service dies, and is started again on the same database and port if it is to be. */
+  async killService(back: boolean): Promise<void> {
+    const down = this.relay.down();
+    await this.service.kill();
+    await down;
+    if (back) this.#repair(this.service.start().then(() => this.relay.up()));
+  }
+
+  /** Does `mend` after a moment. */
+  forAMoment(mend: () => unknown): void {
+    this.#repair(
+      new Promise((resolve) => setTimeout(resolve, momentMs)).then(() => mend()),
+    );
+  }
+
+  /** Everything works again. */
+  async heal(): Promise<void> {
+    // One that failed was struck by a further fault: a service that is killed again while it starts.
+    await Promise.allSettled(this.#repairs);
+    this.#repairs = [];
+    this.lanIsCut = false;
+    await this.service.fillDisk(false);
+    await this.service.start();
+    await this.relay.up();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#repairs);
+    await this.#resources.disposeAsync();
+  }
+
+  #repair(repair: Promise<unknown>): void {
+    repair.catch(() => undefined);
+    this.#repairs.push(repair);
+  }
+}
+
+function macOf(number: number): string {
+  return `52:54:00:c4:${[number >> 8, number & 0xff].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
+}
