@@ -96,6 +96,24 @@ describe("findLanChannel", () => {
     },
   );
 
+  test.each([0xcc, 0xc9, 0xcb, 0x82])(
+    "Get Channel Info that knows no channel at all (%d): it looks for a MAC all the same",
+    async (code) => {
+      const without = bmc({ 8: { mac: mac(8), ip: [10, 0, 0, 7] } }, code);
+      expect(await findLanChannel(without.conversation, options)).toMatchObject({
+        channel: 8,
+        ipv4Address: "10.0.0.7",
+      });
+    },
+  );
+
+  test("Get Channel Info that is busy for ever is given up after two channels", async () => {
+    const busy = bmc({ 8: { mac: mac(8), ip: [10, 0, 0, 7] } }, 0xc3);
+    expect(await findLanChannel(busy.conversation, options)).toMatchObject({ channel: 8 });
+    const asked = busy.log.filter((each) => each.startsWith("Get Channel Info"));
+    expect([...new Set(asked)]).toEqual(["Get Channel Info 01", "Get Channel Info 02"]);
+  });
+
   test.each([
     ["zero", [0, 0, 0, 0, 0, 0]],
     ["broadcast", [255, 255, 255, 255, 255, 255]],
@@ -205,6 +223,7 @@ describe("what is not there yet", () => {
 
   test("a channel that shows up late is found; nothing for good is an error in time", async () => {
     const late = scriptedBmc((name, [channel, selector], nth) => {
+      if (name === "Get Channel Info" && channel === 14) return [15, 12, 5, 0, 0xf2, 0x1b, 0, 0, 0];
       if (name === "Get Channel Info") return channel === 2 && nth > 2 ? [2, 4, 1, 0x80, 0xf2, 0x1b, 0, 0, 0] : 0xcc;
       return selector === 5 ? [0x11, ...mac(2)] : [0x11, 10, 0, 0, 7];
     });

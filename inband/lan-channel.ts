@@ -1,4 +1,4 @@
-import { lanChannelNumbers } from "../ipmi/channel.ts";
+import { lanChannelNumbers, thisChannel } from "../ipmi/channel.ts";
 import { getChannelInfo } from "../ipmi/commands/get-channel-info.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../ipmi/errors.ts";
@@ -92,7 +92,8 @@ interface Scan {
 
 /**
  * Elects the LAN channel: the first with a MAC and an IPv4 address; else with a MAC and a global IPv6 address; else with a
- * MAC. Where Get Channel Info is not supported (Facebook's OpenBMC) or fails, a channel is one if it has a MAC address. A
+ * MAC. Where Get Channel Info is not supported (Facebook's OpenBMC), fails or knows no LAN, a channel is one if it has a MAC
+ * address. A
  * BMC that has just started may show no channel or no address yet: both are waited for.
  * @throws NoLanChannelError naming what was seen; TransportError, NotReadyError
  */
@@ -141,6 +142,12 @@ async function scanUntilSeen(conversation: Conversation, { extent, waitMs, note 
   }
 }
 
+/** What a channel is. "absent": the BMC says that there is none; "unsupported": it does not know the command. */
+type ChannelKind = "lan" | "other" | "absent" | "unknown" | "unsupported";
+
+/** After so many channels that the BMC did not tell of, it is asked no more what a channel is. */
+const mostUntold = 2;
+
 async function scan(conversation: Conversation, extent: FindOptions["extent"]): Promise<Scan> {
   const seen: Candidate[] = [];
   const unanswered: number[] = [];
@@ -148,30 +155,49 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
   const unread = new Map<string, number[]>();
   let refusal: CompletionCodeError | undefined;
   let othersThanRefused = 0;
-  let infoSupported = true;
-  for (const channel of lanChannelNumbers) {
-    const kind = infoSupported ? await channelKind(conversation, channel, findings) : "unsupported";
-    if (kind === "other") continue;
-    if (kind === "unsupported") infoSupported = false;
+  /** @returns whether that is enough */
+  const take = async (channel: number, kind: ChannelKind): Promise<boolean> => {
     const { refused, ...candidate } = await look(conversation, channel);
-    if (isClosed(refused)) refusal = refused;
+    // Of a channel that may not be there C1h says no more than any other code.
+    if (isClosed(refused) && !(kind === "absent" && hasCode(refused, CompletionCode.invalidCommand))) refusal = refused;
     else othersThanRefused += 1;
     if (refused !== undefined && !mayBeNoLan(refused) && !isClosed(refused)) unanswered.push(channel);
     if (hasMac(candidate) || kind === "lan") seen.push(candidate);
     else if (refused !== undefined && !mayBeNoLan(refused)) {
       unread.set(candidate.remark, [...(unread.get(candidate.remark) ?? []), channel]);
     }
-    if (extent === "until found" && candidate.ipv4Address !== undefined) break;
+    return extent === "until found" && candidate.ipv4Address !== undefined;
+  };
+
+  const absent: number[] = [];
+  let asksWhatItIs = true;
+  let untold = 0;
+  for (const channel of lanChannelNumbers) {
+    const kind = asksWhatItIs ? await channelKind(conversation, channel, findings) : "unsupported";
+    if (kind === "unknown") untold += 1;
+    // Waiting eleven times for a BMC that answers the command with "busy" for ever takes too long.
+    if (kind === "unsupported" || untold === mostUntold) asksWhatItIs = false;
+    if (kind === "absent") absent.push(channel);
+    if (kind === "absent" || kind === "other") continue;
+    if (await take(channel, kind)) break;
+  }
+  if (!seen.some(hasMac) && absent.length > 0 && !(await knowsOwnChannel(conversation))) {
+    for (const channel of absent) if (await take(channel, "absent")) break;
   }
   for (const [remark, channels] of unread) findings.push(`channel ${channels.join(", ")}: ${remark}`);
   return { seen, unanswered, findings, refusal: othersThanRefused === 0 ? refusal : undefined };
 }
 
-async function channelKind(
-  conversation: Conversation,
-  channel: number,
-  findings: string[],
-): Promise<"lan" | "other" | "unknown" | "unsupported"> {
+/**
+ * Whether Get Channel Info tells of the channel that it came by, which is always there. If not, the BMC refuses the command
+ * altogether with the code of a channel that is not there.
+ */
+async function knowsOwnChannel(conversation: Conversation): Promise<boolean> {
+  const kind = await channelKind(conversation, thisChannel, []);
+  return kind === "lan" || kind === "other";
+}
+
+async function channelKind(conversation: Conversation, channel: number, findings: string[]): Promise<ChannelKind> {
   try {
     const info = await sendPatiently(conversation, getChannelInfo, { channelNumber: channel }, patience);
     return info.mediumType === "lan8023" || info.mediumType === "otherLan" ? "lan" : "other";
@@ -179,7 +205,7 @@ async function channelKind(
     if (!isRefusal(error)) throw error;
     // An allowlist in the BMC may leave the command out and still let LAN parameters be read.
     if (isClosed(error) || hasCode(error, CompletionCode.invalidForLun)) return "unsupported";
-    if ([...noSuchChannel].some((code) => hasCode(error, code))) return "other";
+    if ([...noSuchChannel].some((code) => hasCode(error, code))) return "absent";
     findings.push(`channel ${channel} could not be asked what it is: ${refusalText(error)}`);
     // Waiting eleven times for no answer takes too long.
     return error instanceof NoAnswerError ? "unsupported" : "unknown";

@@ -6,6 +6,9 @@ export const channelNumber: Field<number> = inByte(uint(3, 0));
 /** The numbers that a LAN channel can have. IPMI 2.0 §6.3, table 6-1. */
 export const lanChannelNumbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] as const;
 
+/** The channel by which a command comes. IPMI 2.0 §6.3, table 6-1. */
+export const thisChannel = 0x0e;
+
 /** Channel medium types, `[6:0]`. IPMI 2.0 §6.5, table 6-3. */
 export const channelMedium = nameOrNumber(
   {
