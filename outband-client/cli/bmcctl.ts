@@ -1,6 +1,8 @@
 import { styleText } from "node:util";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ExitCode } from "../../proto/exit-code.ts";
+import { addAudit } from "./commands/audit.ts";
+import { addConflicts } from "./commands/conflicts.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDescribe } from "./commands/describe.ts";
 import { addLs } from "./commands/ls.ts";
@@ -8,7 +10,7 @@ import { addPower } from "./commands/power.ts";
 import { addUpdate } from "./commands/update.ts";
 import { addWatch } from "./commands/watch.ts";
 import { exitCodeHelp, explain } from "./failure.ts";
-import { mostSeconds, outputFormats } from "./settings.ts";
+import { mostSeconds, outputFormats, roles } from "./settings.ts";
 import { type World, wantsColour } from "./world.ts";
 
 /** Set by the bundler. */
@@ -16,7 +18,7 @@ declare const METAL_RIVET_VERSION: string | undefined;
 const version = typeof METAL_RIVET_VERSION === "string" ? METAL_RIVET_VERSION : "0.1.0-dev";
 
 /** Each adds one command. Order is the order of --help. */
-const commands = [addLs, addDescribe, addPower, addWatch, addUpdate, addDelete];
+const commands = [addLs, addDescribe, addPower, addWatch, addUpdate, addDelete, addConflicts, addAudit];
 
 /**
  * The operator's command: runs it and says how it ended. Never throws; all failures go to stderr.
@@ -45,7 +47,8 @@ function program(world: World): Command {
     .version(version, "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     .addOption(new Option("--service <host:port>", "BMC service; a DNS name, an IPv4 address or [an IPv6 address]"))
-    .addOption(new Option("--pki <dir>", "directory with ca.pem, operator.pem and operator.key"))
+    .addOption(new Option("--pki <dir>", "directory with ca.pem and the role's .pem and .key"))
+    .addOption(new Option("--role <role>", "whose certificate to use (default: operator)").choices(roles))
     .addOption(new Option("--output <format>", "form of the output").choices(outputFormats))
     .addOption(new Option("--timeout <seconds>", "longest wait for one answer").argParser(parseSeconds))
     .addOption(new Option("--config <file>", "configuration file (default: ~/.config/bmcctl.yaml)"))
@@ -62,8 +65,10 @@ function program(world: World): Command {
     .addHelpText(
       "after",
       `
-service, pki, output and timeout may stand in the configuration file instead ("service: bmc.example.org:4443");
+service, pki, role, output and timeout may stand in the configuration file instead ("service: bmc.example.org:4443");
 what is given here comes first. Connections are TLS 1.3 with certificates on both sides.
+A viewer sees everything but secrets; an operator controls and changes; an admin also deletes, decides conflicts and reads the
+audit log.
 
 Examples:
   bmcctl --service 127.0.0.1:4443 --pki ./pki ls

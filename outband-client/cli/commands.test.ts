@@ -249,17 +249,25 @@ describe("power", () => {
 });
 
 describe("help", () => {
-  test.each([[], ["ls"], ["describe"], ["power"], ["watch"], ["update"], ["delete"]])(
-    "of %j has examples and exit codes",
-    async (...command) => {
-      const { code, stdout, stderr } = await run([...command, "--help"]);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      for (const text of ["Usage: bmcctl", "Examples:", "Exit codes:", "--service", "--output"]) {
-        expect(stdout).toContain(text);
-      }
-      for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(130);
-    },
-  );
+  test.each([
+    [],
+    ["ls"],
+    ["describe"],
+    ["power"],
+    ["watch"],
+    ["update"],
+    ["delete"],
+    ["audit"],
+    ["conflicts"],
+    ["conflicts", "accept"],
+  ])("of %j has examples and exit codes", async (...command) => {
+    const { code, stdout, stderr } = await run([...command, "--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    for (const text of ["Usage: bmcctl", "Examples:", "Exit codes:", "--service", "--output"]) {
+      expect(stdout).toContain(text);
+    }
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(130);
+  });
 
   test("--version shows a version", async () => {
     expect(await run(["--version"])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/) });

@@ -13,6 +13,16 @@ export class ConfigError extends Error {
   readonly code = "config";
 }
 
+/** The audit log was tampered with. */
+export class AuditBrokenError extends Error {
+  override readonly name = "AuditBrokenError";
+  readonly code = "audit-broken";
+
+  constructor() {
+    super("the audit log does not hold: entries were changed or removed behind the service's back");
+  }
+}
+
 /** What a person reads on stderr, and the exit code. */
 export interface Failure {
   readonly exitCode: ExitCode;
@@ -28,12 +38,20 @@ export function explain(error: unknown): Failure {
     return { exitCode: ExitCode.usage, message: error.message, advice: 'See "bmcctl --help".' };
   }
   if (error instanceof ConfigError) return { exitCode: ExitCode.configuration, message: error.message };
+  if (error instanceof AuditBrokenError) {
+    return {
+      exitCode: ExitCode.protocol,
+      message: error.message,
+      advice:
+        "The service's own log has number and hash of each entry: compare. Find out who can write to the database.",
+    };
+  }
   if (error instanceof ServiceError) return { message: error.message, ...serviceFailure(error) };
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { exitCode: ExitCode.bug, message: `this is a bug in bmcctl: ${stack}` };
 }
 
-const ownCertificate = "The certificate in use is operator.pem in the PKI directory.";
+const ownCertificate = "--role names the certificate in the PKI directory; operator.pem is used without it.";
 const givenAccount = "What the service knows of the BMC is as it was.";
 const bmcAccount = '"bmcctl describe" shows account and state; the machine makes a new account when it boots again.';
 
@@ -44,6 +62,8 @@ function serviceFailure({ status, answered, message }: ServiceError): Omit<Failu
       return { exitCode: ExitCode.serviceUnavailable, advice: "Does bmc-service run there? --service names another." };
     case "refused":
       if (!answered) return { exitCode: ExitCode.refused };
+      if (roleOf(message) !== undefined)
+        return { exitCode: ExitCode.refused, advice: `Use --role ${roleOf(message)}.` };
       if (message.includes("certificate")) return { exitCode: ExitCode.refused, advice: ownCertificate };
       return { exitCode: ExitCode.refused, advice: message.includes(": UpdateBmc: ") ? givenAccount : bmcAccount };
     case "unauthenticated":
@@ -74,6 +94,11 @@ function serviceFailure({ status, answered, message }: ServiceError): Omit<Failu
     default:
       return status satisfies never;
   }
+}
+
+/** The role that a refusal of the service asks for; undefined if it asks for none that bmcctl can have. */
+function roleOf(message: string): string | undefined {
+  return /needs role "(viewer|operator|admin)"/.exec(message)?.[1];
 }
 
 /** For the end of every --help. */

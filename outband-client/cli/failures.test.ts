@@ -83,6 +83,14 @@ describe("failures", () => {
     expect(ran.stderr).toContain('refused the client certificate "CN=test operator, OU=operator"');
   });
 
+  test("a role that is too low is exit code 77 and says which one to use", async () => {
+    const details = 'DeleteBmc needs role "admin", the client certificate has role (OU) "operator"';
+    service.fault = { code: status.PERMISSION_DENIED, details };
+    const { code, stderr } = await bmcctl(["delete", linked.mac]);
+    expect(code).toBe(77);
+    expect(stderr).toContain(`${details}\n  Use --role admin.\n`);
+  });
+
   test("no answer in time is exit code 75, and --timeout is that time", async () => {
     service.fault = "silence";
     const { code, stderr } = await bmcctl(["power", linked.mac, "on", "--timeout", "0.3"]);

@@ -56,10 +56,11 @@ describe("configuration", () => {
     ["service: [\n", ":2:1: not YAML"],
     ["service: a:1\n  pki: x\n", "1:"],
     ["service: a:1\nservice: b:1\n", ":2:1: not YAML"],
-    ["pki: /p\nsevrice: a:1\n", ':2:10: unknown key "sevrice"; the keys are service, pki, output, timeout'],
+    ["pki: /p\nsevrice: a:1\n", ':2:10: unknown key "sevrice"; the keys are service, pki, role, output, timeout'],
     ["service: 5\n", ":1:10: service: give a text"],
     ["service: nowhere\n", ":1:10: service address"],
     ["output: xml\n", ":1:9: output: give table, yaml, json"],
+    ["role: root\n", ":1:7: role: give viewer, operator, admin"],
     ["timeout: -1\n", ":1:10: timeout: give seconds"],
     ["timeout: 1e30\n", ":1:10: timeout: give seconds"],
     ["pki: /p\nservice: *nowhere\n", ":2:10: not YAML: the anchor of *nowhere is missing"],
@@ -106,5 +107,15 @@ describe("configuration", () => {
     expect(stderr).toContain(`bmcctl: ${join(pki, name)}: `);
     expect(stderr).toContain(said);
     expect(stderr).not.toContain("c2VjcmV0");
+  });
+
+  test("a role without files is exit code 78 and says which roles there are", async () => {
+    const { code, stderr } = await run(["--service", service.address, "--pki", service.pki, "--role", "viewer", "ls"]);
+    expect(code).toBe(78);
+    expect(stderr).toContain(join(service.pki, "viewer.pem"));
+    expect(stderr).toContain("; it has the files for --role operator, --role admin\n");
+    const asOperator = ["--service", service.address, "--pki", service.pki];
+    expect((await run([...asOperator, "--role", "root", "ls"])).code).toBe(64);
+    expect((await run([...asOperator, "ls"])).code).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { LineCounter, parseDocument, visit, type Document as YamlFile } from "yaml";
@@ -12,10 +12,14 @@ import type { World } from "./world.ts";
 export const outputFormats = ["table", "yaml", "json"] as const;
 export type OutputFormat = (typeof outputFormats)[number];
 
+export const roles = ["viewer", "operator", "admin"] as const;
+export type Role = (typeof roles)[number];
+
 /** The options that every command takes; each may stand in the file instead. */
 export interface GlobalOptions {
   readonly service?: string;
   readonly pki?: string;
+  readonly role?: Role;
   readonly output?: OutputFormat;
   /** Seconds. */
   readonly timeout?: number;
@@ -26,6 +30,7 @@ interface FileSettings {
   readonly file: string;
   readonly service?: string;
   readonly pki?: string;
+  readonly role?: Role;
   readonly output?: OutputFormat;
   readonly timeout?: number;
 }
@@ -33,7 +38,7 @@ interface FileSettings {
 /** The longest --timeout. Timers of Node end after 24 days. */
 export const mostSeconds = 3_600;
 
-const keys = ["service", "pki", "output", "timeout"] as const;
+const keys = ["service", "pki", "role", "output", "timeout"] as const;
 
 /**
  * What was asked for: the flag first, then the file. Nothing is guessed.
@@ -45,19 +50,19 @@ export function readSettings(options: GlobalOptions, env: World["env"]): GlobalO
 }
 
 /**
- * Connects as the operator whose certificate lies in the PKI directory.
+ * Connects with the certificate of the role in the PKI directory; "operator" unless another is named.
  * @param limitMs longest wait for one answer, unless the settings name another
  * @throws UsageError if service or PKI directory are not named; ConfigError if they cannot be used
  */
 export function connect(settings: GlobalOptions & { readonly file: string }, limitMs: number): BmcClient {
-  const { service, pki, file } = settings;
+  const { service, pki, role = "operator", file } = settings;
   if (service === undefined)
     throw new UsageError(`no service named: give --service HOST:PORT, or "service:" in ${file}`);
   if (pki === undefined) throw new UsageError(`no PKI directory named: give --pki DIR, or "pki:" in ${file}`);
-  const parts = { ca: join(pki, "ca.pem"), cert: join(pki, "operator.pem"), key: join(pki, "operator.key") } as const;
+  const parts = { ca: join(pki, "ca.pem"), cert: join(pki, `${role}.pem`), key: join(pki, `${role}.key`) } as const;
   const ca = readPem(parts.ca);
-  const cert = readPem(parts.cert);
-  const key = readPem(parts.key);
+  const cert = readOwn(parts.cert, pki);
+  const key = readOwn(parts.key, pki);
   const callLimitMs = settings.timeout === undefined ? limitMs : settings.timeout * 1_000;
   try {
     return connectBmcService({ address: service, ca, cert, key, callLimitMs });
@@ -69,6 +74,23 @@ export function connect(settings: GlobalOptions & { readonly file: string }, lim
     }
     throw new UsageError(error.message, { cause: error });
   }
+}
+
+/** Part of the role's certificate; if it is missing, the roles that there are are named. */
+function readOwn(path: string, pki: string): Buffer {
+  try {
+    return readPem(path);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || !isMissing(error.cause)) throw error;
+    const there = rolesIn(pki);
+    const advice = there.length === 0 ? "no role" : there.map((role) => `--role ${role}`).join(", ");
+    throw new ConfigError(`${error.message}; it has the files for ${advice}`, { cause: error });
+  }
+}
+
+function rolesIn(pki: string): readonly Role[] {
+  const has = (name: string) => existsSync(join(pki, name));
+  return roles.filter((role) => has(`${role}.pem`) && has(`${role}.key`));
 }
 
 function readPem(path: string): Buffer {
@@ -130,6 +152,9 @@ function parseSettings(text: string, file: string, home: string): Omit<FileSetti
         // No shell stands between the file and us: "~" is ours to expand, and a relative path is relative to the file.
         found.pki = resolve(dirname(resolve(file)), expectText(value, key, where).replace(/^~(?=\/|$)/, home));
         break;
+      case "role":
+        found.role = parseRole(value, where);
+        break;
       case "output":
         found.output = parseOutput(value, where);
         break;
@@ -172,6 +197,12 @@ function parseOutput(value: unknown, where: string): OutputFormat {
   const format = outputFormats.find((each) => each === value);
   if (format === undefined) throw new ConfigError(`${where}: output: give ${outputFormats.join(", ")}`);
   return format;
+}
+
+function parseRole(value: unknown, where: string): Role {
+  const role = roles.find((each) => each === value);
+  if (role === undefined) throw new ConfigError(`${where}: role: give ${roles.join(", ")}`);
+  return role;
 }
 
 function isMissing(cause: unknown): boolean {

@@ -10,11 +10,17 @@ import type {
   IdentifyLedResponse,
   ListAccountsRequest,
   ListAccountsResponse,
+  ListAuditRequest,
+  ListAuditResponse,
   ListBmcsRequest,
   ListBmcsResponse,
+  ListConflictsRequest,
+  ListConflictsResponse,
   ListHistoryRequest,
   ListHistoryResponse,
   PowerResponse,
+  ResolveConflictRequest,
+  ResolveConflictResponse,
   SetBootTargetRequest,
   SetIdentifyLedRequest,
   SetPowerRequest,
@@ -45,6 +51,9 @@ export interface BmcClient extends AsyncDisposable {
   getIdentifyLed(request: GetIdentifyLedRequest, signal: AbortSignal): Promise<IdentifyLedResponse>;
   setIdentifyLed(request: SetIdentifyLedRequest, signal: AbortSignal): Promise<IdentifyLedResponse>;
   listHistory(request: ListHistoryRequest, signal: AbortSignal): Promise<ListHistoryResponse>;
+  listConflicts(request: ListConflictsRequest, signal: AbortSignal): Promise<ListConflictsResponse>;
+  resolveConflict(request: ResolveConflictRequest, signal: AbortSignal): Promise<ResolveConflictResponse>;
+  listAudit(request: ListAuditRequest, signal: AbortSignal): Promise<ListAuditResponse>;
 }
 
 /**
@@ -67,6 +76,9 @@ export function connectBmcService(options: ConnectOptions): BmcClient {
     getIdentifyLed: (request, signal) => channel.unary(methods.getIdentifyLed, request, signal),
     setIdentifyLed: (request, signal) => channel.unary(methods.setIdentifyLed, request, signal),
     listHistory: (request, signal) => channel.unary(methods.listHistory, request, signal),
+    listConflicts: (request, signal) => channel.unary(methods.listConflicts, request, signal),
+    resolveConflict: (request, signal) => channel.unary(methods.resolveConflict, request, signal),
+    listAudit: (request, signal) => channel.unary(methods.listAudit, request, signal),
     [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
   };
 }

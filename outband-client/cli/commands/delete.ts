@@ -17,11 +17,11 @@ export function addDelete(program: Command, world: World): void {
       `
 For a part that is gone: a board or BMC that was replaced, or moved to another machine. The service forgets the passwords too:
 look at them before ("describe --show-secrets") if the account is still on the BMC. What happened stays in the history.
-A machine that is still there comes back with its next boot.
+A machine that is still there comes back with its next boot. It needs the role admin.
 
 Examples:
-  bmcctl delete 92:33:b8:0e:df:8f
-  bmcctl delete 37c43c25-69fe-4f88-b69d-4e71dc4070d0
+  bmcctl --role admin delete 92:33:b8:0e:df:8f
+  bmcctl --role admin delete 37c43c25-69fe-4f88-b69d-4e71dc4070d0
 ${exitCodeHelp}`,
     )
     .action(async (text: string, _options: unknown, command: Command) => {

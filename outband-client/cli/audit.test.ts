@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { AuditEntry, Conflict, ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { linked } from "./fixture/rows.ts";
+import { run } from "./fixture/run.ts";
+import { type FakeService, startFakeService } from "./fixture/service.ts";
+
+let service: FakeService;
+
+beforeAll(async () => {
+  service = await startFakeService();
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+const bmcctl = (...args: string[]) => run(["--service", service.address, "--pki", service.pki, ...args]);
+
+function entry(number: number, more: Partial<AuditEntry> = {}): AuditEntry {
+  return AuditEntry.fromPartial({
+    number: BigInt(number),
+    at: new Date("2026-01-02T03:04:05Z"),
+    actor: "operator",
+    role: "operator",
+    action: "SetPower",
+    subject: linked.mac,
+    detail: "off",
+    result: "OK",
+    from: "10.0.0.7",
+    ...more,
+  });
+}
+
+describe("audit", () => {
+  beforeEach(() => {
+    service.audit.entries = [entry(2), entry(1, { subject: "other", detail: "red\u001b[31m", result: "BEGUN" })];
+    service.audit.intact = true;
+  });
+
+  test("shows who did what, the newest first", async () => {
+    expect(await bmcctl("audit")).toEqual({
+      code: 0,
+      stderr: "",
+      stdout: `\
+NUMBER   AT                         ACTOR      ROLE       FROM       ACTION     SUBJECT             RESULT   DETAIL
+2        2026-01-02T03:04:05.000Z   operator   operator   10.0.0.7   SetPower   92:33:b8:0e:df:8f   OK       off
+1        2026-01-02T03:04:05.000Z   operator   operator   10.0.0.7   SetPower   other               BEGUN    red [31m
+`,
+    });
+    const { stdout } = await bmcctl("audit", "--key", linked.mac.toUpperCase(), "--output", "json");
+    expect(JSON.parse(stdout)).toEqual([
+      {
+        number: 2,
+        at: "2026-01-02T03:04:05.000Z",
+        actor: "operator",
+        role: "operator",
+        action: "SetPower",
+        subject: linked.mac,
+        detail: "off",
+        result: "OK",
+        from: "10.0.0.7",
+      },
+    ]);
+  });
+
+  test("asks for page after page", async () => {
+    service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i));
+    const numbers = async (...args: string[]) => {
+      const { stdout } = await bmcctl("audit", "--output", "json", ...args);
+      return JSON.parse(stdout).map(({ number }: { number: number }) => number);
+    };
+    expect(await numbers()).toEqual(Array.from({ length: 100 }, (_, i) => 2_500 - i));
+    expect(await numbers("--limit", "2200")).toEqual(Array.from({ length: 2_200 }, (_, i) => 2_500 - i));
+    expect(await numbers("--limit", "9999")).toHaveLength(2_500);
+  });
+
+  test("says plainly that the log does not hold, after what there is, with exit code 76", async () => {
+    service.audit.intact = false;
+    const { code, stdout, stderr } = await bmcctl("audit");
+    expect(code).toBe(76);
+    expect(stdout).toContain("SetPower");
+    expect(stderr).toContain("bmcctl: the audit log does not hold: entries were changed or removed");
+  });
+
+  test.each(["0", "-1", "many"])("--limit %s is exit code 64", async (limit) => {
+    expect((await bmcctl("audit", "--limit", limit)).code).toBe(64);
+  });
+});
+
+describe("conflicts", () => {
+  beforeEach(() => {
+    service.callers.length = 0;
+    const open = Conflict.fromPartial({
+      id: "12",
+      firstAt: new Date("2026-01-01T00:00:00Z"),
+      lastAt: new Date("2026-01-02T00:00:00Z"),
+      count: 3,
+      key: linked.mac,
+      machineUuid: "995119fd-ec18-4cd7-8ca0-a9e1c2f70624",
+      claimedMac: linked.mac,
+      claimedBy: "agent",
+      text: "two machines, one BMC",
+    });
+    const decided = { ...open, id: "11", decision: ConflictDecision.CONFLICT_DECISION_DISMISSED, decidedBy: "admin" };
+    service.conflicts.splice(0, service.conflicts.length, open, decided);
+  });
+
+  test("shows what is open, and with --all what was decided", async () => {
+    expect((await bmcctl("conflicts")).stdout).toBe(`\
+ID   LAST AT                    COUNT   KEY                 DECISION   TEXT
+12   2026-01-02T00:00:00.000Z   3       92:33:b8:0e:df:8f   open       two machines, one BMC
+`);
+    const { stdout } = await bmcctl("conflicts", "--all", "--output", "json");
+    expect(JSON.parse(stdout).map(({ id, decision }: Record<string, string>) => [id, decision])).toEqual([
+      ["12", "open"],
+      ["11", "dismissed"],
+    ]);
+  });
+
+  test.each([
+    ["accept", "accepted"],
+    ["dismiss", "dismissed"],
+  ])("%s decides, with the certificate of the role", async (verb, decision) => {
+    const { code, stdout } = await bmcctl("--role", "admin", "conflicts", verb, "12", "--output", "json");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      id: "12",
+      decision,
+      decided_by: "admin",
+      decided_at: "2026-01-02T03:04:05.000Z",
+    });
+    expect(service.callers).toEqual(["test admin"]);
+    expect((await bmcctl("conflicts", verb, "99")).code).toBe(64);
+    expect((await bmcctl("conflicts", verb, "x")).code).toBe(64);
+    expect((await bmcctl("conflicts", verb)).code).toBe(64);
+  });
+});
