@@ -158,7 +158,7 @@ async function linkageOf(account: string, world: PlanWorld, settings: RunSetting
     const { slots } = await scanAccounts(conversation, channel, "all");
     const found = slots.find((slot) => slot.state === "named" && slot.name === account);
     if (found === undefined) return undefined;
-    const known = { userName: account, slot: found.id, knownUserNames: [account] };
+    const known = { userName: account, slot: found.id, knownUserNames: [account], given: false };
     return { mac, channel, ...known, fresh: true, verifiedAt: undefined };
   } catch (error) {
     // The run ends in the same way, and says so better.

@@ -83,7 +83,7 @@ export class DriverList {
       const locked = row.state === State.STATE_LOCKED ? row.stateReason : "its machine has to enrol";
       throw new NotReadyError(`BMC ${row.mac} has no account yet: ${locked}`);
     }
-    const target = { mac: row.mac, endpoint: reachableAt(row.facts, addresses), account };
+    const target = { mac: row.mac, endpoint: reachableAt(row, addresses), account };
     const limit = AbortSignal.timeout(limitMs);
     const signal = acts ? limit : AbortSignal.any([gone, limit]);
     const reasons: string[] = [];

@@ -1,11 +1,12 @@
 import type { Logger } from "pino";
-import { AccountState, type BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
   InbandProof,
   PasswordForm,
   type WatchHandOffResponse,
 } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { NotReadyError } from "../drivers/driver-list.ts";
+import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import type { Metrics } from "../metrics.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
 import type { BmcLocks } from "../reach/bmc-locks.ts";
@@ -30,6 +31,9 @@ export interface HandOffsOptions {
   readonly metrics: Metrics;
   readonly log: Logger;
 }
+
+/** Of a BMC that was never reported. */
+const noFacts = BmcFacts.fromPartial({});
 
 /** All hand-offs that run. One goes on when nobody follows it any more: its result is for the row. */
 export class HandOffs {
@@ -61,28 +65,41 @@ export class HandOffs {
   /**
    * Logs in with an account that an operator gave and proves it as a hand-off does: MAC, GUID and privilege. Only then is it
    * stored, as the account in use; before that, and if it is refused, everything stays as it was.
+   * @param address where the operator says that the BMC is; undefined: where it says itself
    * @param actor the operator's name
    * @param gone aborted when the caller does not wait any more
-   * @throws HandOffError, NoSuchRowError, NotReadyError, StoppingError or the reason of `gone`
+   * @returns the key of the row from now on: a BMC that tells no MAC address in-band gets the one that was read from remote
+   * @throws HandOffError, NoSuchRowError, NotReadyError, ClaimConflictError, StoppingError or the reason of `gone`
    */
-  async adopt(key: string, login: Login, actor: string, gone: AbortSignal): Promise<void> {
+  async adopt(
+    key: string,
+    login: Login,
+    address: Endpoint | undefined,
+    actor: string,
+    gone: AbortSignal,
+  ): Promise<string> {
     const { store, locks } = this.#options;
     const signal = AbortSignal.any([gone, this.#stopping.signal]);
     const unheard = () => undefined;
-    await this.#queue.run(signal, unheard, () =>
+    return await this.#queue.run(signal, unheard, () =>
       locks.run(key, signal, async () => {
-        const { row } = (await store.bmc(key)) ?? {};
-        if (row === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
-        if (row.facts === undefined) throw new NotReadyError(`BMC ${key} has not been reported yet`);
+        const { row: stored } = (await store.bmc(key)) ?? {};
+        if (stored === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
+        const givenAddress = address === undefined ? stored.givenAddress : formatEndpoint(address);
+        const row = { ...stored, givenAddress };
+        if (row.mac === "" && address === undefined) {
+          throw new NotReadyError(`the BMC of machine ${key} told no MAC address: say where it is (--address)`);
+        }
         const considered = (await store.accounts(key)).map(({ id }) => id);
         const by = {
           accounts: [givenAccount(key, login, actor)],
           remedy: "Nothing was changed; check name and password at the BMC itself",
         };
-        const { outcome, failure } = await this.#takeOver(row, row.facts, by, unheard, signal);
+        const { outcome, failure } = await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
         signal.throwIfAborted();
         if (failure !== undefined) throw failure;
-        await store.adoptAccount(key, login, outcome, considered, actor, new Date());
+        const given = { ...login, address: address && formatEndpoint(address) };
+        return await store.adoptAccount(key, given, outcome, considered, actor, new Date());
       }),
     );
   }
@@ -152,7 +169,7 @@ export class HandOffs {
   ): Promise<TakeOver> {
     const { addresses, metrics } = this.#options;
     const { machineUuid = "" } = row;
-    const subject = { facts, machineUuid, endpoint: reachableAt(facts, addresses), ...by };
+    const subject = { facts, machineUuid, endpoint: reachableAt(row, addresses), ...by };
     return takeOver({ ...this.#options, onLogin: metrics.lanLogin }, subject, emit, signal);
   }
 }

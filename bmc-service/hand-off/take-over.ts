@@ -7,6 +7,7 @@ import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import type { AccountRow, HandOffFailure, HandOffSuccess } from "../store/store.ts";
 import { type Candidate, candidates } from "./candidates.ts";
+import { findLan } from "./find-lan.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
 import { type HandOffEvent, prove } from "./prove.ts";
 
@@ -95,7 +96,9 @@ async function attempt(
 ) {
   const { facts, machineUuid, endpoint } = subject;
   if (endpoint === undefined) {
-    const reason = `BMC ${facts.mac} has no address yet: check DHCP of the management network, or map it by --bmc-address`;
+    const reason =
+      `BMC ${facts.mac} has no address yet: check DHCP of the management network, map it by --bmc-address, ` +
+      "or give it with an account (bmcctl update --address)";
     throw new HandOffError(FailureKind.FAILURE_KIND_UNREACHABLE, reason);
   }
   const address = formatEndpoint(endpoint);
@@ -105,7 +108,10 @@ async function attempt(
     const { nameOf, passwordOf } = candidate;
     const { cipherSuite } = session;
     emit({ $case: "loggedIn", value: { cipherSuite, userName: nameOf.userName } });
-    const expected = { facts, machineUuid, privilege: world.privilege, account: nameOf };
+    // A BMC that tells no MAC address in-band has the one that it tells here.
+    const lan = facts.mac === "" ? await findLan(session, endpoint.host, signal) : facts;
+    const reported = { ...facts, mac: lan.mac, channel: lan.channel };
+    const expected = { facts: reported, machineUuid, privilege: world.privilege, account: nameOf };
     const proof = await prove(session, expected, emit, signal);
     const detail = [
       `logged in at ${address} as "${nameOf.userName}" with cipher suite ${cipherSuite}`,
@@ -115,6 +121,7 @@ async function attempt(
       nameOf: nameOf.id,
       passwordOf: passwordOf.id,
       slot: proof.slot,
+      lan: { mac: lan.mac, channel: lan.channel },
       remoteGuid: proof.guid,
       chassis: proof.chassis,
       detail: detail.join("; "),
@@ -161,7 +168,7 @@ async function login(
   const names = [...new Set(all.map(({ nameOf }) => `"${nameOf.userName}"`))].join(", ");
   throw new HandOffError(
     FailureKind.FAILURE_KIND_LOGIN_REFUSED,
-    `${formatEndpoint(endpoint)}: the BMC refused every account known for ${subject.facts.mac} (${names})` +
+    `${formatEndpoint(endpoint)}: the BMC refused every account known for ${subject.facts.mac || "it"} (${names})` +
       `${last === undefined ? "" : `; last: ${last.message}`}. ${subject.remedy}`,
     { cause: last },
   );

@@ -1,6 +1,8 @@
+import { isIP } from "node:net";
+import { ipKind, parseIpv4, parseIpv6 } from "../../ipmi/ip.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
-import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { type Endpoint, formatEndpoint, formatHost, parseEndpoint } from "../endpoint.ts";
+import type { BmcRow } from "../store/store.ts";
 
 /** UDP port of IPMI over LAN unless the BMC told another. IPMI 2.0 §13.1.2. */
 const rmcpPort = 623;
@@ -26,10 +28,41 @@ export function parseAddressEntry(text: string): [mac: string, endpoint: Endpoin
   return [formatMac(mac), endpoint];
 }
 
-/** Where to reach a BMC: by the map, else as it reported, IPv4 first; undefined if it has no address. */
-export function reachableAt(facts: BmcFacts, map: AddressMap): Endpoint | undefined {
-  const mapped = map.get(facts.mac);
-  if (mapped !== undefined) return mapped;
+/**
+ * Reads where an operator says that a BMC is: "10.0.0.8", "bmc7.example.org:9001", "2001:db8::7", "[2001:db8::7]:623".
+ * @throws RangeError that says what is wrong
+ */
+export function parseGivenAddress(text: string): Endpoint {
+  const problem = (what: string) => new RangeError(`${JSON.stringify(text.slice(0, 100))} ${what}`);
+  const bare = text.replace(/^\[(.*)\]$/s, "$1");
+  const isBare = isIP(bare) !== 0 || !text.includes(":");
+  const endpoint = isBare ? { host: bare, port: rmcpPort } : parseEndpoint(text);
+  if (endpoint === undefined || endpoint.port === 0) {
+    throw problem("is no HOST or HOST:PORT (an IPv6 address with a port in brackets, port 1 to 65535)");
+  }
+  const { host } = endpoint;
+  const ip = parseIpv4(host) ?? parseIpv6(host);
+  if (ip === undefined && !isHostName(host)) throw problem("is neither an IP address nor a host name");
+  const kind = ip === undefined ? "unicast" : ipKind(ip);
+  if (kind === "unspecified" || kind === "multicast" || kind === "broadcast") {
+    throw problem(`cannot be the address of a BMC: it is ${kind}`);
+  }
+  return endpoint;
+}
+
+/** RFC 1123 §2.1. Digits and dots alone are a mistyped address. */
+function isHostName(text: string): boolean {
+  const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+  return text.length <= 253 && !/^[\d.]+$/.test(text) && text.split(".").every((each) => label.test(each));
+}
+
+/** What tells where a BMC is. */
+export type Located = Pick<BmcRow, "mac" | "givenAddress" | "facts">;
+
+/** Where to reach a BMC: by the map, else where an operator said, else as it reported, IPv4 first; undefined if it has no address. */
+export function reachableAt({ mac, givenAddress, facts }: Located, map: AddressMap): Endpoint | undefined {
+  const told = map.get(mac) ?? parseEndpoint(givenAddress);
+  if (told !== undefined || facts === undefined) return told;
   const host = facts.ipv4Address || facts.ipv6Addresses[0]?.split("/")[0];
   return host === undefined || host === "" ? undefined : { host, port: facts.rmcpPort || rmcpPort };
 }

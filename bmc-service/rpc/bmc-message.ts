@@ -10,7 +10,7 @@ import type { AccountRow, BmcRecord, HistoryRow, Twin } from "../store/store.ts"
 /** @param showSecrets whether the password is filled in */
 export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets: boolean): Bmc {
   const { row, machine, account, twins } = record;
-  const endpoint = row.facts && reachableAt(row.facts, addresses);
+  const endpoint = reachableAt(row, addresses);
   return {
     mac: row.mac,
     address: endpoint === undefined ? "" : shownAddress(endpoint),

@@ -7,17 +7,18 @@ import {
   type SetIdentifyLedRequest,
 } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { BootOverride, Driver, DriverTarget, LedChange, PowerChange } from "../drivers/driver.ts";
-import type { DriverList, Served } from "../drivers/driver-list.ts";
+import { type DriverList, NotReadyError, type Served } from "../drivers/driver-list.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
 import type { Login } from "../hand-off/take-over.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
-import { type BmcRecord, type BmcRow, NoSuchRowError, type Store } from "../store/store.ts";
+import { type BmcRecord, type BmcRow, ClaimConflictError, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
 import { accountMessage, auditMessage, bmcMessage, historyMessage } from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
-import { requireGivenAccount } from "./given-account.ts";
+import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
 import type { CallContext, Guard } from "./guarded.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
 
@@ -35,8 +36,8 @@ const pageMost = 1_000;
 /** The service that operators call; see the contract. */
 export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOptions, guard: Guard): BmcServiceServer {
   /** @throws NoSuchRowError; RpcError if a UUID has several rows: which one is meant is not for us to guess */
-  async function byKey(text: string, context: CallContext): Promise<BmcRecord> {
-    const key = requireKey("key", text);
+  async function byKey(field: string, text: string, context: CallContext): Promise<BmcRecord> {
+    const key = requireKey(field, text);
     const found =
       "key" in key ? [await store.bmc(key.key)].flatMap((row) => row ?? []) : await store.bmcsOfUuid(key.uuid);
     const [only] = found;
@@ -49,7 +50,7 @@ export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOp
     }
     if (found.length > 1) {
       const keys = found.map(({ row }) => row.key).join(", ");
-      throw invalid("key", `${found.length} rows have that UUID; name one by its key: ${keys}`);
+      throw invalid(field, `${found.length} rows have that UUID; name one by its key: ${keys}`);
     }
     context.note({ mac: only.row.key });
     return only;
@@ -96,12 +97,17 @@ export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOp
   }
 
   /** Takes an account that an operator gave; the history says so also when it was refused. */
-  async function adopt({ key, mac, machineUuid = "" }: BmcRow, login: Login, context: CallContext): Promise<void> {
+  async function adopt(
+    { key, mac, machineUuid = "" }: BmcRow,
+    login: Login,
+    address: Endpoint | undefined,
+    context: CallContext,
+  ): Promise<string> {
     const actor = context.caller.name;
     try {
-      await handOffs.adopt(key, login, actor, context.signal);
+      return await handOffs.adopt(key, login, address, actor, context.signal);
     } catch (error) {
-      if (error instanceof HandOffError) {
+      if (error instanceof HandOffError || error instanceof ClaimConflictError) {
         const entry = { at: new Date(), mac, machineUuid, actor, action: "account given" };
         const detail = `account "${login.userName}" refused: ${error.message}`;
         await unlessStoreFails(context, () => store.addHistory({ ...entry, detail }));
@@ -129,7 +135,7 @@ export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOp
     })),
 
     getBmc: guard.unary("GetBmc", async ({ key, showSecrets }, context) => {
-      const record = await byKey(key, context);
+      const record = await byKey("key", key, context);
       if (showSecrets) await noteSecretsShown(store, record, context);
       return { bmc: bmcMessage(record, addresses, showSecrets) };
     }),
@@ -139,19 +145,23 @@ export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOp
     ),
 
     updateBmc: guard.unary("UpdateBmc", async (request, context) => {
-      const { row } = await byMac(request.mac, context);
+      const { row } = await byKey("mac", request.mac, context);
       const login = request.account && requireGivenAccount(request.account);
       if (request.drivers.length > 0) checkDrivers(request.drivers, drivers.names);
       // The account first: if it is refused, nothing is changed.
-      if (login !== undefined) await adopt(row, login, context);
+      const key = login === undefined ? row.key : await adopt(row, login, address, context);
       if (request.drivers.length > 0) {
-        await store.updateDrivers(row.key, request.drivers, context.caller.name, new Date());
+        await store.updateDrivers(key, request.drivers, context.caller.name, new Date());
       }
-      return { bmc: bmcMessage(await byMac(request.mac, context), addresses, false) };
+      const address = requireGivenAddress(request);
+      return { bmc: bmcMessage(await byKey("mac", key, context), addresses, false) };
+      if (row.mac === "" && login === undefined) {
+        throw new NotReadyError(`machine ${row.key} has no BMC that is known: give an account and its address`);
+      }
     }),
 
     deleteBmc: guard.unary("DeleteBmc", async ({ key }, context) => {
-      const { row } = await byKey(key, context);
+      const { row } = await byKey("key", key, context);
       await store.deleteBmc(row.key, context.caller.name, new Date());
       return {};
     }),
@@ -243,7 +253,7 @@ export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOp
       context.note({ mac: id });
       const entries = await store.history(id, wanted);
       // What happened stays known after a row was deleted: only a key that was never seen is not found.
-      if (entries.length === 0) await byKey(key, context);
+      if (entries.length === 0) await byKey("key", key, context);
       return { entries: entries.map(historyMessage) };
     }),
   };

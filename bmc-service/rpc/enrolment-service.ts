@@ -140,7 +140,7 @@ async function begin(
 
 /**
  * The linkage that is known of a machine; undefined if none is. An account that an operator gave is not the agent's: its name is
- * not told, so that the agent takes it for somebody else's and leaves it alone. The names that were made for other machines with
+ * not told, so that the agent takes it for somebody else's and leaves it alone; only that there is one. The names that were made for other machines with
  * this UUID are told too: while nobody has read the BMC's MAC address, this machine may be one of them. So they are also to a
  * machine that has no BMC yet: with a new board, or a serial number that was filled in, it would make a second account beside.
  */
@@ -185,6 +185,7 @@ function knownForm(form: PasswordForm): PasswordForm {
     : PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 }
 
+    given: account !== undefined && own === undefined,
 async function reportBmc(
   { store, metrics }: EnrolmentOptions,
   session: Session,

@@ -1,7 +1,10 @@
 import { Secret } from "../../ipmi/secret.ts";
-import type { GivenAccount } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import type { GivenAccount, UpdateBmcRequest } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import type { Endpoint } from "../endpoint.ts";
 import type { Login } from "../hand-off/take-over.ts";
+import { parseGivenAddress } from "../reach/bmc-address.ts";
 import { requireAscii } from "./fields.ts";
+import { invalid } from "./rpc-error.ts";
 
 /**
  * The account of a request; what the request held of the password is wiped.
@@ -14,4 +17,19 @@ export function requireGivenAccount({ userName, password }: GivenAccount): Login
   requireAscii("account.user_name", userName, 16);
   requireAscii("account.password", text, 20);
   return { userName, password: secret };
+}
+
+/**
+ * Where a request says that the BMC is; undefined if it does not.
+ * @throws RpcError INVALID_ARGUMENT
+ */
+export function requireGivenAddress({ account, address }: UpdateBmcRequest): Endpoint | undefined {
+  if (address === "") return undefined;
+  if (account === undefined) throw invalid("address", "it comes only with an account, which proves it");
+  try {
+    return parseGivenAddress(address);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw invalid("address", error.message);
+  }
 }

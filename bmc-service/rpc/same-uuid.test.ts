@@ -323,7 +323,7 @@ describe("a machine whose BMC is locked in-band", () => {
     const [row, ...more] = await rows();
     expect(more).toEqual([]);
     expect(row).toMatchObject({ key: uuid, mac: "", machineUuid: uuid, state: State.STATE_LOCKED });
-    expect(row?.stateReason).toMatch(/in-band access is locked.*not even its MAC address.*D4h/);
+    expect(row?.stateReason).toMatch(/in-band access is locked.*bmcctl update .* --address HOST.*D4h/);
     expect(row?.facts?.firmwareVersion).toBe(mac === "" ? "9.08" : undefined);
     // A later boot that reads more takes its place.
     await new TestMachine(mac1, "S-1").link();

@@ -3,6 +3,7 @@ import { AccountState, ChassisState, State } from "../../proto/gen/metalstack/bm
 import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Database } from "./database.ts";
 import { accountPlace } from "./rows.ts";
+import { settleFoundBmc } from "./found-bmc.ts";
 import {
   type AccountRow,
   type BmcKind,
@@ -230,13 +231,14 @@ export function passwordForm(database: Database, kind: BmcKind): PasswordForm | 
 /** See Store.adoptAccount. */
 export function adoptAccount(
   tables: Tables,
-  row: BmcRow,
+  before: BmcRow,
   given: GivenAccount,
   proof: HandOffSuccess,
   considered: readonly string[],
   actor: string,
   now: Date,
-): void {
+): string {
+  const row = settleFoundBmc(tables, given.address, before, proof.lan, now);
   const same = tables
     .accounts(row.key)
     .find(({ userName, password }) => userName === given.userName && password.equals(given.password));
@@ -249,6 +251,7 @@ export function adoptAccount(
   const detail = `account "${given.userName}": ${proof.detail}`;
   tables.addHistory({ at: now, mac: row.mac, machineUuid, actor, action: "account given", detail });
 }
+  return row.key;
 
 function settleFailure(
   tables: Tables,

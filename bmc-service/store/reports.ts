@@ -33,9 +33,10 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
     const moved = known.machineKey !== machineKey;
     if (moved || from === undefined || !Buffer.from(BmcFacts.encode(from).finish()).equals(encoded)) {
       tables.database.run(
-        "UPDATE bmcs SET machine_key = ?, facts = ?, changed_at = ? WHERE key = ?",
+        "UPDATE bmcs SET machine_key = ?, facts = ?, given_address = ?, changed_at = ? WHERE key = ?",
         machineKey,
         encoded,
+        tellsNewAddress(from, facts) ? "" : known.givenAddress,
         now.getTime(),
         mac,
       );
@@ -76,6 +77,8 @@ export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now:
   const tried = noBmc.tried.map(({ way, reason }) => `${way}: ${reason}`).join("; ");
   const why = tried === "" ? "no BMC found" : `no BMC found (${tried})`;
   if (former !== undefined && isProved(former, tables.accounts(former.key))) {
+    // Never seen in-band: it was found from remote, where an operator said. That it shows nothing is no news.
+    if (former.facts?.transport === "") return remember(tables, session, machineKey, former.key, false, now);
     return conflict(tables, former, machineUuid, otherFound(former, why), now);
   }
   if (former !== undefined && former.key !== machineKey) leave(tables, former, `it reports that it has ${why}`, now);
@@ -110,7 +113,7 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
   // A lock that was seen before is no less one because a later run ended for another reason.
   const locked = how.inbandLocked || (row?.machineKey === machineKey && row.state === State.STATE_LOCKED);
   const stopped = `the agent stopped${how.step === "" ? "" : ` at step "${how.step}"`}: ${how.reason}`;
-  const reason = locked ? `in-band access is locked, ${remedyOfLock(mac, proved)} (${stopped})` : stopped;
+  const reason = locked ? `in-band access is locked, ${remedyOfLock(row, machineKey, proved)} (${stopped})` : stopped;
   if (row === undefined) {
     // A machine that fails before it has found its BMC must not be invisible.
     const state = locked ? State.STATE_LOCKED : State.STATE_UNSPECIFIED;
@@ -125,12 +128,13 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
   tables.addHistory({ at: now, mac, machineUuid, actor: "agent", action: "aborted", detail: reason });
 }
 
-function remedyOfLock(mac: string, proved: boolean): string {
+function remedyOfLock(row: BmcRow | undefined, machineKey: string, proved: boolean): string {
   if (proved) return "the account that the service knows stays in use";
-  if (mac !== "") {
-    return `operator must give credentials: bmcctl update ${mac} --user NAME --password-file FILE`;
-  }
-  return "and the BMC tells not even its MAC address: unlock the access from the host at the BMC and boot the machine again";
+  const own = row?.machineKey === machineKey ? row : undefined;
+  const { ipv4Address = "", ipv6Addresses = [] } = own?.facts ?? {};
+  const isReachable = own?.mac !== "" && (ipv4Address !== "" || ipv6Addresses.length > 0 || own?.givenAddress !== "");
+  const address = own !== undefined && isReachable ? "" : " --address HOST";
+  return `operator must give credentials: bmcctl update ${own?.key ?? machineKey} --user NAME --password-file FILE${address}`;
 }
 
 interface NewRow {
@@ -212,6 +216,13 @@ function noteTwins(tables: Tables, row: BmcRow, now: Date): void {
     add(twin, row);
     tables.changed(twin.key);
   }
+}
+
+/** Its own word is newer then than what an operator said of it. */
+function tellsNewAddress(before: BmcFacts | undefined, after: BmcFacts): boolean {
+  const [ipv6] = after.ipv6Addresses;
+  const isNew = (address: string | undefined, known: string | undefined) => (address ?? "") !== "" && address !== known;
+  return isNew(after.ipv4Address, before?.ipv4Address) || isNew(ipv6, before?.ipv6Addresses[0]);
 }
 
 function addressOf(facts: BmcFacts): string {

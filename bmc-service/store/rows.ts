@@ -25,6 +25,7 @@ export function bmcRow(row: SqlRow): BmcRow {
     remoteGuid: text(row, "remote_guid"),
     chassis: chassis && ChassisState.decode(chassis),
     verifiedAt: timeOrNone(row, "verified_at"),
+    givenAddress: text(row, "given_address"),
     createdAt: time(row, "created_at"),
     changedAt: time(row, "changed_at"),
   };

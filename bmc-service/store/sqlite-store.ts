@@ -191,8 +191,8 @@ export class SqliteStore implements Store {
     considered: readonly string[],
     actor: string,
     now: Date,
-  ): Promise<void> {
-    this.#write((tables) => adoptAccount(tables, existing(tables, key), given, proof, considered, actor, now));
+  ): Promise<string> {
+    return this.#write((tables) => adoptAccount(tables, existing(tables, key), given, proof, considered, actor, now));
   }
 
   async recordChassis(key: string, chassis: ChassisState): Promise<void> {

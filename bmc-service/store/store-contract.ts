@@ -94,6 +94,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     const success = (id: string, considered = [id], refused: string[] = []): HandOffSuccess => ({
       kind: "handed off",
       considered,
+      lan: { channel: 1, mac: mac1 },
       refused,
       nameOf: id,
       passwordOf: id,
@@ -358,7 +359,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     describe("an account that an operator gave", () => {
       const given = (userName: string, password: string) => {
         const { password: secret } = account(userName, password);
-        return { userName, password: secret };
+        return { userName, password: secret, address: undefined };
       };
       const adopt = (mac: string, userName: string, password: string, considered: string[]) =>
         store.adoptAccount(mac, given(userName, password), { ...success(""), slot: 2 }, considered, "operator", now());

@@ -18,6 +18,8 @@ export interface BmcRow {
   readonly stateReason: string;
   readonly facts: BmcFacts | undefined;
   /** System GUID read from remote, hexadecimal as on the wire; empty if never read. */
+  /** Where an operator said that it is ("10.0.0.8:623"), until it tells another address itself; empty: nowhere. */
+  readonly givenAddress: string;
   readonly remoteGuid: string;
   readonly chassis: ChassisState | undefined;
   readonly verifiedAt: Date | undefined;
@@ -137,6 +139,16 @@ export interface HandOffSuccess {
   readonly considered: readonly string[];
   /** Ids of accounts whose login the BMC refused. */
   readonly refused: readonly string[];
+  /** Where the operator said that the BMC is ("10.0.0.8:623"); undefined: where it says itself. */
+  readonly address: string | undefined;
+}
+
+/** A LAN channel as found from remote. */
+export interface FoundLan {
+  /** Number of the channel, 1 to 11. */
+  readonly channel: number;
+  /** Its MAC address in lower case with colons. */
+  readonly mac: string;
   /**
    * What got in: the name of one account with the password of one, usually the same. A mix is what a crash between
    * Set User Name and Set User Password leaves; it becomes an account of its own.
@@ -156,6 +168,8 @@ export interface HandOffFailure {
   readonly refused: readonly string[];
   readonly reason: string;
 }
+  /** The channel at the other end of the session. */
+  readonly lan: FoundLan;
 
 export interface HistoryRow {
   readonly at: Date;
@@ -245,7 +259,8 @@ export interface Store extends AsyncDisposable {
   /** Stores how a hand-off ended. A row that was deleted meanwhile stays deleted. */
   settleHandOff(key: string, outcome: HandOffOutcome, now: Date): Promise<void>;
   /**
-   * Makes an account that an operator gave the one in use; the accounts that were known then are retired.
+   * Makes an account that an operator gave the one in use; the accounts that were known then are retired. The row of a BMC
+   * that tells no MAC address in-band goes by the one that was found from remote.
    * @param proof how it was proved from remote; its ids mean nothing
    * @param considered ids of the accounts that were there when it was proved
    * @throws NoSuchRowError
@@ -257,7 +272,7 @@ export interface Store extends AsyncDisposable {
     considered: readonly string[],
     actor: string,
     now: Date,
-  ): Promise<void>;
+  ): Promise<string>;
   /** Stores the chassis state that was read on the way. */
   recordChassis(key: string, chassis: ChassisState): Promise<void>;
 
@@ -276,7 +291,8 @@ export interface Store extends AsyncDisposable {
   updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void>;
   /**
    * Forgets a row with its accounts; its history stays.
-   * @throws NoSuchRowError
+   * @returns the key of the row from now on
+   * @throws NoSuchRowError, and ClaimConflictError if the BMC that was found belongs to another machine: nothing is stored then
    */
   deleteBmc(key: string, actor: string, now: Date): Promise<void>;
 

@@ -76,6 +76,25 @@ export class Tables {
     for (const twin of this.bmcsOfUuid(machineUuid)) if (twin.key !== key) this.changed(twin.key);
   }
 
+  /** The row goes by another MAC address from now on, and keeps its accounts. No row may have it yet. */
+  renameBmc(row: BmcRow, mac: string): void {
+    this.database.execute("PRAGMA defer_foreign_keys = ON");
+    this.database.run("UPDATE bmcs SET key = ?, mac = ? WHERE key = ?", mac, mac, row.key);
+    this.database.run("UPDATE accounts SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
+    this.database.run("UPDATE sessions SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
+    this.changes.push({ key: row.key, deleted: true });
+    this.changed(mac);
+    this.changedTwins({ ...row, key: mac });
+  }
+
+  /** The machine of `row`, which stands for the machine alone, gets another row that has none. */
+  replaceBmc(row: BmcRow, by: BmcRow): void {
+    this.database.run("UPDATE sessions SET bmc_key = ? WHERE bmc_key = ?", by.key, row.key);
+    this.deleteBmc(row);
+    this.database.run("UPDATE bmcs SET machine_key = ? WHERE key = ?", row.machineKey ?? null, by.key);
+    this.changed(by.key);
+  }
+
   /** With its accounts. */
   deleteBmc(row: BmcRow): void {
     this.database.run("DELETE FROM bmcs WHERE key = ?", row.key);

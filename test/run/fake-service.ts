@@ -93,6 +93,7 @@ export class FakeService {
               verifiedAt: undefined,
               fresh: this.linked,
               knownUserNames: this.accounts.map(({ userName }) => userName),
+              given: false,
             },
             policy: this.policy,
             certificate: Buffer.alloc(0),

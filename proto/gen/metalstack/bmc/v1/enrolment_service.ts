@@ -222,6 +222,11 @@ export interface Linkage {
    * accounts of ours, whatever became of them.
    */
   knownUserNames: string[];
+  /**
+   * Whether the account in use is one that an operator gave: its name is not told then, and no agent changes it. While the
+   * service gets in with it, no other account is needed.
+   */
+  given: boolean;
 }
 
 /** Policy is what the service wants of the agent. */
@@ -664,7 +669,16 @@ export const BeginResponse: MessageFns<BeginResponse> = {
 };
 
 function createBaseLinkage(): Linkage {
-  return { mac: "", channel: 0, userName: "", slot: 0, verifiedAt: undefined, fresh: false, knownUserNames: [] };
+  return {
+    mac: "",
+    channel: 0,
+    userName: "",
+    slot: 0,
+    verifiedAt: undefined,
+    fresh: false,
+    knownUserNames: [],
+    given: false,
+  };
 }
 
 export const Linkage: MessageFns<Linkage> = {
@@ -689,6 +703,9 @@ export const Linkage: MessageFns<Linkage> = {
     }
     for (const v of message.knownUserNames) {
       writer.uint32(58).string(v!);
+    }
+    if (message.given !== false) {
+      writer.uint32(64).bool(message.given);
     }
     return writer;
   },
@@ -762,6 +779,14 @@ export const Linkage: MessageFns<Linkage> = {
             message.knownUserNames.push(reader.string());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.given = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -786,6 +811,7 @@ export const Linkage: MessageFns<Linkage> = {
     message.verifiedAt = object.verifiedAt ?? undefined;
     message.fresh = object.fresh ?? false;
     message.knownUserNames = object.knownUserNames?.map((e) => e) || [];
+    message.given = object.given ?? false;
     return message;
   },
 };
