@@ -3,7 +3,7 @@ import { Secret } from "../../ipmi/secret.ts";
 import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { AccountRow } from "../store/store.ts";
-import { candidates, mostCandidates } from "./candidates.ts";
+import { candidates, loginId, mostCandidates, refusedByNow } from "./candidates.ts";
 
 const {
   ACCOUNT_STATE_CONFIRMED,
@@ -100,4 +100,55 @@ describe("several passwords under one name in one slot", () => {
 test("an account that an operator gave is not mixed with ours, also in one slot", () => {
   const given = { ...account("ADMIN", ACCOUNT_STATE_VERIFIED), givenBy: "operator" };
   expect(shown([account("new", ACCOUNT_STATE_CONFIRMED), given])).toEqual(["new/new", "ADMIN/ADMIN"]);
+});
+
+describe("after runs that died one after the other", () => {
+  const accounts = [
+    account("new3", ACCOUNT_STATE_ESCROWED),
+    account("new2", ACCOUNT_STATE_ESCROWED),
+    account("new1", ACCOUNT_STATE_ESCROWED),
+    account("old", ACCOUNT_STATE_VERIFIED),
+  ];
+  const byName = new Map(accounts.map((each) => [each.userName, each]));
+  const names = [...byName.keys()];
+  /** The newest three passwords may have been written with their name or under an older name's, which is what a lost write leaves. */
+  const logins = names.flatMap((name) => names.map((password) => `${name}/${password}`));
+
+  test.each(logins)("%s is found in a few hand-offs, each of them within the limit", (login) => {
+    let refused: ReadonlySet<string> = new Set();
+    const tried: string[] = [];
+    for (let handOff = 1; !tried.includes(login); handOff += 1) {
+      expect(handOff).toBeLessThanOrEqual(6);
+      const now = candidates(accounts, refused);
+      expect(now.length).toBeLessThanOrEqual(mostCandidates);
+      tried.push(...now.map(({ nameOf, passwordOf }) => `${nameOf.userName}/${passwordOf.userName}`));
+      refused = refusedByNow(accounts, refused, now);
+    }
+  });
+
+  test("a new name with an old password is found in the first two, also by a service that was restarted in between", () => {
+    const [first, ...others] = candidates(accounts);
+    const refused = new Set([first, ...others].map((each) => each?.nameOf));
+    const now = accounts.map((each) =>
+      refused.has(each) && each.state === ACCOUNT_STATE_ESCROWED ? { ...each, state: ACCOUNT_STATE_REFUSED } : each,
+    );
+    expect(shown(now)).toEqual(expect.arrayContaining(["new3/old", "old/old"]));
+    expect(shown(now).filter((each) => each.endsWith("/old"))).toHaveLength(3);
+  });
+
+  test("when all was refused it begins anew", () => {
+    const one = [account("new", ACCOUNT_STATE_CONFIRMED)];
+    expect(refusedByNow(one, new Set(), candidates(one))).toEqual(new Set());
+    expect(refusedByNow(accounts, new Set(), candidates(accounts)).size).toBe(mostCandidates);
+    expect(candidates(accounts, new Set(candidates(accounts).map(loginId))).map(loginId)).not.toEqual(
+      candidates(accounts).map(loginId),
+    );
+  });
+});
+
+test("a machine that died in a hundred runs costs no time", () => {
+  const accounts = Array.from({ length: 100 }, (_, i) => account(`new${i}`, ACCOUNT_STATE_ESCROWED));
+  const startedAt = performance.now();
+  expect(shown(accounts)).toHaveLength(mostCandidates);
+  expect(performance.now() - startedAt).toBeLessThan(200);
 });

@@ -10,33 +10,77 @@ export interface Candidate {
 /** BMCs lock users, or callers, out after some wrong passwords in a row; five is the lowest limit in common use. */
 export const mostCandidates = 4;
 
+/** Of a machine that dies in every run the oldest accounts are the least likely: each pair costs a comparison with all others. */
+const mostMixed = 8;
+
 /**
- * What to try, in order: the newest account that was confirmed; every other one that is not retired, the newest first, those
- * that the BMC has refused before last; then pairs within one slot, because a crash between Set User Name and Set User
- * Password leaves the new name with the old password. At most `mostCandidates`, but a verified account is always among them.
- * One enrolment escrows several passwords under one name where the BMC refuses them: what is refused now is last the next time.
+ * What to try, in order: the newest account that was confirmed; every other one that is not retired, the newest first; then
+ * pairs within one slot, because a crash between Set User Name and Set User Password leaves the new name with the old
+ * password; then what the BMC has refused before. At most `mostCandidates`, but a verified account is always among them.
+ * One enrolment escrows several passwords under one name where the BMC refuses them, and runs that died one after the other
+ * leave more pairs than one hand-off may try: with what was refused coming last, the next one goes on where it ended.
  * @param accounts newest first
+ * @param refusedBefore logins, see `loginId`, that hand-offs before this one tried in vain
  */
-export function candidates(accounts: readonly AccountRow[]): Candidate[] {
+export function candidates(
+  accounts: readonly AccountRow[],
+  refusedBefore: ReadonlySet<string> = new Set(),
+): Candidate[] {
+  const ordered = allCandidates(accounts);
+  const isNew = (each: Candidate) => !refusedBefore.has(loginId(each));
+  return firstOf([...ordered.filter(isNew), ...ordered.filter((each) => !isNew(each))]);
+}
+
+/** What a login is remembered by. */
+export function loginId({ nameOf, passwordOf }: Candidate): string {
+  return `${nameOf.id} ${passwordOf.id}`;
+}
+
+/** What is to come last the next time; nothing as soon as all was refused, for a BMC that refused may not do so for ever. */
+export function refusedByNow(
+  accounts: readonly AccountRow[],
+  refusedBefore: ReadonlySet<string>,
+  refused: Iterable<Candidate>,
+): ReadonlySet<string> {
+  const all = new Set([...refusedBefore, ...[...refused].map(loginId)]);
+  return allCandidates(accounts).every((each) => all.has(loginId(each))) ? new Set() : all;
+}
+
+function allCandidates(accounts: readonly AccountRow[]): Candidate[] {
   const living = accounts.filter(({ state }) => state !== AccountState.ACCOUNT_STATE_RETIRED);
   const confirmed = living.find(({ state }) => state === AccountState.ACCOUNT_STATE_CONFIRMED);
-  const rank = (account: AccountRow) =>
-    account === confirmed ? 0 : account.state === AccountState.ACCOUNT_STATE_REFUSED ? 2 : 1;
-  const alone = living
-    .toSorted((a, b) => rank(a) - rank(b))
-    .map((account) => ({ nameOf: account, passwordOf: account }));
-  // Nobody but its operator renames a given account.
-  const made = living.filter(({ givenBy }) => givenBy === "");
+  const whole = (account: AccountRow) => ({ nameOf: account, passwordOf: account });
+  const isRefused = ({ state }: AccountRow) => state === AccountState.ACCOUNT_STATE_REFUSED;
+  const hopeful = living
+    .filter((each) => !isRefused(each))
+    .toSorted((a, b) => Number(b === confirmed) - Number(a === confirmed))
+    .map(whole);
+  return distinct([
+    ...hopeful.slice(0, mostCandidates - 1),
+    ...mixed(living),
+    ...hopeful.slice(mostCandidates - 1),
+    ...living.filter(isRefused).map(whole),
+  ]);
+}
+
+/** Pairs within one slot. The new name with the old password is what a crash leaves; the other way round a write was lost. */
+function mixed(living: readonly AccountRow[]): Candidate[] {
+  const isVerified = ({ state }: AccountRow) => state === AccountState.ACCOUNT_STATE_VERIFIED;
+  const made = living
+    // Nobody but its operator renames a given account.
+    .filter(({ givenBy }) => givenBy === "")
+    .filter((each, i) => i < mostMixed || isVerified(each));
   const pairs = made.flatMap((newer, i) =>
     made
       .slice(i + 1)
       .filter(({ slot, userName }) => slot === newer.slot && userName !== newer.userName)
-      .flatMap((older) => [
-        { nameOf: newer, passwordOf: older },
-        { nameOf: older, passwordOf: newer },
-      ]),
+      .toSorted((a, b) => Number(isVerified(b)) - Number(isVerified(a)))
+      .map((older) => ({ newer, older })),
   );
-  return firstOf(distinct([...alone.slice(0, mostCandidates - 1), ...pairs, ...alone.slice(mostCandidates - 1)]));
+  return [
+    ...pairs.map(({ newer, older }) => ({ nameOf: newer, passwordOf: older })),
+    ...pairs.map(({ newer, older }) => ({ nameOf: older, passwordOf: newer })),
+  ];
 }
 
 /** A login that was tried once is not tried again under the cover of another pair. */

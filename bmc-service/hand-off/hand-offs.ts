@@ -41,6 +41,8 @@ export class HandOffs {
   readonly #queue: LoginQueue;
   readonly #running = new Map<string, { events: EventLog<WatchHandOffResponse>; done: Promise<void> }>();
   readonly #stopping = new AbortController();
+  /** Of BMCs that refused every login that was tried: those logins, by key. */
+  readonly #refused = new Map<string, ReadonlySet<string>>();
 
   constructor(options: HandOffsOptions) {
     this.#options = options;
@@ -145,9 +147,12 @@ export class HandOffs {
         const held: Parameters<typeof emit>[0][] = [];
         const unlessLast: typeof emit = (event) =>
           event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
-        const { outcome, failure } = await this.#takeOver(row, row.facts, { accounts, remedy }, unlessLast, signal);
+        const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
+        const { outcome, failure, refusedBefore } = await this.#takeOver(row, row.facts, by, unlessLast, signal);
         // What the end of the service has cut short says nothing about the BMC.
         if (failure !== undefined && signal.aborted) throw new StoppingError();
+        if (refusedBefore.size === 0) this.#refused.delete(key);
+        else this.#refused.set(key, refusedBefore);
         await store.settleHandOff(key, outcome, new Date());
         for (const event of held) emit(event);
         const durationMs = performance.now() - started;
@@ -163,7 +168,7 @@ export class HandOffs {
   #takeOver(
     row: BmcRow,
     facts: BmcFacts,
-    by: Pick<Subject, "accounts" | "remedy">,
+    by: Pick<Subject, "accounts" | "refusedBefore" | "remedy">,
     emit: (event: HandOffEvent) => void,
     signal: AbortSignal,
   ): Promise<TakeOver> {

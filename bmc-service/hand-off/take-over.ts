@@ -6,8 +6,12 @@ import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import type { AccountRow, HandOffFailure, HandOffSuccess } from "../store/store.ts";
+<<<<<<< HEAD
 import { type Candidate, candidates } from "./candidates.ts";
 import { findLan } from "./find-lan.ts";
+=======
+import { type Candidate, candidates, refusedByNow } from "./candidates.ts";
+>>>>>>> ca419f6 (wip)
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
 import { type HandOffEvent, prove } from "./prove.ts";
 
@@ -36,6 +40,8 @@ export interface Subject {
   readonly endpoint: Endpoint | undefined;
   /** Newest first. */
   readonly accounts: readonly AccountRow[];
+  /** Logins that hand-offs before this one tried in vain, see `candidates`. */
+  readonly refusedBefore?: ReadonlySet<string>;
   /** What to do if the BMC refuses them all, one sentence. */
   readonly remedy: string;
 }
@@ -50,9 +56,13 @@ export interface TakeOverWorld {
 }
 
 /** How a hand-off ended; the kind of a failure is for who asked. */
-export type TakeOver =
+export type TakeOver = (
   | { readonly outcome: HandOffSuccess; readonly failure: undefined }
-  | { readonly outcome: HandOffFailure; readonly failure: HandOffError };
+  | { readonly outcome: HandOffFailure; readonly failure: HandOffError }
+) & {
+  /** What the next hand-off tries last. */
+  readonly refusedBefore: ReadonlySet<string>;
+};
 
 /**
  * Logs in to a BMC with the newest account that it accepts and proves that it is the machine's own.
@@ -78,12 +88,18 @@ export async function takeOver(
       shouldRetry: ({ error }) => asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE,
     });
     emit({ $case: "handedOff", value: { driver: "IPMI" } });
-    return { outcome: { kind: "handed off", considered, refused: refusedIds(), ...reached }, failure: undefined };
+    const outcome = { kind: "handed off", considered, refused: refusedIds(), ...reached } as const;
+    return { outcome, failure: undefined, refusedBefore: new Set() };
   } catch (error) {
     const failure = limit.aborted ? endedBy(signal, world.limits.totalMs, error) : asHandOffError(error);
     if (failure === undefined) throw error;
     emit({ $case: "failed", value: { kind: failure.kind, reason: failure.message } });
-    return { outcome: { kind: "failed", considered, refused: refusedIds(), reason: failure.message }, failure };
+    const outcome = { kind: "failed", considered, refused: refusedIds(), reason: failure.message } as const;
+    return {
+      outcome,
+      failure,
+      refusedBefore: refusedByNow(subject.accounts, subject.refusedBefore ?? new Set(), refused),
+    };
   }
 }
 
@@ -139,7 +155,7 @@ async function login(
   refused: Set<Candidate>,
   signal: AbortSignal,
 ): Promise<{ session: BmcSession; candidate: Candidate }> {
-  const all = candidates(subject.accounts);
+  const all = candidates(subject.accounts, subject.refusedBefore);
   if (all.length === 0) {
     const reason = `the service has no account for BMC ${subject.facts.mac}: the agent has to make one`;
     throw new HandOffError(FailureKind.FAILURE_KIND_NO_ACCOUNT, reason);
