@@ -6,12 +6,8 @@ import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import type { AccountRow, HandOffFailure, HandOffSuccess } from "../store/store.ts";
-<<<<<<< HEAD
-import { type Candidate, candidates } from "./candidates.ts";
-import { findLan } from "./find-lan.ts";
-=======
 import { type Candidate, candidates, refusedByNow } from "./candidates.ts";
->>>>>>> ca419f6 (wip)
+import { findLan } from "./find-lan.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
 import { type HandOffEvent, prove } from "./prove.ts";
 
