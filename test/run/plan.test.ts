@@ -228,8 +228,8 @@ describe("the plan where the run would not link", () => {
     expect(plan.text).toContain("/dev/ipmi0: it does not exist");
   });
 
-  test("a filler UUID: exit code 78", async () => {
-    const plan = await planFor(new Machine(), { uuid: "00000000-0000-0000-0000-000000000000" });
+  test("a filler UUID and no BMC to derive one from: exit code 78", async () => {
+    const plan = await planFor(new Machine(), { uuid: "00000000-0000-0000-0000-000000000000", noBmc: true });
     expect(plan).toMatchObject({ outcome: "error", exitCode: 78, ipmiCommands: 0 });
   });
 

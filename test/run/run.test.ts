@@ -284,13 +284,14 @@ describe("failures", () => {
   });
 
   test.each(["00000000-0000-0000-0000-000000000000", "03000200-0400-0500-0006-000700080009"])(
-    "a filler UUID (%s): exit 78, neither service nor BMC is asked",
+    "a filler UUID (%s) and no BMC to derive one from: exit 78, the service is not asked",
     async (uuid) => {
-      const machine = new Machine();
+      const machine = new Machine({ noBmc: true });
       const error = await failure(machine.boot({ uuid }));
+      expect(error.message).toMatch(/^identify machine: SMBIOS: .* because the machine has no BMC; .*vendor's tool/);
       expect(error.message).toContain(`the system UUID ${uuid} is a filler`);
       expect(exitCodeOf(error)).toBe(78);
-      expect([machine.service.calls, machine.bmc.log]).toEqual([[], []]);
+      expect(machine.service.calls).toEqual([]);
     },
   );
 
