@@ -1,6 +1,8 @@
 import { AccountRefusedError } from "../inband/account/account-error.ts";
 import { applyAccount } from "../inband/account/apply-account.ts";
-import type { Conversation } from "../inband/conversation.ts";
+import { InbandLockedError } from "../inband/account/inband-locked.ts";
+import { isClosed } from "../inband/closed-access.ts";
+import { type Conversation, isNotNow } from "../inband/conversation.ts";
 import type { EscrowedAccount } from "./escrowed-account.ts";
 
 /**
@@ -14,7 +16,14 @@ export async function setAccount(conversation: Conversation, account: EscrowedAc
       return await applyAccount(conversation, account.wanted, account);
     } catch (error) {
       if (!(error instanceof AccountRefusedError) || error.what !== "name") throw error;
-      if (!(await account.moveOn(error, conversation.signal))) throw error;
+      if (!(await account.moveOn(error, conversation.signal))) throw inTheEnd(error);
     }
   }
+}
+
+/** What it means that a name was refused wherever it was tried. */
+function inTheEnd(refused: AccountRefusedError): Error {
+  const { cause } = refused;
+  if (isClosed(cause)) return new InbandLockedError(cause);
+  return isNotNow(cause) ? cause : refused;
 }

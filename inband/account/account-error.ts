@@ -14,10 +14,12 @@ export class AccountRefusedError extends Error {
   override readonly name = "AccountRefusedError";
   readonly code = "account-refused";
   readonly what: "name" | "password";
+  override readonly cause: CompletionCodeError;
 
   private constructor(what: "name" | "password", problem: string, cause: CompletionCodeError) {
     super(problem, { cause });
     this.what = what;
+    this.cause = cause;
   }
 
   static ofName(slot: number, userName: string, cause: CompletionCodeError): AccountRefusedError {

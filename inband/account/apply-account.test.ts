@@ -73,14 +73,20 @@ describe("the name", () => {
     expect(linesOf(bmc, "Set ")).toHaveLength(1);
   });
 
-  test.each([0xd4, 0xd5, 0xd6, 0xc1])("%d to it, and again: locked; once is a mood", async (code) => {
+  test.each([
+    [0xd4, InbandLockedError],
+    // Of other slots it may be otherwise.
+    [0xd5, AccountRefusedError],
+    [0xd6, AccountRefusedError],
+    [0xc1, AccountRefusedError],
+  ])("%d to it, and again, is believed; once is a mood", async (code, refusal) => {
     const saying = (times: number) =>
       obedient((line, nth) => {
         if (line.startsWith("Set User Name")) return nth <= times ? code : [];
         return line.startsWith("Get User Name") ? nameBytes("") : undefined;
       });
     const locked = saying(Number.POSITIVE_INFINITY);
-    await expect(apply(locked)).rejects.toThrow(InbandLockedError);
+    await expect(apply(locked)).rejects.toThrow(refusal);
     expect(linesOf(locked, "Set ")).toHaveLength(2);
     await apply(saying(1));
   });
@@ -201,7 +207,16 @@ describe("access and enabling", () => {
     ]);
   });
 
-  test.each([0xc7, 0x81])("%d to enabling with 18 bytes: 2 bytes, then 22", async (code) => {
+  test("of four bytes refused by their number: three", async () => {
+    const bmc = obedient((line) => {
+      if (line.startsWith("Get User Access")) return disabled.with(3, 0x0f);
+      return line === "Set User Access 92030400" ? 0xc7 : undefined;
+    });
+    await apply(bmc);
+    expect(linesOf(bmc, "Set User Access")).toEqual(["Set User Access 92030400", "Set User Access 920304"]);
+  });
+
+  test.each([0xc7, 0x81, 0xcc])("%d to enabling with 18 bytes: 2 bytes, then 22", async (code) => {
     const enables = (bmc: Bmc) => bmc.log.filter((line) => /^Set User Password .301/.test(line));
     const two = obedient((line) => {
       if (line.startsWith("Get User Access")) return disabled;
@@ -218,7 +233,7 @@ describe("access and enabling", () => {
   });
 
   test("CCh to enabling what is enabled (Lenovo XCC) is right, to what is not it is an error", async () => {
-    const refuses = (line: string) => (line.startsWith("Set User Password 0301") ? 0xcc : undefined);
+    const refuses = (line: string) => (/^Set User Password .301/.test(line) ? 0xcc : undefined);
     await apply(obedient(refuses));
     const off = obedient((line) => (line.startsWith("Get User Access") ? disabled : refuses(line)));
     await expect(apply(off)).rejects.toThrow(CompletionCodeError);

@@ -1,11 +1,12 @@
 import { setUserAccess } from "../../ipmi/commands/set-user-access.ts";
 import { setUserName } from "../../ipmi/commands/set-user-name.ts";
 import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
+import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { Secret } from "../../ipmi/secret.ts";
 import { type Conversation, isNotNow, type Patience, persistent, sendPatiently } from "../conversation.ts";
 import { AccountRefusedError, isWrongLength } from "./account-error.ts";
-import { unlessClosed } from "./inband-locked.ts";
+import { InbandLockedError, isLocked, unlessClosed } from "./inband-locked.ts";
 import { unlessItIsSo } from "./unless-it-is-so.ts";
 import { hasAccess, hasName, readAccess } from "./user-state.ts";
 import type { AccountPassword, WantedAccount } from "./wanted-account.ts";
@@ -13,6 +14,8 @@ import type { AccountPassword, WantedAccount } from "./wanted-account.ts";
 /**
  * Gives the slot our name. Intel S5500WBV and Supermicro X12 refuse a name that the slot has got already, also when
  * the first answer was lost.
+ * @throws AccountRefusedError, also for codes of a closed interface: whether other slots are refused as well is not known
+ *   here; InbandLockedError for D4h, of which a lock is documented
  */
 export async function writeName(conversation: Conversation, wanted: WantedAccount): Promise<void> {
   const { slot, userName } = wanted;
@@ -24,9 +27,11 @@ export async function writeName(conversation: Conversation, wanted: WantedAccoun
       ),
     );
   } catch (error) {
-    // A busy BMC has decided nothing.
-    if (!(error instanceof CompletionCodeError) || isNotNow(error)) throw error;
-    throw AccountRefusedError.ofName(slot, userName, error);
+    const refused = error instanceof InbandLockedError && !isLocked(error.cause) ? error.cause : error;
+    if (!(refused instanceof CompletionCodeError)) throw refused;
+    // A busy BMC has decided nothing; FFh for as long as was waited is a way to refuse.
+    if (isNotNow(refused) && refused.completionCode !== CompletionCode.unspecified) throw refused;
+    throw AccountRefusedError.ofName(slot, userName, refused);
   }
 }
 
@@ -57,9 +62,14 @@ export function passwordRequest(
 
 /**
  * Gives the rights on the channel, privilege and IPMI messaging in one command. Where that is refused the privilege goes
- * first and alone: Dell R420 and some Supermicro boards want it before messaging is switched on.
+ * first and alone: Dell R420 and some Supermicro boards want it before messaging is switched on. The fourth byte is optional
+ * (IPMI 2.0 §22.26): Intel boards must have it, and a BMC that does not know it gets three.
  */
-export async function writeAccess(conversation: Conversation, wanted: WantedAccount): Promise<void> {
+export async function writeAccess(
+  conversation: Conversation,
+  wanted: WantedAccount,
+  withSessionLimit = true,
+): Promise<void> {
   const { channel, slot, privilege } = wanted;
   const send = (changeBits: boolean) =>
     sendPatiently(conversation, setUserAccess, {
@@ -72,19 +82,23 @@ export async function writeAccess(conversation: Conversation, wanted: WantedAcco
       },
       userId: slot,
       privilegeLimit: privilege,
-      sessionLimit: 0,
+      ...(withSessionLimit ? { sessionLimit: 0 } : {}),
     });
   const isSo = async () => hasAccess(await readAccess(conversation, wanted), wanted);
   try {
     await unlessItIsSo(() => send(true), isSo);
   } catch (error) {
     if (!(error instanceof CompletionCodeError) || isNotNow(error)) throw error;
+    if (withSessionLimit && isWrongLength(error)) return await writeAccess(conversation, wanted, false);
     await send(false);
     await unlessItIsSo(() => send(true), isSo);
   }
 }
 
-/** In bytes of zeros that go with it: most BMCs take 16, some none (C7h), and one that keeps passwords of 20 may want 20. */
+/**
+ * In bytes of zeros that go with it: most BMCs take 16, some none, and one that keeps passwords of 20 may want 20. They refuse
+ * the others as of a wrong length, or with CCh.
+ */
 const enableSizes = [16, 0, 20] as const;
 
 /** Lets the account log in. Lenovo XCC refuses to enable what is enabled. */
@@ -98,7 +112,8 @@ export async function enable(conversation: Conversation, wanted: WantedAccount):
       return;
     } catch (error) {
       const isLast = size === enableSizes.at(-1);
-      if (isLast || !(error instanceof CompletionCodeError && isWrongLength(error))) throw error;
+      if (isLast || !(error instanceof CompletionCodeError)) throw error;
+      if (!isWrongLength(error) && error.completionCode !== CompletionCode.invalidDataField) throw error;
     }
   }
 }

@@ -134,6 +134,19 @@ describe("a name that is refused", () => {
     expect(machine.bmc.writes).toEqual(new Array(4).fill("Set User Name"));
   });
 
+  test.each([0xd5, 0xc1, 0xff])("with %d in one slot: another slot is tried", async (nameRefused) => {
+    const machine = machineWith({ users: { fixedSlots: [3], nameRefused } });
+    expect(await machine.boot({ clock: virtualClock() })).toMatchObject({ kind: "linked", bmc: { slot: 6 } });
+  });
+
+  test("with D5h in every slot: locked; with FFh: exit 75, because nobody knows why", async () => {
+    const refusing = (nameRefused: number) =>
+      machineWith({ users: { namePattern: "^admin", nameRefused } }).boot({ clock: virtualClock() });
+    expect(await refusing(0xd5)).toMatchObject({ kind: "locked" });
+    const error = await refusing(0xff).catch((each: unknown) => each);
+    expect(exitCodeOf(error as Error)).toBe(75);
+  });
+
   test("for an account of ours: it keeps its name and gets another password", async () => {
     const machine = machineWith({});
     await links(machine);
@@ -168,7 +181,15 @@ test("what the account's making showed is in the report", async () => {
   expect(machine.service.facts?.channels).not.toEqual([]);
 });
 
+test("rights that the BMC takes in three bytes only", async () => {
+  await links(machineWith({ users: { shortAccess: undefined, longAccess: 0xc7 } }));
+});
+
 describe("enabling", () => {
+  test("without a password only, where the rest is refused with CCh", async () => {
+    await links(machineWith({ passwords: { enableSizes: [0], enableSizeRefused: 0xcc } }));
+  });
+
   test.each([0, 16, 20] as const)("with %d bytes only", async (size) => {
     await links(machineWith({ passwords: { enableSizes: [size], enableSizeRefused: 0xc7 } }));
   });

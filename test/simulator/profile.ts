@@ -98,6 +98,8 @@ export interface UsersProfile {
   readonly unnamedPassword?: number;
   /** Set User Access without its fourth byte; accepted if left out. */
   readonly shortAccess?: number;
+  /** Set User Access with its fourth byte; accepted if left out. */
+  readonly longAccess?: number;
   /** Set User Access with a limit of sessions other than 0; accepted if left out. */
   readonly sessionLimit?: number;
   /** IPMI messaging is taken only by an ID that has a privilege already. */

@@ -83,6 +83,24 @@ const all: readonly Profile[] = [
   },
   {
     ...spec,
+    name: "knows-no-channel",
+    sources: ["§2.3: assumed, Get Channel Info refused throughout as OpenBMC refuses a channel that is not there"],
+    channels: { ...spec.channels, infoRefused: 0xcc, lans: spec.channels.lans.map((lan) => ({ ...lan, channel: 8 })) },
+  },
+  {
+    ...spec,
+    name: "rights-in-three-bytes",
+    sources: ["IPMI 2.0 §22.26: the fourth byte is optional; a BMC that refuses it is assumed"],
+    users: { ...spec.users, longAccess: 0xc7 },
+  },
+  {
+    ...spec,
+    name: "locked-slots-say-d5",
+    sources: ["§3.2: Cray's slots; the code is assumed"],
+    users: { ...spec.users, fixedSlots: [3, 5], nameRefused: 0xd5 },
+  },
+  {
+    ...spec,
     name: "full-table",
     sources: ["§3.2: slots of others"],
     expected: "no free slot",

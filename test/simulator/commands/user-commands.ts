@@ -32,11 +32,12 @@ export const userCommands: readonly Entry[] = [
   }),
 
   on(setUserAccess, (bmc, { access, userId, privilegeLimit, sessionLimit }, arrival) => {
-    const { shortAccess, sessionLimit: limitRefused, unnamedAccess } = bmc.profile.users;
+    const { shortAccess, longAccess, sessionLimit: limitRefused, unnamedAccess } = bmc.profile.users;
     const { messagingNeedsPrivilege, accessNeedsEnable } = bmc.profile.users;
     const channel = withSessions(bmc, access.channelNumber, arrival);
     const user = bmc.user(userId);
     refuseIf(sessionLimit === undefined, shortAccess);
+    refuseIf(sessionLimit !== undefined, longAccess);
     refuseIf((sessionLimit ?? 0) !== 0, limitRefused);
     refuseIf(nameText(user) === "", unnamedAccess);
     if (accessNeedsEnable === true && !user.enabled) return {};
