@@ -1,7 +1,7 @@
-import { type Case, beginnings } from "./fault.ts";
 import { chooseCases, type Instants } from "./cases.ts";
 import type { Doubles } from "./chaos-machine.ts";
-import { play, type Played } from "./play.ts";
+import { beginnings, type Case } from "./fault.ts";
+import { type Played, play } from "./play.ts";
 import { Site, type SiteOptions } from "./site.ts";
 
 export interface Campaign extends SiteOptions {
@@ -16,7 +16,15 @@ export interface Campaign extends SiteOptions {
 }
 
 /** Plays what was asked for, to the end, whatever breaks. */
-export async function playCampaign({ runs, seed, only, lanes, doubles = {}, onPlayed, ...site }: Campaign): Promise<Played[]> {
+export async function playCampaign({
+  runs,
+  seed,
+  only,
+  lanes,
+  doubles = {},
+  onPlayed,
+  ...site
+}: Campaign): Promise<Played[]> {
   const results: Played[] = [];
   await using first = new Lane(await Site.open(site), site);
   const cases = only === undefined ? chooseCases(await learnInstants(first, seed), runs, seed) : [only];

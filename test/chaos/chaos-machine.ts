@@ -2,8 +2,8 @@ import { exitCodeOf, type Outcome } from "../../agent/outcome.ts";
 import { run } from "../../agent/run.ts";
 import { makeStep, type StepName } from "../../agent/step.ts";
 import { defaultLimits, type EnrolmentClient, type World } from "../../agent/world.ts";
-import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { allCommands } from "../../ipmi/commands/index.ts";
+import { CompletionCode } from "../../ipmi/completion-code.ts";
 import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
 import { connectEnrolment } from "../../outband-client/service/enrolment.ts";
 import { type RetryOptions, withRejoin, withRetry } from "../../outband-client/service/retry.ts";
@@ -163,7 +163,11 @@ class FaultyRun {
   }
 
   #connect(): EnrolmentClient {
-    const client = connectEnrolment({ address: `127.0.0.1:${this.#site.relay.port}`, ...this.#site.pem, callLimitMs: 3_000 });
+    const client = connectEnrolment({
+      address: `127.0.0.1:${this.#site.relay.port}`,
+      ...this.#site.pem,
+      callLimitMs: 3_000,
+    });
     const options = (signal: AbortSignal): RetryOptions => ({
       limitMs: 30_000,
       firstWaitMs: 10,
@@ -173,7 +177,8 @@ class FaultyRun {
     return {
       begin: (request, signal) => withRetry((inner) => client.begin(request, inner), options(signal)),
       reportBmc: (request, signal) => withRetry((inner) => client.reportBmc(request, inner), options(signal)),
-      reportInventory: (request, signal) => withRetry((inner) => client.reportInventory(request, inner), options(signal)),
+      reportInventory: (request, signal) =>
+        withRetry((inner) => client.reportInventory(request, inner), options(signal)),
       escrowAccount: (request, signal) => withRetry((inner) => client.escrowAccount(request, inner), options(signal)),
       confirmAccount: (request, signal) => withRetry((inner) => client.confirmAccount(request, inner), options(signal)),
       abort: (request, signal) => client.abort(request, AbortSignal.any([signal, this.#patience.signal])),

@@ -1,6 +1,6 @@
 /** What goes wrong, and what a table calls it. */
 export const faults = {
-  "none": "nothing",
+  none: "nothing",
   "agent-killed": "agent killed",
   "machine-reset": "machine reset",
   "bmc-reset-kept": "BMC reset, last write kept",

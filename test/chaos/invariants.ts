@@ -1,4 +1,4 @@
-import { candidates } from "../../bmc-service/hand-off/candidates.ts";
+import { candidates, loginId, refusedByNow } from "../../bmc-service/hand-off/candidates.ts";
 import type { AccountRow } from "../../bmc-service/store/store.ts";
 import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
@@ -25,9 +25,9 @@ const administrator = 4;
  * What holds at every instant for one BMC and what its service has on the disk:
  * - users of others are as they were, to the byte;
  * - a password is on the BMC only if the service has it;
- * - from the first confirmation on, the service gets in: one of the name and password pairs that it would try in its next
- *   hand-off opens the BMC with the privilege. Before that nothing is lost: what opened the BMC until then still does, and is
- *   not ours.
+ * - from the first confirmation on, the service gets in: of the name and password pairs that it would try, in its order and
+ *   with its limit for each hand-off, one opens the BMC with the privilege. Before that nothing is lost: what opened the BMC
+ *   until then still does, and is not ours.
  */
 export class Invariants {
   readonly #bmc: SimulatedBmc;
@@ -37,6 +37,7 @@ export class Invariants {
   readonly #foreign: ReadonlySet<number>;
   #seen = "";
   #confirmed = false;
+  #mostHandOffs = 0;
 
   constructor(bmc: SimulatedBmc, disk: ServiceDisk, mac: string) {
     this.#bmc = bmc;
@@ -46,9 +47,9 @@ export class Invariants {
     this.#foreign = new Set(bmc.users.filter((user) => nameText(user) !== "").map(({ id }) => id));
   }
 
-  /** Whether the service must get in from now on. */
-  get confirmed(): boolean {
-    return this.#confirmed;
+  /** How many hand-offs the service would have needed to get in, at the worst instant. */
+  get mostHandOffs(): number {
+    return this.#mostHandOffs;
   }
 
   /** @throws Violation */
@@ -58,14 +59,9 @@ export class Invariants {
     this.#seen = state;
     const accounts = this.#disk.accounts(this.#mac);
     this.#foreignUntouched(accounts, when);
-    this.#passwordsKnown(accounts, when);
     this.#confirmed ||= accounts.some(isProved);
-    if (this.#confirmed && !this.#getsIn(accounts)) {
-      const tried = candidates(accounts).map(
-        ({ nameOf, passwordOf }) => `"${nameOf.userName}"${nameOf === passwordOf ? "" : ` with the password of "${passwordOf.userName}"`}`,
-      );
-      throw new Violation("lost", `${when}: nothing that the service would try opens the BMC: ${tried.join(", ")}`);
-    }
+    if (this.#confirmed) this.#mostHandOffs = Math.max(this.#mostHandOffs, this.#handOffsToGetIn(accounts, when));
+    this.#passwordsKnown(accounts, when);
   }
 
   /** What must be so when a run was linked: one account of ours is enabled. @throws Violation */
@@ -83,7 +79,8 @@ export class Invariants {
     for (const user of this.#bmc.users) {
       const mayChange = slots.has(user.id) && !this.#foreign.has(user.id);
       if (!mayChange && JSON.stringify(user) !== this.#before.get(user.id)) {
-        throw new Violation("foreign", `${when}: user ID ${user.id} was changed, which is not ours`);
+        const kind = this.#foreign.has(user.id) ? "foreign" : "unescrowed";
+        throw new Violation(kind, `${when}: user ID ${user.id} was changed, and the service knows of no account there`);
       }
     }
   }
@@ -97,13 +94,26 @@ export class Invariants {
     }
   }
 
-  #getsIn(accounts: readonly AccountRow[]): boolean {
-    return candidates(accounts).some(({ nameOf, passwordOf }) => {
-      const password = passwordOf.password.reveal();
-      const privilege = this.#bmc.login(nameOf.userName, password);
-      password.fill(0);
-      return privilege === administrator;
-    });
+  /** @throws Violation if all that the service would ever try is refused */
+  #handOffsToGetIn(accounts: readonly AccountRow[], when: string): number {
+    let refused: ReadonlySet<string> = new Set();
+    const tried = new Set<string>();
+    for (let handOffs = 1; ; handOffs += 1) {
+      const now = candidates(accounts, refused);
+      if (now.some((each) => this.#opens(each))) return handOffs;
+      refused = refusedByNow(accounts, refused, now);
+      if (now.every((each) => tried.has(loginId(each)))) {
+        throw new Violation("lost", `${when}: of ${tried.size} logins that the service would try none opens the BMC`);
+      }
+      for (const each of now) tried.add(loginId(each));
+    }
+  }
+
+  #opens({ nameOf, passwordOf }: ReturnType<typeof candidates>[number]): boolean {
+    const password = passwordOf.password.reveal();
+    const privilege = this.#bmc.login(nameOf.userName, password);
+    password.fill(0);
+    return privilege === administrator;
   }
 }
 

@@ -25,7 +25,8 @@ async function main(): Promise<number> {
     ...{ runs, seed, only, lanes },
     onPlayed({ violation }) {
       count += 1;
-      if (process.stderr.isTTY) process.stderr.write(`\r${count} of ${runs}${violation === undefined ? "" : "  BROKEN\n"}`);
+      if (process.stderr.isTTY)
+        process.stderr.write(`\r${count} of ${runs}${violation === undefined ? "" : "  BROKEN\n"}`);
     },
   });
   if (process.stderr.isTTY) process.stderr.write("\r");

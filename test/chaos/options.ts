@@ -38,7 +38,11 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
   const options = new Command("npm run chaos --")
     .description("Proves that nothing is lost, whatever dies when.")
     .addOption(new Option("--runs <N>", "how many enrolments").default(2_500).argParser(whole(1, 1_000_000)))
-    .addOption(new Option("--seed <S>", "of all that is random; another one each time if not given").argParser(whole(0, 2 ** 31 - 1)))
+    .addOption(
+      new Option("--seed <S>", "of all that is random; another one each time if not given").argParser(
+        whole(0, 2 ** 31 - 1),
+      ),
+    )
     .addOption(new Option("--case <CASE>", "only this enrolment; a failure names it").argParser(readCase))
     .addOption(new Option("--lanes <N>", "how many at the same time").default(2).argParser(whole(1, 64)))
     .addOption(new Option("--output <FORM>", "what is printed").choices(["table", "json"]).default("table"))
@@ -56,7 +60,8 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
 function whole(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    if (!(value >= min && value <= max))
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
     return value;
   };
 }

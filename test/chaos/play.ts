@@ -19,6 +19,8 @@ export interface Played {
   readonly realMs: number;
   readonly virtualMs: number;
   readonly instants: Booted["instants"];
+  /** At the worst instant: so many hand-offs would have found the login that opens the BMC. */
+  readonly mostHandOffs: number;
   readonly violation?: { readonly kind: ViolationKind; readonly text: string };
 }
 
@@ -27,7 +29,13 @@ export interface Played {
  * linked.
  * @throws what is no violation but a bug, of the agent or of this harness
  */
-export async function play(site: Site, mac: string, played: Case, seed: number, doubles: Doubles = {}): Promise<Played> {
+export async function play(
+  site: Site,
+  mac: string,
+  played: Case,
+  seed: number,
+  doubles: Doubles = {},
+): Promise<Played> {
   const random = new Random(seed, caseText(played));
   const machine = new ChaosMachine(site, mac, (below) => random.below(below), doubles);
   const hits: Hit[] = [];
@@ -37,7 +45,8 @@ export async function play(site: Site, mac: string, played: Case, seed: number, 
     const last = hits.at(-1);
     const realMs = last === undefined ? 0 : performance.now() - last.realMs;
     const virtualMs = last === undefined ? 0 : machine.clock.now() - last.virtualMs;
-    return { played, hits, boots, realMs, virtualMs, instants, ...(violation && { violation }) };
+    const { mostHandOffs } = machine.invariants;
+    return { played, hits, boots, realMs, virtualMs, instants, mostHandOffs, ...(violation && { violation }) };
   };
   try {
     if (played.beginning !== "first" && !(await machine.boot({ rotate: false, faults: [] })).linked) {

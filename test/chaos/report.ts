@@ -26,6 +26,8 @@ export interface Summary {
   /** In which at least one fault came to pass. */
   readonly faulted: number;
   readonly violations: Readonly<Record<string, number>>;
+  /** Runs by how many hand-offs would have let the service in at their worst instant; the first number is of one. */
+  readonly byHandOffs: readonly number[];
   readonly lines: readonly Line[];
   readonly failures: readonly { readonly text: string; readonly repeat: string }[];
 }
@@ -50,7 +52,14 @@ export function summarise(results: readonly Played[], seed: number): Summary {
     return [{ text: `${text}: ${violation.text}`, repeat: repeatText(text, seed) }];
   });
   const total = faulted.length === 0 ? [] : [lineOf(all, "", faulted)];
-  return { seed, runs: results.length, faulted: faulted.length, violations, lines: [...lines, ...total], failures };
+  const linkable = results.filter(({ mostHandOffs }) => mostHandOffs > 0);
+  const most = Math.max(1, ...linkable.map(({ mostHandOffs }) => mostHandOffs));
+  const byHandOffs = Array.from(
+    { length: most },
+    (_, i) => linkable.filter((each) => each.mostHandOffs === i + 1).length,
+  );
+  const counts = { runs: results.length, faulted: faulted.length };
+  return { seed, ...counts, violations, byHandOffs, lines: [...lines, ...total], failures };
 }
 
 function repeatText(text: string, seed: number): string {
@@ -82,17 +91,20 @@ const widths = [40, 17, 6, 6, 7, 6, 6, 6, 9, 9, 10, 10] as const;
 
 /** The table for people. Times are milliseconds. */
 export function summaryText(summary: Summary): string {
-  const { seed, runs, faulted, violations, failures } = summary;
+  const { seed, runs, faulted, violations, byHandOffs, failures } = summary;
   const head = ["", "", "", "", "linked", "after", "boots", "", "real ms", "", "machine's ms", ""];
   const names = ["fault", "in step", "runs", "held", "0", "1", "2", "3", "median", "p99", "median", "p99"];
   const rows = summary.lines.map(({ fault, step, runs: count, held, linkedAfterBoots, realMs, virtualMs }) =>
-    [fault, step, count, held, ...linkedAfterBoots, realMs.median, realMs.p99, virtualMs.median, virtualMs.p99].map(String),
+    [fault, step, count, held, ...linkedAfterBoots, realMs.median, realMs.p99, virtualMs.median, virtualMs.p99].map(
+      String,
+    ),
   );
   const counted = Object.entries(violations).map(([kind, count]) => `${count} ${kind}`);
   return [
     ...[head, names, ...rows].map(row),
     "",
     ...failures.flatMap(({ text, repeat }) => [text, `  again: ${repeat}`]),
+    `hand-offs to get in at the worst instant: ${byHandOffs.map((count, i) => `${i + 1} in ${count} runs`).join(", ")}`,
     `${runs} enrolments of seed ${seed}, faults in ${faulted}: ${counted.join(", ")}`,
   ].join("\n");
 }

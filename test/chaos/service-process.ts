@@ -2,9 +2,9 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { initPki } from "../../bmc-service/pki/init-pki.ts";
 import { plainEnvironment } from "../lab/child.ts";
 import { within } from "../lab/deadline.ts";
-import { initPki } from "../../bmc-service/pki/init-pki.ts";
 
 const program = join(import.meta.dirname, "../../bmc-service/main.ts");
 const startLimitMs = 30_000;

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LanServer, listenOnLoopback } from "../simulator/lan-server.ts";
 import { freeUdpPort } from "../lab/ports.ts";
+import { type LanServer, listenOnLoopback } from "../simulator/lan-server.ts";
 import { Relay } from "./relay.ts";
 import { ServiceDisk } from "./service-disk.ts";
 import { ServiceProcess } from "./service-process.ts";
@@ -32,10 +32,7 @@ export class Site implements AsyncDisposable {
   #number = 0;
   #repairs: Promise<unknown>[] = [];
 
-  private constructor(
-    parts: Pick<Site, "service" | "relay" | "disk">,
-    resources: AsyncDisposableStack,
-  ) {
+  private constructor(parts: Pick<Site, "service" | "relay" | "disk">, resources: AsyncDisposableStack) {
     this.service = parts.service;
     this.relay = parts.relay;
     this.disk = parts.disk;
@@ -78,9 +75,7 @@ export class Site implements AsyncDisposable {
 
   /** Does `mend` after a moment. */
   forAMoment(mend: () => unknown): void {
-    this.#repair(
-      new Promise((resolve) => setTimeout(resolve, momentMs)).then(() => mend()),
-    );
+    this.#repair(new Promise((resolve) => setTimeout(resolve, momentMs)).then(() => mend()));
   }
 
   /** Everything works again. */
