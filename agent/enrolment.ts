@@ -1,6 +1,7 @@
-import { choosePlace, type PlaceOptions } from "../inband/account/choose-place.ts";
+import { choosePlace } from "../inband/account/choose-place.ts";
 import { generateUserName, PolicyError } from "../inband/account/credentials.ts";
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
+import type { PlaceOptions } from "../inband/account/plan-account.ts";
 import type { InbandProof as Proof } from "../inband/account/prove-account.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import type { TriedWay } from "../inband/openipmi/open-bmc.ts";
@@ -121,7 +122,7 @@ export class Enrolment implements AsyncDisposable {
     const { randomBelow, note, settings } = this.#world;
     const place = await choosePlace(conversation, channel, { ...this.#former(mac), userSlot: settings.userSlot });
     this.addFindings(place.findings);
-    const { slot, replaces, otherSlots } = place;
+    const { slot, replaces, otherSlots, former } = place;
     const { userNamePrefix, privilege } = this.#policy;
     const userName = generateUserName(userNamePrefix, randomBelow, place.takenNames);
     const wanted = { channel, slot, userName, privilege, ...(replaces === undefined ? {} : { replaces }) };
@@ -129,7 +130,7 @@ export class Enrolment implements AsyncDisposable {
       const request = { sessionToken: this.#sessionToken, mac, userName, password, slot };
       return (await this.#client.escrowAccount(request, signal)).accountId;
     };
-    const escrowOptions = { firstForm: formFromProto(this.#formHint), otherSlots, randomBelow, note, store };
+    const escrowOptions = { firstForm: formFromProto(this.#formHint), otherSlots, former, randomBelow, note, store };
     return await EscrowedAccount.make(wanted, escrowOptions, conversation.signal);
   }
 
@@ -137,12 +138,15 @@ export class Enrolment implements AsyncDisposable {
    * What the service knows of accounts of ours. Names that were made for a BMC with another MAC are ours too: a BMC with
    * several LAN channels may have told the other one the last time.
    */
-  #former(mac: string): Pick<PlaceOptions, "ourNames" | "ourSlot"> {
+  #former(mac: string): Omit<PlaceOptions, "userSlot"> {
     const linkage = this.#linkage;
-    if (linkage === undefined) return { ourNames: [], ourSlot: "not expected" };
+    const namePrefix = this.#policy.userNamePrefix;
+    if (linkage === undefined) return { ourNames: [], ourSlot: "not expected", namePrefix };
     const ourNames = [...linkage.knownUserNames, linkage.userName].filter((name) => name !== "");
-    if (ourNames.length === 0 || linkage.mac !== mac) return { ourNames, ourSlot: "not expected" };
-    return { ourNames, ourSlot: linkage.slot === 0 ? "unknown" : linkage.slot };
+    // The account that an operator gave is not named, and may have been one of ours once.
+    const known = linkage.given ? { ourNames } : { ourNames, namePrefix };
+    if (ourNames.length === 0 || linkage.mac !== mac) return { ...known, ourSlot: "not expected" };
+    return { ...known, ourSlot: linkage.slot === 0 ? "unknown" : linkage.slot };
   }
 
   async confirm({ accountId, wanted, current }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {

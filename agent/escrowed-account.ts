@@ -1,8 +1,11 @@
 import type { AccountRefusedError } from "../inband/account/account-error.ts";
+import { isStillEmpty } from "../inband/account/choose-place.ts";
 import { generatePassword } from "../inband/account/credentials.ts";
 import { formText, type PasswordForm } from "../inband/account/password-form.ts";
 import { PasswordLadder } from "../inband/account/password-ladder.ts";
+import type { FormerAccount } from "../inband/account/plan-account.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "../inband/account/wanted-account.ts";
+import type { Conversation } from "../inband/conversation.ts";
 import type { CompletionCodeError } from "../ipmi/errors.ts";
 
 /** What an escrowed account needs of the run. */
@@ -13,18 +16,21 @@ export interface EscrowOptions {
   readonly note: (text: string) => void;
   /** Slots where the account may go if the BMC refuses its name in the first one. */
   readonly otherSlots: readonly number[];
+  /** Further accounts of ours on the BMC, which nobody needs once this one works. */
+  readonly former: readonly FormerAccount[];
   /** Has the service store the account with this password and returns its identifier there. */
   readonly store: (wanted: WantedAccount, password: Buffer, signal: AbortSignal) => Promise<string>;
 }
 
 /** A BMC that refuses the name in that many slots refuses the name, not the slots. */
-const mostMoves = 3;
+const mostMoves = 7;
 
 /** An account that the service has stored, with each password that is tried. Disposing wipes the password. */
 export class EscrowedAccount implements EscrowedPasswords, Disposable {
   readonly #options: EscrowOptions;
   readonly #ladder: PasswordLadder;
   readonly #otherSlots: number[];
+  #movesLeft = mostMoves;
   #wanted: WantedAccount;
   #characters: Buffer = Buffer.alloc(0);
   #accountId = "";
@@ -32,7 +38,7 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
   private constructor(wanted: WantedAccount, options: EscrowOptions) {
     this.#wanted = wanted;
     this.#options = options;
-    this.#otherSlots = options.otherSlots.slice(0, mostMoves);
+    this.#otherSlots = [...options.otherSlots];
     this.#ladder = new PasswordLadder(options.firstForm);
   }
 
@@ -45,6 +51,11 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
 
   get wanted(): WantedAccount {
     return this.#wanted;
+  }
+
+  /** Further accounts of ours on the BMC. */
+  get former(): readonly FormerAccount[] {
+    return this.#options.former;
   }
 
   /** Identifier at the service of the account with the current password. */
@@ -64,7 +75,8 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
     const { form } = this.#ladder;
     if (!this.#ladder.next(refused.completionCode)) return false;
     const { note } = this.#options;
-    note(`A password of ${formText(form)} was refused (${refused.message}); trying ${formText(this.#ladder.form)}`);
+    const why = refused.message;
+    note(`A password of ${formText(form)} does not do (${why}); trying another of ${formText(this.#ladder.form)}`);
     await this.#storeNewPassword(signal);
     return true;
   }
@@ -74,16 +86,25 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
    * boards some slots are fixed that are not called so). The service stores that before the BMC hears of it.
    * @returns false if there is nowhere to go
    */
-  async moveOn(refused: AccountRefusedError, signal: AbortSignal): Promise<boolean> {
+  async moveOn(refused: AccountRefusedError, conversation: Conversation): Promise<boolean> {
     const { replaces, userName } = this.#wanted;
     const former = replaces === userName ? undefined : replaces;
-    const slot = replaces === undefined ? this.#otherSlots.shift() : undefined;
+    const slot = replaces === undefined ? await this.#nextSlot(conversation) : undefined;
     if (former === undefined && slot === undefined) return false;
     const { note, store } = this.#options;
     this.#wanted = slot === undefined ? { ...this.#wanted, userName: former ?? userName } : { ...this.#wanted, slot };
     note(`${refused.message} Trying ${slot === undefined ? `its former name "${former}"` : `user ID ${slot}`} first.`);
-    this.#accountId = await store(this.#wanted, this.#characters, signal);
+    this.#accountId = await store(this.#wanted, this.#characters, conversation.signal);
     return true;
+  }
+
+  async #nextSlot(conversation: Conversation): Promise<number | undefined> {
+    if (this.#movesLeft === 0) return undefined;
+    this.#movesLeft -= 1;
+    for (;;) {
+      const slot = this.#otherSlots.shift();
+      if (slot === undefined || (await isStillEmpty(conversation, this.#wanted.channel, slot))) return slot;
+    }
   }
 
   /** A new password takes the place of the current one as soon as the service has it. */

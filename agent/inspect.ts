@@ -179,7 +179,7 @@ async function inspectAll(
 
 /** Who is on the BMC: names and rights on the LAN channel. A BMC tells no password, to nobody. */
 async function readUsers(conversation: Conversation, channel: number): Promise<object> {
-  const { maxUserIds, fixedNameCount, slots } = await scanAccounts(conversation, channel, "all");
+  const { maxUserIds, fixedNameCount, slots } = await scanAccounts(conversation, channel);
   const named = [];
   for (const slot of slots) {
     if (slot.state === "empty") continue;

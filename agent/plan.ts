@@ -155,7 +155,7 @@ async function linkageOf(account: string, world: PlanWorld, settings: RunSetting
     const { facts, failure } = await lookAtBmc(conversation, await waitUntilReady(conversation, bmcReadyMs), undefined);
     if (failure !== undefined) return undefined;
     const { mac, channel } = facts;
-    const { slots } = await scanAccounts(conversation, channel, "all");
+    const { slots } = await scanAccounts(conversation, channel);
     const found = slots.find((slot) => slot.state === "named" && slot.name === account);
     if (found === undefined) return undefined;
     const known = { userName: account, slot: found.id, knownUserNames: [account], given: false };

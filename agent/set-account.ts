@@ -16,7 +16,7 @@ export async function setAccount(conversation: Conversation, account: EscrowedAc
       return await applyAccount(conversation, account.wanted, account);
     } catch (error) {
       if (!(error instanceof AccountRefusedError) || error.what !== "name") throw error;
-      if (!(await account.moveOn(error, conversation.signal))) throw inTheEnd(error);
+      if (!(await account.moveOn(error, conversation))) throw inTheEnd(error);
     }
   }
 }

@@ -13,7 +13,10 @@ export const stepNames = [
   "hand-off",
 ] as const;
 
-export type StepName = (typeof stepNames)[number];
+/** A step after the last one, which most runs do not have. */
+const furtherStep = "retire former accounts";
+
+export type StepName = (typeof stepNames)[number] | typeof furtherStep;
 
 /** What a console shows of a step. Durations in milliseconds; no text holds a secret. */
 export type StepEvent =
@@ -86,7 +89,8 @@ const graceMs = 2_000;
 export function makeStep(options: StepOptions): Step {
   const { clock, onEvent, hook } = options;
   return async (step, limitMs, work, describe) => {
-    const position = { step, number: stepNames.indexOf(step) + 1, of: stepNames.length };
+    const names: readonly StepName[] = step === furtherStep ? [...stepNames, furtherStep] : stepNames;
+    const position = { step, number: names.indexOf(step) + 1, of: names.length };
     const startedAt = clock.now();
     const durationMs = () => clock.now() - startedAt;
     onEvent({ kind: "started", ...position });

@@ -23,6 +23,7 @@ export class Pace {
   #waitedForReturnMs = 0;
   #pauseMs = 0;
   #writtenAt: number | undefined;
+  #losesWrites = false;
 
   constructor(returnLimitMs: number, note: Note = () => undefined) {
     this.returnLimitMs = returnLimitMs;
@@ -32,6 +33,11 @@ export class Pace {
   /** The pause after each write, in milliseconds; 0 as long as the BMC has not shown that it needs one. */
   get pauseMs(): number {
     return this.#pauseMs;
+  }
+
+  /** Whether a write was lost: the next one may be as well. */
+  get losesWrites(): boolean {
+    return this.#losesWrites;
   }
 
   /** When the last command was a write: the time of its end. */
@@ -72,6 +78,7 @@ export class Pace {
 
   /** A write that the BMC had acknowledged was not there when it was read back (Supermicro H8QME). */
   writeWasLost(): void {
+    this.#losesWrites = true;
     this.#lengthenTo(Math.max(pauseAfterLossMs, 2 * this.#pauseMs));
   }
 

@@ -36,7 +36,7 @@ export class AccountRefusedError extends Error {
   static ofPasswords(slot: number, tried: string, cause: CompletionCodeError): AccountRefusedError {
     return new AccountRefusedError(
       "password",
-      `the BMC refuses every password for user ID ${slot}. Tried: ${tried}. ` +
+      `the BMC refuses every password for user ID ${slot}, or does not keep it as it was (80h, 81h). Tried: ${tried}. ` +
         "Its password policy wants something else: relax it in the BMC's settings, then run again.",
       cause,
     );

@@ -1,6 +1,6 @@
 import { Pace } from "../pace.ts";
 import { nameBytes, type ScriptedAnswer, scriptedBmc } from "../scripted-bmc.fixture.ts";
-import { passwordForms } from "./password-form.ts";
+import { type PasswordForm, passwordForms } from "./password-form.ts";
 import { PasswordLadder } from "./password-ladder.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "./wanted-account.ts";
 
@@ -8,11 +8,12 @@ export const wanted: WantedAccount = { channel: 2, slot: 3, userName: "rivet0123
 
 /** Passwords that tests can read: "Ab1!" over and over, and the number of the attempt. */
 export class ScriptedPasswords implements EscrowedPasswords {
-  readonly #ladder = new PasswordLadder();
+  readonly #ladder: PasswordLadder;
   /** Those that were told, in order. */
   readonly stored: AccountPassword[] = [];
 
-  constructor() {
+  constructor(first?: PasswordForm) {
+    this.#ladder = new PasswordLadder(first);
     this.#store();
   }
 
@@ -40,7 +41,6 @@ export class ScriptedPasswords implements EscrowedPasswords {
 export const nameHex = Buffer.from(nameBytes(wanted.userName)).toString("hex");
 /** The first of ScriptedPasswords, in 16 bytes. */
 export const passwordHex = Buffer.from("Ab1!Ab1!Ab1!Ab11", "latin1").toString("hex");
-export const password: AccountPassword = { characters: Buffer.from(passwordHex, "hex"), form: passwordForms[0] };
 
 /** Get User Access: enabled administrator with IPMI messaging; and the same disabled, or without rights. */
 export const withRights = [16, 0x41, 1, 0x14];

@@ -101,7 +101,7 @@ describe("the password", () => {
     const second = Buffer.from(passwords.current.characters).toString("hex");
     expect(second).not.toBe(passwordHex);
     expect(bmc.log).toContain(`Set User Password 8302${second}00000000`);
-    await proveAccount(bmc.conversation, wanted, passwords.current);
+    await proveAccount(bmc.conversation, wanted, passwords);
     expect(bmc.log).toContain(`Set User Password 8303${second}00000000`);
   });
 

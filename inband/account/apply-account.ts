@@ -5,7 +5,7 @@ import { throwIfLocked } from "./inband-locked.ts";
 import { allowSol, openChannel } from "./open-channel.ts";
 import { proveAccount } from "./prove-account.ts";
 import { setPassword } from "./set-password.ts";
-import { hasAccess, readAccess, type UserAccess } from "./user-state.ts";
+import { hasAccess, tryReadingAccess, type UserAccess } from "./user-state.ts";
 import type { EscrowedPasswords, WantedAccount } from "./wanted-account.ts";
 import { enable, writeAccess, writeName } from "./write-user.ts";
 
@@ -26,10 +26,11 @@ export async function applyAccount(
   passwords: EscrowedPasswords,
 ): Promise<readonly string[]> {
   try {
-    const before = wanted.replaces === undefined ? undefined : await readAccess(conversation, wanted);
+    const before = wanted.replaces === undefined ? undefined : await tryReadingAccess(conversation, wanted);
     if (wanted.replaces !== wanted.userName) await writeName(conversation, wanted);
     await setPasswordOrRenameBack(conversation, wanted, passwords);
-    const findings = await admit(conversation, wanted, passwords, before);
+    const told = before instanceof CompletionCodeError ? undefined : before;
+    const findings = await admit(conversation, wanted, passwords, told);
     return [...findings, ...(await openChannel(conversation, wanted)), ...(await allowSol(conversation, wanted))];
   } catch (error) {
     throwIfLocked(error);
@@ -59,7 +60,7 @@ async function setPasswordOrRenameBack(
 async function admit(
   conversation: Conversation,
   wanted: WantedAccount,
-  { current }: EscrowedPasswords,
+  passwords: EscrowedPasswords,
   before: UserAccess | undefined,
 ): Promise<readonly string[]> {
   try {
@@ -69,6 +70,6 @@ async function admit(
   } catch (error) {
     throwIfLocked(error);
     if (!(error instanceof CompletionCodeError)) throw error;
-    return (await proveAccount(conversation, wanted, current)).findings;
+    return (await proveAccount(conversation, wanted, passwords)).findings;
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { nameBytes, type ScriptedAnswer, scriptedBmc } from "../scripted-bmc.fixture.ts";
-import { choosePlace, FormerAccountUnreadableError, type PlaceOptions } from "./choose-place.ts";
-import { NoFreeSlotError } from "./plan-account.ts";
+import { choosePlace, FormerAccountUnreadableError, isStillEmpty } from "./choose-place.ts";
+import { NoFreeSlotError, type PlaceOptions, SlotsUnreadableError } from "./plan-account.ts";
 
 const nobody = [5, 0x81, 1, 0x0f];
 const enabled = [5, 0x41, 1, 0x14];
@@ -106,6 +106,22 @@ describe("choosePlace", () => {
       expect((await choose(withUsers(names), options)).slot).toBe(3);
     },
   );
+
+  test("further places: told as empty first, then empty by a completion code; each is looked at before use", async () => {
+    const bmc = withUsers({ 2: 0xcc, 3: 0xcc, 4: nameBytes(""), 5: nameBytes("") }, { 2: enabled });
+    expect(await choose(bmc)).toMatchObject({ slot: 4, otherSlots: [5, 3, 2] });
+    const still = await Promise.all([5, 3, 2].map((slot) => isStillEmpty(bmc.conversation, 1, slot)));
+    expect(still).toEqual([true, true, false]);
+  });
+
+  test("a BMC that is busy for ever is a matter for the next run, and does not take minutes", async () => {
+    const bmc = scriptedBmc((name) => (name === "Get User Access" ? [63, 1, 1, 0x0f] : 0xc0));
+    const error = await choose(bmc).catch((each: unknown) => each);
+    expect(error).toBeInstanceOf(SlotsUnreadableError);
+    expect((error as Error).message).toMatch(/2 unreadable \(completion code C0h.*63 unreadable.*run again/);
+    expect(bmc.waits.reduce((sum, each) => sum + each, 0)).toBeLessThan(30_000);
+    expect((await choose(withUsers({ 3: 0xc0, 4: 0xc3 }))).slot).toBe(5);
+  });
 
   test("if it need not be there, because the BMC is another one, an unreadable slot does not matter", async () => {
     const bmc = withUsers({ 4: 0xff });

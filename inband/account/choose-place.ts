@@ -1,7 +1,7 @@
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import type { Conversation } from "../conversation.ts";
 import { refusalText } from "../read-parameter.ts";
-import { type AccountPlan, planAccount } from "./plan-account.ts";
+import { type AccountPlan, type PlaceOptions, planAccount } from "./plan-account.ts";
 import {
   type AccountScan,
   freeSlot,
@@ -9,24 +9,18 @@ import {
   type Slot,
   saysEmpty,
   scanAccounts,
-  usualUserIds,
+  slotReader,
+  unreadable,
 } from "./scan-accounts.ts";
 import { levelNumber, readAccess, type UserAccess } from "./user-state.ts";
-
-/** What is known before the BMC is asked. */
-export interface PlaceOptions {
-  /** The user names that were ever put into escrow for this machine: accounts of ours. */
-  readonly ourNames: readonly string[];
-  /** Where our account should be: its user ID, "unknown" if one of them, "not expected" if it need not be there. */
-  readonly ourSlot: number | "unknown" | "not expected";
-  /** The user ID that an operator asks for. */
-  readonly userSlot?: number | undefined;
-}
 
 export interface ChosenPlace extends AccountPlan {
   /** All names that were read; a name may sit in one slot only. */
   readonly takenNames: ReadonlySet<string>;
-  /** Further slots that are empty, for a BMC that refuses a name in this one although it does not call it fixed. */
+  /**
+   * Further slots that seem to be empty, for a BMC that refuses a name in this one although it does not call it fixed.
+   * To be looked at with `isStillEmpty` before one is used.
+   */
   readonly otherSlots: readonly number[];
 }
 
@@ -47,15 +41,16 @@ export class FormerAccountUnreadableError extends Error {
 /**
  * Reads who sits where and chooses the place of the account. A slot is not taken for empty because of a completion code
  * alone: before it is chosen its name is asked for again, and its rights must be those of nobody.
- * @throws NoFreeSlotError, FormerAccountUnreadableError, InbandLockedError, CompletionCodeError, TransportError
+ * @throws NoFreeSlotError, SlotsUnreadableError, FormerAccountUnreadableError, InbandLockedError, CompletionCodeError,
+ *   TransportError
  */
 export async function choosePlace(
   conversation: Conversation,
   channel: number,
-  { ourNames, ourSlot, userSlot }: PlaceOptions,
+  options: PlaceOptions,
 ): Promise<ChosenPlace> {
-  const extent = ourNames.length === 0 && (userSlot ?? 0) <= usualUserIds ? "usual" : "all";
-  let scan = await scanAccounts(conversation, channel, extent);
+  const { ourNames, ourSlot, userSlot } = options;
+  let scan = await scanAccounts(conversation, channel);
   if (ourNames.length > 0 && !isFound(scan, ourNames, ourSlot)) {
     scan = await readAgain(conversation, scan);
     if (ourSlot !== "not expected" && !isFound(scan, ourNames, ourSlot)) {
@@ -63,7 +58,7 @@ export async function choosePlace(
     }
   }
   for (;;) {
-    const plan = planAccount(scan, ourNames, userSlot, typeof ourSlot === "number" ? ourSlot : undefined);
+    const plan = planAccount(scan, options);
     const chosen = scan.slots.find(({ id }) => id === plan.slot);
     const sure = chosen?.state !== "empty" || chosen.completionCode === undefined;
     const seen = sure ? undefined : await lookCloser(conversation, channel, plan.slot, userSlot === plan.slot);
@@ -79,13 +74,22 @@ function namesOf({ slots }: AccountScan): ReadonlySet<string> {
   return new Set(slots.flatMap((slot) => (slot.state === "named" ? [slot.name] : [])));
 }
 
-/** Slots of which the BMC tells an empty name, in the order in which they are chosen, without one of them. */
+/**
+ * Whether a slot that seemed to be empty is: by the same closer look as the first one, because of a completion code alone no
+ * slot is taken for empty.
+ * @throws InbandLockedError, CompletionCodeError, TransportError
+ */
+export async function isStillEmpty(conversation: Conversation, channel: number, slot: number): Promise<boolean> {
+  return (await lookCloser(conversation, channel, slot, false)) === undefined;
+}
+
+/** Slots that seem to be empty, in the order in which they are chosen, without one of them. */
 function emptySlots(scan: AccountScan, without: number): number[] {
   const slots: number[] = [];
   let left = scan.slots.filter(({ id }) => id !== without);
   for (;;) {
     const free = freeSlot({ ...scan, slots: left });
-    if (free?.state !== "empty" || free.completionCode !== undefined) return slots;
+    if (free === undefined) return slots;
     slots.push(free.id);
     left = left.filter(({ id }) => id !== free.id);
   }
@@ -103,10 +107,11 @@ function withSlots(scan: AccountScan, seen: readonly Slot[]): AccountScan {
 
 /** Our account must be somewhere: asks again where the BMC told no name. */
 async function readAgain(conversation: Conversation, scan: AccountScan): Promise<AccountScan> {
+  const read = slotReader(conversation);
   const seen: Slot[] = [];
   for (const slot of scan.slots) {
     if (slot.state === "named" || (slot.state === "empty" && slot.completionCode === undefined)) continue;
-    const again = await readSlot(conversation, slot.id);
+    const again = await read(slot.id);
     if (again !== "no such ID") seen.push(again);
   }
   return withSlots(scan, seen);
@@ -169,7 +174,7 @@ async function rightsOf(
   } catch (error) {
     if (!(error instanceof CompletionCodeError)) throw error;
     if (isAskedFor && saysEmpty(error)) return undefined;
-    return { id: slot, state: "unreadable", reason: `neither its name nor its rights: ${refusalText(error)}` };
+    return unreadable(slot, `neither its name nor its rights: ${refusalText(error)}`, error);
   }
 }
 

@@ -22,9 +22,13 @@ export class PolicyError extends Error {
   readonly code = "policy";
 }
 
+/** With fewer random characters a name that has the shape of ours may be somebody's: "rivetadmin1234" is a word and a number. */
+const leastRandomToTell = 10;
+
 /**
- * A user name that is not taken: the prefix and random lower-case letters and digits, 15 characters in all. With the prefix "rivet" that
- * are 36^10 names, 51 bits. OpenBMC takes no hyphen.
+ * A user name that is not taken: the prefix and random lower-case letters and digits, 15 characters in all, at least one of
+ * them a random digit and one a random letter. With the prefix "rivet" that are nearly 36^10 names, 51 bits. OpenBMC takes no
+ * hyphen.
  * @throws PolicyError if the prefix is empty, does not begin with a lower-case letter, holds anything but those and
  *   digits, or has more than 11 characters
  */
@@ -44,8 +48,28 @@ export function generateUserName(
   do {
     name = prefix;
     while (name.length < userNameLength) name += letters.charAt(randomBelow(letters.length));
-  } while (taken.has(name));
+  } while (taken.has(name) || !isMixed(name.slice(prefix.length)));
   return name;
+}
+
+/**
+ * Whether a name has exactly the shape of those that are made here: an account that we made, although nobody remembers
+ * it. With a prefix that leaves fewer than 10 random characters no name has: somebody else may well have chosen it. The
+ * same holds for a name without a digit: "rivetsupervisor" is as long as ours.
+ */
+export function hasOurShape(prefix: string, name: string): boolean {
+  const random = name.slice(prefix.length);
+  return (
+    name.startsWith(prefix) &&
+    name.length === userNameLength &&
+    random.length >= leastRandomToTell &&
+    /^[a-z0-9]+$/.test(random) &&
+    isMixed(random)
+  );
+}
+
+function isMixed(random: string): boolean {
+  return /[0-9]/.test(random) && /[a-z]/.test(random);
 }
 
 /**

@@ -1,4 +1,27 @@
+import { hasOurShape } from "./credentials.ts";
 import { type AccountScan, freeSlot, type Slot } from "./scan-accounts.ts";
+
+/** What is known before the BMC is asked. */
+export interface PlaceOptions {
+  /** The user names that were ever put into escrow for this machine: accounts of ours. */
+  readonly ourNames: readonly string[];
+  /** Where our account should be: its user ID, "unknown" if one of them, "not expected" if it need not be there. */
+  readonly ourSlot: number | "unknown" | "not expected";
+  /**
+   * With which the names of our accounts begin. One that has exactly their shape is ours too, although the service does
+   * not know it; undefined if none may be taken for that.
+   */
+  readonly namePrefix?: string | undefined;
+  /** The user ID that an operator asks for. */
+  readonly userSlot?: number | undefined;
+}
+
+/** An account of ours beside the new one. */
+export interface FormerAccount {
+  /** User ID. */
+  readonly slot: number;
+  readonly userName: string;
+}
 
 /** Where our account goes. */
 export interface AccountPlan {
@@ -6,6 +29,8 @@ export interface AccountPlan {
   readonly slot: number;
   /** The name of our own account that sits there and is replaced; undefined if the slot is empty. */
   readonly replaces?: string;
+  /** Further accounts of ours, which nobody needs once the new one works. */
+  readonly former: readonly FormerAccount[];
   /** What an operator should know, one sentence each. */
   readonly findings: readonly string[];
 }
@@ -52,31 +77,42 @@ function holder(slot: Slot, scan: AccountScan): string {
   }
 }
 
+/** Nothing is free among the user IDs that can be read, but not all can, for a reason that passes. */
+export class SlotsUnreadableError extends Error {
+  override readonly name = "SlotsUnreadableError";
+  readonly code = "slots-unreadable";
+
+  constructor(scan: AccountScan) {
+    const seen = scan.slots.map((slot) => `${slot.id} ${holder(slot, scan)}`).join(", ");
+    super(
+      `whether the BMC has a free user ID cannot be told: ${seen}. Nothing was changed: run again; if that does not help, ` +
+        "reset the BMC.",
+    );
+  }
+}
+
 /**
  * Chooses the slot: that of our account in use, or else of another account of ours, if there is one; else the one that was
- * asked for; else a free one.
- * @param ourNames the user names that were ever put into escrow for this BMC; no other account is ours, whatever its name
- * @param userSlot the user ID that an operator asks for
- * @param ourSlot the slot of our account in use
- * @throws NoFreeSlotError naming who sits where
+ * asked for; else a free one. Every other account of ours is former then.
+ * @throws NoFreeSlotError naming who sits where; SlotsUnreadableError
  */
-export function planAccount(
-  scan: AccountScan,
-  ourNames: readonly string[],
-  userSlot?: number,
-  ourSlot?: number,
-): AccountPlan {
-  const known = new Set(ourNames);
+export function planAccount(scan: AccountScan, { ourNames, ourSlot, namePrefix, userSlot }: PlaceOptions): AccountPlan {
   const unread = scan.slots.flatMap((slot) =>
     slot.state === "unreadable" ? [`The name in slot ${slot.id} could not be read: ${slot.reason}`] : [],
   );
-  const ours = scan.slots.flatMap((slot) => (slot.state === "named" && known.has(slot.name) ? [slot] : []));
+  const named = scan.slots.flatMap((slot) => (slot.state === "named" ? [slot] : []));
+  const known = named.filter(({ name }) => ourNames.includes(name));
+  const orphans = named.filter(
+    ({ id, name }) =>
+      namePrefix !== undefined && id > scan.fixedNameCount && !ourNames.includes(name) && hasOurShape(namePrefix, name),
+  );
+  const former = (own: number) =>
+    [...known, ...orphans].filter(({ id }) => id !== own).map(({ id, name }) => ({ slot: id, userName: name }));
+  const at = (slots: typeof named, wanted: unknown) => slots.find(({ id }) => id === wanted);
   // Of several the one in use: beside a new one it would stay open. Else the one that was asked for; else the first.
-  const own = ours.find(({ id }) => id === ourSlot) ?? ours.find(({ id }) => id === userSlot) ?? ours[0];
+  const inUse = at(known, ourSlot) ?? at(known, userSlot) ?? known[0];
+  const own = inUse ?? (userSlot === undefined ? orphans[0] : at(orphans, userSlot));
   if (own !== undefined) {
-    const findings = ours
-      .filter((other) => other !== own)
-      .map(({ id, name }) => `Slot ${id} holds "${name}", an older account of ours; it was left alone.`);
     // Two accounts of ours would be open at the same time, and the new one is not proved yet.
     const elsewhere =
       userSlot === undefined || userSlot === own.id
@@ -84,11 +120,13 @@ export function planAccount(
         : [
             `Our account is in slot ${own.id} and stays there; user_slot=${userSlot} is for a BMC that has none of ours.`,
           ];
-    return { slot: own.id, replaces: own.name, findings: [...unread, ...findings, ...elsewhere] };
+    return { slot: own.id, replaces: own.name, former: former(own.id), findings: [...unread, ...elsewhere] };
   }
   const chosen = userSlot === undefined ? freeSlot(scan) : askedFor(scan, userSlot);
-  if (chosen === undefined) throw new NoFreeSlotError(scan, userSlot);
-  return { slot: chosen.id, findings: unread };
+  if (chosen !== undefined) return { slot: chosen.id, former: former(chosen.id), findings: unread };
+  const doubtful = userSlot === undefined ? scan.slots : scan.slots.filter(({ id }) => id === userSlot);
+  const mayPass = doubtful.some((slot) => slot.state === "unreadable" && slot.mayPass === true);
+  throw mayPass ? new SlotsUnreadableError(scan) : new NoFreeSlotError(scan, userSlot);
 }
 
 function askedFor({ slots, fixedNameCount }: AccountScan, userSlot: number): Slot | undefined {

@@ -1,13 +1,22 @@
 import { describe, expect, test } from "vitest";
 import { nameBytes } from "../scripted-bmc.fixture.ts";
-import { disabled, nameHex, obedient, password, passwordHex, wanted, withoutRights } from "./account.fixture.ts";
-import { AccountError, SlotTakenError } from "./account-error.ts";
+import {
+  disabled,
+  nameHex,
+  obedient,
+  passwordHex,
+  ScriptedPasswords,
+  wanted,
+  withoutRights,
+} from "./account.fixture.ts";
+import { AccountRefusedError, SlotTakenError } from "./account-error.ts";
 import { passwordForms } from "./password-form.ts";
 import { proveAccount } from "./prove-account.ts";
 
 type Bmc = ReturnType<typeof obedient>;
 
-const prove = ({ conversation }: Bmc, which = password) => proveAccount(conversation, wanted, which);
+const prove = ({ conversation }: Bmc, passwords = new ScriptedPasswords()) =>
+  proveAccount(conversation, wanted, passwords);
 const tests = (line: string) => line.startsWith("Set User Password 0303");
 const writesOf = ({ log }: Bmc) => log.filter((line) => line.startsWith("Set ") && !/ Password .303/.test(line));
 
@@ -40,25 +49,78 @@ describe("proveAccount", () => {
     expect(writesOf(bmc)).toEqual([]);
   });
 
-  test("81h for a password of 20 characters, which fits into no other size: it is lost", async () => {
-    const bmc = obedient((line) => (line.startsWith("Set User Password 8303") ? 0x81 : undefined));
-    const twenty = { characters: Buffer.from("Ab1!".repeat(5), "latin1"), form: passwordForms[2] };
-    await expect(prove(bmc, twenty)).rejects.toThrow(AccountError);
-  });
-
-  test("80h to the test: the password is set again, at most three times; then an error that does not show it", async () => {
+  test("80h to the test: the password is set again, and is the same one if the BMC had lost it", async () => {
     const once = obedient((line, nth) => (tests(line) && nth === 1 ? 0x80 : undefined));
-    expect(await prove(once)).toEqual({
+    const passwords = new ScriptedPasswords();
+    expect(await prove(once, passwords)).toEqual({
       proof: "password tested",
       findings: [expect.stringMatching(/written again: the BMC took the password but does not know it any more$/)],
     });
     expect(writesOf(once)).toEqual([`Set User Password 0302${passwordHex}`]);
-    const never = obedient((line) => (tests(line) ? 0x80 : undefined));
-    const error = (await prove(never).catch((each: unknown) => each)) as Error;
-    expect(error).toBeInstanceOf(AccountError);
-    expect(error.message).toBe("user 3: the BMC took the password but does not know it any more");
+    const twice = obedient((line, nth) => (tests(line) && nth < 3 ? 0x80 : undefined));
+    await prove(twice, passwords);
+    expect(writesOf(twice)).toHaveLength(2);
+    expect(passwords.stored).toHaveLength(1);
+  });
+
+  test.each([
+    ["keeps passwords of 20 bytes only, and says 00h to 16", /Password 03/, 0x80, ["sixteen", "sixteen in twenty"]],
+    [
+      "keeps none of 16 bytes in any size",
+      /Password (03|83.{34}0{8}$)/,
+      0x81,
+      ["sixteen", "sixteen in twenty", "twenty"],
+    ],
+  ] as const)("a BMC that %s gets another password in the next form", async (_what, lost, code, forms) => {
+    const bmc = obedient((line) => (/Password .303/.test(line) && lost.test(line) ? code : undefined));
+    const passwords = new ScriptedPasswords();
+    expect((await prove(bmc, passwords)).proof).toBe("password tested");
+    expect(passwords.stored.map(({ form }) => form.name)).toEqual(forms);
+    const last = Buffer.from(passwords.current.characters).toString("hex");
+    expect(writesOf(bmc).at(-1)).toContain(last);
+  });
+
+  test("a BMC that cuts 20 characters to 16 gets one of 16", async () => {
+    const bmc = obedient((line) =>
+      /^Set User Password 8303/.test(line) && !line.endsWith("00000000") ? 0x81 : undefined,
+    );
+    const passwords = new ScriptedPasswords(passwordForms[2]);
+    await prove(bmc, passwords);
+    expect(passwords.stored.map(({ form }) => form.name)).toEqual(["twenty", "other specials"]);
+  });
+
+  test("a BMC that knows none of 8 afterwards: an error that says so and shows none", async () => {
+    const never = obedient((line) => (/Password .303/.test(line) ? 0x80 : undefined));
+    const passwords = new ScriptedPasswords();
+    const error = (await prove(never, passwords).catch((each: unknown) => each)) as Error;
+    expect(error).toBeInstanceOf(AccountRefusedError);
+    expect(error.message).toMatch(/does not keep it as it was.*16 characters in 16 bytes \(80h, 80h\)/);
     expect(String(error.stack)).not.toContain("Ab1!");
-    expect(writesOf(never)).toHaveLength(3);
+    expect(passwords.stored).toHaveLength(8);
+    expect(never.log.length).toBeLessThan(60);
+  });
+
+  test("a BMC that cannot test, but is seen to lose writes, gets the password twice more", async () => {
+    const bmc = obedient((line, nth) => {
+      if (tests(line)) return 0xc1;
+      return line === "Get User Access 0203" && nth === 1 ? disabled : undefined;
+    });
+    expect((await prove(bmc)).proof).toBe("read back only");
+    expect(writesOf(bmc).filter((line) => line.includes("Password 0302"))).toHaveLength(3);
+  });
+
+  test("rights that the BMC refuses to tell are a finding; told once more they are none", async () => {
+    const never = obedient((line) => (line === "Get User Access 0203" ? 0x93 : undefined));
+    expect(await prove(never)).toEqual({
+      proof: "password tested",
+      findings: [expect.stringMatching(/does not tell the rights of user ID 3 on channel 2 .*93h.*only the login/)],
+    });
+    expect(writesOf(never)).toEqual([]);
+    const once = obedient((line, nth) => (line === "Get User Access 0203" && nth === 1 ? 0x93 : undefined));
+    expect((await prove(once)).findings).toEqual([]);
+    await expect(prove(obedient((line) => (line === "Get User Access 0203" ? 0xc0 : undefined)))).rejects.toThrow(
+      "C0h",
+    );
   });
 
   test("a BMC that resets over the repair is looked at again", async () => {

@@ -2,7 +2,14 @@ import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
 import { getUserName } from "../../ipmi/commands/get-user-name.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
-import { type Conversation, sendPatiently } from "../conversation.ts";
+import {
+  type Conversation,
+  impatient,
+  isNotNow,
+  NoAnswerError,
+  type Patience,
+  sendPatiently,
+} from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
 import { isLocked, throwIfLocked, unlessClosed } from "./inband-locked.ts";
 
@@ -16,7 +23,13 @@ export type Slot =
     }
   | { readonly id: number; readonly state: "named"; readonly name: string }
   /** It could not be read, so nobody knows whether it is free. */
-  | { readonly id: number; readonly state: "unreadable"; readonly reason: string };
+  | {
+      readonly id: number;
+      readonly state: "unreadable";
+      readonly reason: string;
+      /** Whether another run may well be able to read it: the BMC was busy, or did not answer. */
+      readonly mayPass?: boolean;
+    };
 
 export interface AccountScan {
   readonly channel: number;
@@ -32,15 +45,6 @@ export interface AccountScan {
 const presumedUserIds = 10;
 
 /**
- * How much of the table is read. "usual" is all of it on every board that was ever seen: 16 user IDs at most. A larger
- * table (ipmi_sim: 63) is read beyond them only until there is a place for a new account, because each ID costs a command
- * of up to 150 ms. Whoever looks for an account of ours reads "all".
- */
-export type ScanExtent = "all" | "usual";
-
-export const usualUserIds = 16;
-
-/**
  * Where a new account can go: the first empty slot from 3 on whose name can be changed; else 2, many boards' own. Before
  * those that are empty by a completion code come those whose name the BMC told.
  */
@@ -51,56 +55,86 @@ export function freeSlot({ slots, fixedNameCount }: Pick<AccountScan, "slots" | 
 }
 
 /**
- * Reads the names of the user IDs from 2 on, before anything is written: a name may sit in one slot only.
- * One command for the numbers and one for each ID.
- * @throws InbandLockedError if the BMC refuses its own machine; CompletionCodeError if it does not tell how many user
- *   IDs there are; TransportError
+ * Reads the names of all user IDs from 2 on, before anything is written: a name may sit in one slot only, and an account
+ * of ours may sit in any. One command for the numbers and one for each ID.
+ * @throws InbandLockedError if the BMC refuses its own machine; what Get User Access is refused with if the BMC does not
+ *   tell how many user IDs there are; TransportError
  */
-export async function scanAccounts(
-  conversation: Conversation,
-  channel: number,
-  extent: ScanExtent,
-): Promise<AccountScan> {
+export async function scanAccounts(conversation: Conversation, channel: number): Promise<AccountScan> {
   const { maxUserIds, fixedNameCount } = await readCounts(conversation, channel);
+  const read = slotReader(conversation);
   const slots: Slot[] = [];
   for (let id = 2; id <= maxUserIds; id += 1) {
-    if (extent === "usual" && id > usualUserIds && (freeSlot({ slots, fixedNameCount })?.id ?? 0) >= 3) break;
-    const slot = await readSlot(conversation, id);
+    const slot = await read(id);
     if (slot === "no such ID") break;
     slots.push(slot);
   }
   return { channel, maxUserIds, fixedNameCount, slots };
 }
 
+/** The numbers come with the rights of any user ID: where those of one are refused, another one tells them. */
+const idsWithCounts = [1, 2, 3] as const;
+
 async function readCounts(
   conversation: Conversation,
   channel: number,
 ): Promise<{ maxUserIds: number; fixedNameCount: number }> {
-  const request = { channelNumber: channel, userId: 1 };
-  const counts = await unlessClosed(() => sendPatiently(conversation, getUserAccess, request));
-  const maxUserIds = counts.maxUserIds === 0 ? presumedUserIds : counts.maxUserIds;
-  return { maxUserIds, fixedNameCount: counts.fixedNameCount };
+  let refused: unknown;
+  for (const userId of idsWithCounts) {
+    try {
+      const request = { channelNumber: channel, userId };
+      const counts = await unlessClosed(() => sendPatiently(conversation, getUserAccess, request));
+      const maxUserIds = counts.maxUserIds === 0 ? presumedUserIds : counts.maxUserIds;
+      return { maxUserIds, fixedNameCount: counts.fixedNameCount };
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      refused ??= error;
+    }
+  }
+  throw refused;
+}
+
+/**
+ * Reads slots one after the other. A BMC that was busy for as long as is waited is asked with less patience for the next
+ * one, until it answers again: 63 user IDs would take minutes.
+ */
+export function slotReader(conversation: Conversation): (id: number) => Promise<Slot | "no such ID"> {
+  let patience: Patience | undefined;
+  return async (id) => {
+    const slot = await readSlot(conversation, id, patience);
+    const wasBusy = slot !== "no such ID" && slot.state === "unreadable" && slot.mayPass === true;
+    patience = wasBusy ? impatient : undefined;
+    return slot;
+  };
 }
 
 /** Reads one name. What ends the scan is asked for again: that the ID is out of range, or access locked. */
-export async function readSlot(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
+export async function readSlot(
+  conversation: Conversation,
+  id: number,
+  patience?: Patience,
+): Promise<Slot | "no such ID"> {
   try {
-    const slot = await readName(conversation, id);
+    const slot = await readName(conversation, id, patience);
     if (slot !== "no such ID") return slot;
   } catch (error) {
     if (!isLocked(error)) throw error;
   }
   try {
-    return await readName(conversation, id);
+    return await readName(conversation, id, patience);
   } catch (error) {
     throwIfLocked(error);
     throw error;
   }
 }
 
-async function readName(conversation: Conversation, id: number): Promise<Slot | "no such ID"> {
+async function readName(
+  conversation: Conversation,
+  id: number,
+  patience: Patience | undefined,
+): Promise<Slot | "no such ID"> {
   try {
-    const { userName } = await sendPatiently(conversation, getUserName, { userId: id });
+    const { userName } = await sendPatiently(conversation, getUserName, { userId: id }, patience);
     return isEmptyName(userName) ? { id, state: "empty" } : { id, state: "named", name: userName };
   } catch (error) {
     if (!isRefusal(error) || isLocked(error)) throw error;
@@ -109,8 +143,14 @@ async function readName(conversation: Conversation, id: number): Promise<Slot | 
       if (completionCode === CompletionCode.parameterOutOfRange) return "no such ID";
       if (saysEmpty(error)) return { id, state: "empty", completionCode };
     }
-    return { id, state: "unreadable", reason: refusalText(error) };
+    return unreadable(id, refusalText(error), error);
   }
+}
+
+/** A slot that nobody can tell anything of, because of `error`. */
+export function unreadable(id: number, reason: string, error: unknown): Slot {
+  const mayPass = isNotNow(error) || error instanceof NoAnswerError;
+  return { id, state: "unreadable", reason, ...(mayPass ? { mayPass } : {}) };
 }
 
 /** CCh: Sun X4140, Inventec 5441, Intel S5500WBV. CBh: Lenovo. Documented to mean that the slot has no name. */

@@ -4,6 +4,7 @@ import { isClosed } from "../closed-access.ts";
 import { type Conversation, InterruptedWriteError, isNotNow, type Patience, persistent } from "../conversation.ts";
 import { AccountRefusedError } from "./account-error.ts";
 import { InbandLockedError, throwIfLocked } from "./inband-locked.ts";
+import { mostSends } from "./unless-it-is-so.ts";
 import { hasName } from "./user-state.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "./wanted-account.ts";
 import { sendPassword, writeName } from "./write-user.ts";
@@ -30,14 +31,14 @@ export async function setPassword(
   }
 }
 
-/** Undefined if the BMC took it. A write that broke off is sent once more, and so is one for a slot that lost its name. */
+/** Undefined if the BMC took it. A write that broke off is sent again, and so is one for a slot that lost its name. */
 async function trySetting(
   conversation: Conversation,
   wanted: WantedAccount,
   password: AccountPassword,
   patience: Patience,
 ): Promise<CompletionCodeError | undefined> {
-  for (let again = true; ; again = false) {
+  for (let sends = 1; ; sends += 1) {
     try {
       await sendPassword(conversation, wanted, password, patience);
       return undefined;
@@ -50,11 +51,11 @@ async function trySetting(
         conversation.pace?.writeWasLost();
         await writeName(conversation, wanted);
       }
-      if (refused !== undefined && (named || !again)) {
+      if (refused !== undefined && (named || sends > 1)) {
         if (isClosed(refused)) throw new InbandLockedError(refused);
         return refused;
       }
-      if (!again) throw error;
+      if (sends === mostSends) throw error;
     }
   }
 }

@@ -3,8 +3,9 @@ import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
 import { getUserName } from "../../ipmi/commands/get-user-name.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
-import { type Conversation, sendPatiently } from "../conversation.ts";
+import { type Conversation, isNotNow, sendPatiently } from "../conversation.ts";
 import { SlotTakenError } from "./account-error.ts";
+import { isLocked } from "./inband-locked.ts";
 import { isEmptyName, saysEmpty } from "./scan-accounts.ts";
 import type { WantedAccount } from "./wanted-account.ts";
 
@@ -16,6 +17,25 @@ export function readAccess(
   { channel, slot }: Pick<WantedAccount, "channel" | "slot">,
 ): Promise<UserAccess> {
   return sendPatiently(conversation, getUserAccess, { channelNumber: channel, userId: slot });
+}
+
+/**
+ * The rights of the slot, or with what code the BMC refuses to tell them, twice. A slot was never seen of which that is so,
+ * but it is no reason to give up an account that works.
+ * @throws what sending throws, also CompletionCodeError where the BMC is busy or locked
+ */
+export async function tryReadingAccess(
+  conversation: Conversation,
+  place: Pick<WantedAccount, "channel" | "slot">,
+): Promise<UserAccess | CompletionCodeError> {
+  for (let again = true; ; again = false) {
+    try {
+      return await readAccess(conversation, place);
+    } catch (error) {
+      if (!(error instanceof CompletionCodeError) || isNotNow(error) || isLocked(error)) throw error;
+      if (!again) return error;
+    }
+  }
 }
 
 /** Whether the account may use IPMI on the channel with the privilege that is wanted. */

@@ -28,6 +28,7 @@ export interface EscrowedPasswords {
   readonly triedText: string;
   /**
    * Makes another password the current one, in another form, and has it stored.
+   * @param refused how the present one was refused, or how its test ended
    * @returns false if enough were refused
    */
   next(refused: CompletionCodeError, signal: AbortSignal): Promise<boolean>;

@@ -8,7 +8,7 @@ import { type Conversation, isNotNow, type Patience, persistent, sendPatiently }
 import { AccountRefusedError, isWrongLength } from "./account-error.ts";
 import { InbandLockedError, isLocked, unlessClosed } from "./inband-locked.ts";
 import { unlessItIsSo } from "./unless-it-is-so.ts";
-import { hasAccess, hasName, readAccess } from "./user-state.ts";
+import { hasAccess, hasName, tryReadingAccess } from "./user-state.ts";
 import type { AccountPassword, WantedAccount } from "./wanted-account.ts";
 
 /**
@@ -84,7 +84,10 @@ export async function writeAccess(
       privilegeLimit: privilege,
       ...(withSessionLimit ? { sessionLimit: 0 } : {}),
     });
-  const isSo = async () => hasAccess(await readAccess(conversation, wanted), wanted);
+  const isSo = async () => {
+    const access = await tryReadingAccess(conversation, wanted);
+    return !(access instanceof CompletionCodeError) && hasAccess(access, wanted);
+  };
   try {
     await unlessItIsSo(() => send(true), isSo);
   } catch (error) {
@@ -102,12 +105,24 @@ export async function writeAccess(
 const enableSizes = [16, 0, 20] as const;
 
 /** Lets the account log in. Lenovo XCC refuses to enable what is enabled. */
-export async function enable(conversation: Conversation, wanted: WantedAccount): Promise<void> {
+export function enable(conversation: Conversation, wanted: WantedAccount): Promise<void> {
+  return switchUser(conversation, wanted, "enable");
+}
+
+/** Enables or disables a user ID, and looks at it where the answer is not a plain 00h. */
+export async function switchUser(
+  conversation: Conversation,
+  place: Pick<WantedAccount, "channel" | "slot">,
+  operation: "enable" | "disable",
+): Promise<void> {
   for (const size of enableSizes) {
     try {
       await unlessItIsSo(
-        () => sendPatiently(conversation, setUserPassword, enableRequest(wanted.slot, size)),
-        async () => (await readAccess(conversation, wanted)).enabled.status === "enabled",
+        () => sendPatiently(conversation, setUserPassword, switchRequest(place.slot, operation, size)),
+        async () => {
+          const access = await tryReadingAccess(conversation, place);
+          return !(access instanceof CompletionCodeError) && access.enabled.status === `${operation}d`;
+        },
       );
       return;
     } catch (error) {
@@ -118,7 +133,7 @@ export async function enable(conversation: Conversation, wanted: WantedAccount):
   }
 }
 
-function enableRequest(id: number, size: 0 | 16 | 20) {
-  const request = { user: { twentyBytes: size === 20, id }, action: { operation: "enable" as const } };
+function switchRequest(id: number, operation: "enable" | "disable", size: 0 | 16 | 20) {
+  const request = { user: { twentyBytes: size === 20, id }, action: { operation } };
   return size === 0 ? request : { ...request, password: Secret.fromBytes(new Uint8Array(size)) };
 }

@@ -46,7 +46,7 @@ afterAll(() => stack.disposeAsync());
 
 /** Makes an account as the agent does, in the slot of an earlier one of ours if there is one. */
 async function makeAccount(conversation: Conversation, ourNames: readonly string[]): Promise<Made> {
-  const { slot, replaces } = await choosePlace(conversation, 1, { ourNames, ourSlot: "not expected" });
+  const { slot, replaces } = await choosePlace(conversation, 1, { ourNames, ourSlot: "not expected", namePrefix: "rivet" });
   const wanted: WantedAccount = {
     channel: 1,
     slot,
@@ -55,8 +55,9 @@ async function makeAccount(conversation: Conversation, ourNames: readonly string
     ...(replaces === undefined ? {} : { replaces }),
   };
   const current = { characters: generatePassword(), form: passwordForms[0] };
-  await applyAccount(conversation, wanted, { current, triedText: "", next: async () => false });
-  await proveAccount(conversation, wanted, current);
+  const passwords = { current, triedText: "", next: async () => false };
+  await applyAccount(conversation, wanted, passwords);
+  await proveAccount(conversation, wanted, passwords);
   return { ...wanted, current };
 }
 
