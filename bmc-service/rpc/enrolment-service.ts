@@ -17,7 +17,7 @@ import {
 import type { HandOffs } from "../hand-off/hand-offs.ts";
 import type { Metrics } from "../metrics.ts";
 import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
-import { requireAscii, requireFacts, requireMac, requireMachineUuid, requireRange, requireText } from "./fields.ts";
+import { requireAscii, requireFacts, requireMac, requireMachine, requireRange, requireText } from "./fields.ts";
 import type { CallContext, Guard } from "./guarded.ts";
 import { requireOwnMachine } from "./role.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
@@ -119,7 +119,8 @@ async function begin(
   context: CallContext,
 ): Promise<BeginResponse> {
   if (machine === undefined) throw invalid("machine", "it is missing");
-  const uuid = requireMachineUuid("machine.uuid", machine.uuid);
+  const identified = requireMachine("machine", machine);
+  const { uuid } = identified;
   requireOwnMachine(context.caller, uuid);
   context.note({ machine: uuid });
   const sessionToken = randomBytes(32).toString("base64url");
@@ -127,7 +128,7 @@ async function begin(
   const machineKey = await store.beginSession({
     id: randomUUID(),
     tokenHash: hashOf(sessionToken),
-    machine: { ...machine, uuid },
+    machine: identified,
     bootId: requireText("boot_id", bootId),
     agentVersion: requireText("agent_version", agentVersion),
     now,
@@ -169,6 +170,7 @@ async function linkageOf(
     verifiedAt: row.verifiedAt,
     fresh: row.state === State.STATE_LINKED && age < freshForMs,
     knownUserNames,
+    given: account !== undefined && own === undefined,
   };
 }
 
@@ -185,7 +187,6 @@ function knownForm(form: PasswordForm): PasswordForm {
     : PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 }
 
-    given: account !== undefined && own === undefined,
 async function reportBmc(
   { store, metrics }: EnrolmentOptions,
   session: Session,

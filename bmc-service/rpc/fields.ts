@@ -1,7 +1,8 @@
 import { isIPv4, isIPv6 } from "node:net";
-import { isBogusUuid, parseUuid } from "../../ipmi/guid.ts";
+import { isBogusUuid, parseUuid, uuidVersion } from "../../ipmi/guid.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { invalid, type RpcError } from "./rpc-error.ts";
 
 /** The most bytes (UTF-8) of a text. SMBIOS and FRU strings are below 256; reasons are sentences. */
@@ -82,6 +83,22 @@ export function requireMachineUuid(field: string, text: string): string {
     throw invalid(field, `${uuid} is a placeholder that many boards share: set a UUID of its own in the firmware`);
   }
   return uuid;
+}
+
+/**
+ * The machine with its UUIDs in their one form. Whether a derived one is made of this board and this BMC is not looked at: the
+ * service is not told all that the agent reads for it, and who lies can as well make up a UUID that the firmware tells.
+ */
+export function requireMachine(path: string, machine: Machine): Machine {
+  const uuid = requireMachineUuid(`${path}.uuid`, machine.uuid);
+  const { uuidDerived, firmwareUuid } = machine;
+  if (uuidDerived && uuidVersion(uuid) !== 5) {
+    throw invalid(`${path}.uuid`, `${uuid} is said to be derived, but is not of version 5 (RFC 9562 5.5)`);
+  }
+  if (firmwareUuid === "") return { ...machine, uuid };
+  const field = `${path}.firmware_uuid`;
+  if (!uuidDerived) throw invalid(field, "only a machine whose UUID is derived has another one in its firmware");
+  return { ...machine, uuid, firmwareUuid: requireUuid(field, firmwareUuid) };
 }
 
 /** MAC of a BMC, UUID of a machine, or the key of a row of several with one UUID: the UUID, "/" and more. */

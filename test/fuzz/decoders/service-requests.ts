@@ -1,5 +1,5 @@
 import { factsToProto, machineToProto, noFacts } from "../../../agent/to-proto.ts";
-import { checkSizes, requireFacts } from "../../../bmc-service/rpc/fields.ts";
+import { checkSizes, requireFacts, requireMachine } from "../../../bmc-service/rpc/fields.ts";
 import { RpcError } from "../../../bmc-service/rpc/rpc-error.ts";
 import { encodeFru } from "../../../ipmi/fru/encode.ts";
 import { parseFru } from "../../../ipmi/fru/parse.ts";
@@ -27,6 +27,13 @@ const machine = machineToProto({
     hostInterfaces: [],
   },
 });
+
+const derived = {
+  ...machine,
+  uuid: "988d6c78-1047-5bfa-b1bb-a463cbd8e412",
+  uuidDerived: true,
+  firmwareUuid: "03000200-0400-0500-0006-000700080009",
+};
 
 const facts = factsToProto({
   ...{ transport: "openipmi:/dev/ipmi0", channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "10.0.0.7" },
@@ -77,7 +84,14 @@ const account = { mac: "52:54:00:b1:00:01", userName: "rivet1", slot: 3, passwor
 
 /** What the service reads from agents. */
 export const serviceRequestDecoders: readonly FuzzedDecoder[] = [
-  request("BeginRequest", BeginRequest, [BeginRequest.fromPartial({ machine, bootId: "b", agentVersion: "1" })]),
+  request(
+    "BeginRequest",
+    BeginRequest,
+    [machine, derived].map((each) => BeginRequest.fromPartial({ machine: each, bootId: "b", agentVersion: "1" })),
+    (value) => {
+      if (value.machine !== undefined) requireMachine("machine", value.machine);
+    },
+  ),
   request(
     "ReportBmcRequest",
     ReportBmcRequest,
