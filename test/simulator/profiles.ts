@@ -1,7 +1,7 @@
 import { noPolicy } from "./password-policy.ts";
 import type { Profile, SimulatedLan } from "./profile.ts";
 
-// Sections of the catalogue of BMC behaviour are cited as "§3.3"; after them the boards and programs it draws on.
+// Sources are the boards, programs and bug reports in which a behaviour was seen; "#" is an issue or a change of that project.
 
 const mac = (last: number) => `52:54:00:b1:00:${last.toString(16).padStart(2, "0")}`;
 const lan = (channel: number, ipv4Address = "10.0.0.7"): SimulatedLan => ({ channel, mac: mac(channel), ipv4Address });
@@ -51,7 +51,13 @@ export const spec: Profile = {
 export const strict: Profile = {
   ...spec,
   name: "strict",
-  sources: ["§3.4-3.10: OpenBMC, Dell R610, Lenovo XCC, Intel, ipmi_sim's 34 bytes of FRU"],
+  sources: [
+    "phosphor-host-ipmid user_mgmt.cpp, usercommands.cpp: names, unnamed users, session limit",
+    "FreeIPMI bugs-issues-and-workarounds #16 (Dell R610): no enabling without a password",
+    "xcat-core #5065 (Lenovo XCC): no enabling twice",
+    "xcat-core #6380 (Intel): Set User Access has 4 bytes",
+    "OpenIPMI ipmi_sim: 34 bytes of FRU at once",
+  ],
   device: { ...spec.device, guid: { refused: 0xc1 } },
   users: {
     ...spec.users,
@@ -71,8 +77,8 @@ const openbmc: Profile = {
   ...spec,
   name: "openbmc",
   sources: [
-    "§3.1, §3.3, §3.6-3.8, §3.14, §3.18, §7.1: openbmc/phosphor-host-ipmid user_mgmt.cpp, usercommands.cpp, apphandler.cpp",
-    "§2.3: xcat bmcsetup; openbmc #2492, #3666",
+    "openbmc/phosphor-host-ipmid user_layer.hpp, user_mgmt.cpp, usercommands.cpp, apphandler.cpp",
+    'xcat-core bmcsetup (medium "other LAN"); openbmc #2492 (network restarts), #3666 (suite 17 only)',
   ],
   channels: { ...spec.channels, medium: 0x06, sessionLess: 0x82, setAccessRestartsMs: 5_000 },
   users: {
@@ -100,10 +106,10 @@ const intelBeforePost: Profile = {
   ...spec,
   name: "intel-oem-before-post",
   sources: [
-    "§2.2: puppet-ipmi #14, #32 (Intel RMM), sidero #925 (S2600WF)",
-    "§3.2, §3.8: xcat PR #6380 (product 115)",
-    "§3.17: FUS (Windmill)",
-    "§4.2: openbmc/intel-ipmi-oem allowlist-filter.cpp",
+    "puppet-ipmi #14, #32 (Intel RMM), sidero #925 (S2600WF): several LAN channels, the first one dead",
+    "xcat-core #6380 (product 115): slot 2 fixed, Set User Access has 4 bytes",
+    "FreeIPMI ipmi-config-category-core-user-sections.c (Windmill): no SOL payload",
+    "openbmc/intel-ipmi-oem allowlist-filter.cpp",
   ],
   device: { ...spec.device, manufacturerId: 343, productId: 115, guid: { machine: "smbios" } },
   channels: { ...spec.channels, lans: [lan(1, "0.0.0.0"), { ...lan(2, "0.0.0.0"), mac: "00:00:00:00:00:00" }, lan(3)] },
@@ -122,10 +128,10 @@ const supermicroX8: Profile = {
   ...spec,
   name: "supermicro-x8",
   sources: [
-    "§3.2: FIW #25",
-    "§3.7: MAAS bmc_config.py",
-    "§3.11: FIW #8, ipmi-config-commit.c (H8QME)",
-    "§3.16: FIW #3",
+    "FreeIPMI bugs-issues-and-workarounds #25: slot 2 fixed",
+    "MAAS bmc_config.py: privilege before messaging",
+    "FreeIPMI bugs-issues-and-workarounds #8, ipmi-config-commit.c (H8QME): loses writes",
+    "FreeIPMI bugs-issues-and-workarounds #3: no test of passwords",
   ],
   device: { ...spec.device, manufacturerId: 10876, productId: 0x0006, guid: { refused: 0xc1 } },
   users: {
@@ -143,7 +149,11 @@ const supermicroX8: Profile = {
 const supermicroX12: Profile = {
   ...spec,
   name: "supermicro-x12",
-  sources: ["§3.5: metal-hammer cmd/supwd.go, #68", "§3.13: Seagate cortx-prvsnr #4793 (X11)", "§3.14: fwupd #5129"],
+  sources: [
+    "metal-hammer cmd/supwd.go, #68: no second time the same name",
+    "Seagate cortx-prvsnr #4793 (X11): C8h for the other size",
+    "fwupd #5129: policy of passwords",
+  ],
   device: { ...spec.device, manufacturerId: 10876, productId: 0x1b0f, guid: { machine: "rfc4122" } },
   users: { ...spec.users, given: [{ id: 2, name: "ADMIN", password: "ADMIN-unique-1" }], sameName: 0xcc },
   passwords: {
@@ -158,9 +168,9 @@ const dell: Profile = {
   ...spec,
   name: "dell-idrac",
   sources: [
-    "§3.1: ipmitool #6",
-    "§3.7: FIW #16 (R610, R710, C6220), MAAS bmc_config.py (R420)",
-    "§6.1: go-hal's fixture (R540)",
+    "ipmitool #6: 16 users",
+    "FreeIPMI bugs-issues-and-workarounds #16 (R610, R710, C6220), MAAS bmc_config.py (R420): no enabling without a password",
+    "go-hal internal/ipmi/ipmitool_test.go (R540): no FRU 0",
   ],
   device: { ...spec.device, manufacturerId: 674, productId: 0x0100, guid: { machine: "smbios" } },
   users: { ...spec.users, ids: 16, given: [{ id: 2, name: "root", password: "calvin" }] },
@@ -172,7 +182,12 @@ const dell: Profile = {
 const hpe: Profile = {
   ...spec,
   name: "hpe-ilo",
-  sources: ["§2.1: xcat PR #4159", "§2.6: ipmitool #388", "§3.3: MAAS bmc_config.py", "§3.19: LP#2073731 (iLO 5 3.05)"],
+  sources: [
+    "xcat-core #4159: LAN channel 2",
+    "ipmitool #388: LAN parameters",
+    'MAAS bmc_config.py: "(Empty User)"',
+    "Launchpad #2073731 (iLO 5 3.05): cipher suites",
+  ],
   device: { ...spec.device, manufacturerId: 11, productId: 0x2000, guid: { machine: "smbios" } },
   channels: { ...spec.channels, lans: [lan(2)] },
   users: {
@@ -188,10 +203,10 @@ const lenovo: Profile = {
   ...spec,
   name: "lenovo-xcc",
   sources: [
-    "§3.3: fwupd fu-ipmi-device.c",
-    "§3.10: pyghmi command.py, xcat #5065",
-    "§3.14: LP#2081842",
-    "§6.1, §7.1: pyghmi lenovo/handler.py (ThinkServer)",
+    "fwupd fu-ipmi-device.c: CBh for an empty slot",
+    "pyghmi command.py, xcat-core #5065: no enabling twice",
+    "Launchpad #2081842: policy of passwords",
+    "pyghmi lenovo/handler.py (ThinkServer): no FRU 0, a GUID of its own",
   ],
   device: {
     ...spec.device,
@@ -225,7 +240,10 @@ const lenovo: Profile = {
 const quanta: Profile = {
   ...spec,
   name: "quanta-s99q",
-  sources: ["§3.9: FUS (Quanta Winterfell)", "§3.11: FUS, ipmi-config-commit.c (S99Q, Dell FS12-TY)"],
+  sources: [
+    "FreeIPMI ipmi-config-category-core-user-sections.c (Quanta Winterfell): enabling needs a password",
+    "FreeIPMI ipmi-config-commit.c (S99Q, Dell FS12-TY): busy after writes, hangs without a pause",
+  ],
   device: { ...spec.device, manufacturerId: 7244, productId: 0x9901 },
   users: { ...spec.users, emptyName: { refused: 0xcc }, unnamedAccess: 0xcc },
   passwords: { ...spec.passwords, enableSizes: [16, 20], enableSizeRefused: 0x81 },
@@ -235,7 +253,7 @@ const quanta: Profile = {
 const huawei: Profile = {
   ...spec,
   name: "huawei",
-  sources: ["§3.14: LP#1621175, MAAS bmc_config.py, LP#1758760"],
+  sources: ["MAAS bmc_config.py, Launchpad #1621175, #1758760: policy of passwords"],
   device: { ...spec.device, manufacturerId: 2011, productId: 0x2103 },
   users: { ...spec.users, given: [{ id: 2, name: "Administrator", password: "Admin@9000" }] },
   passwords: {
@@ -257,7 +275,7 @@ const huawei: Profile = {
 const dgx: Profile = {
   ...spec,
   name: "dgx-h200",
-  sources: ["§3.14: LP#2130621, NVIDIA bare-metal-manager-core credentials.rs"],
+  sources: ["Launchpad #2130621, NVIDIA bare-metal-manager-core credentials.rs: policy of passwords"],
   device: { ...spec.device, manufacturerId: 5703, productId: 0x0200 },
   users: { ...spec.users, ids: 16, given: [{ id: 2, name: "admin", password: "dgx-admin-pw" }] },
   passwords: {
@@ -278,7 +296,7 @@ const dgx: Profile = {
 const ami: Profile = {
   ...spec,
   name: "ami-v6only",
-  sources: ["§2.8: pyghmi lenovo/handler.py (AMI MegaRAC)", "§3.1", "§6.3: openipmi fru-data.c"],
+  sources: ["pyghmi lenovo/handler.py (AMI MegaRAC): IPv6 parameters", "OpenIPMI fru-data.c: FRU with defects"],
   device: { ...spec.device, manufacturerId: 20974, productId: 0x0001, guid: { machine: "smbios" } },
   channels: { ...spec.channels, lans: [{ ...lan(1, "0.0.0.0"), ipv6Address: "2001:db8::7" }] },
   lan: { ...spec.lan, oemIpv6: true },
@@ -288,7 +306,7 @@ const ami: Profile = {
 const facebook: Profile = {
   ...openbmc,
   name: "facebook-openbmc",
-  sources: ["§2.3: facebook/openbmc #90", "§5.5: facebook/OpenBIC #169"],
+  sources: ["facebook/openbmc #90: no Get Channel Info", "facebook/OpenBIC #169: FFh"],
   device: { ...spec.device, manufacturerId: 40981, productId: 0x4641, guid: { refused: 0xff } },
   channels: { ...spec.channels, infoRefused: 0xc1 },
   users: { ...spec.users, given: [{ id: 1, name: "root", password: "0penBmc" }], fixedNameCount: 0 },
@@ -298,14 +316,17 @@ const facebook: Profile = {
 const booting: Profile = {
   ...spec,
   name: "booting",
-  sources: ["§5.5: openbmc #1810, #2069, #2493, xcat #1365, IPMI 2.0 table 5-2", "§1: fw1 bit 7"],
+  sources: [
+    "openbmc #1810, #2069, #2493, xcat-core #1365, IPMI 2.0 table 5-2",
+    "IPMI 2.0 §20.1: bit 7 of the firmware revision",
+  ],
   timing: { boot: { ms: 45_000, codes: [0xff, 0xc3, 0xc1, "silence", 0xd2, 0xce, 0xd1, "update", "update"] } },
 };
 
 const weakLogin: Profile = {
   ...spec,
   name: "weak-login",
-  sources: ["§3.14: RackHD #631 (HP CL2100 MergePoint)"],
+  sources: ["RackHD #631 (HP CL2100 MergePoint)"],
   expected: "failed",
   lan: { ...spec.lan, refusesLogin: true },
 };
@@ -313,7 +334,7 @@ const weakLogin: Profile = {
 const lossyKcs: Profile = {
   ...spec,
   name: "lossy-kcs",
-  sources: ["§5.1: ipmi_kcs_sm.c, ipmi_si_intf.c", "§5.2: ipmitool open.c"],
+  sources: ["Linux ipmi_kcs_sm.c, ipmi_si_intf.c", "ipmitool src/plugins/open/open.c: late replies"],
   faults: [
     { via: "in-band", netFn: 0x06, cmd: 0x42, effects: [{ drop: "reply" }] },
     { via: "in-band", netFn: 0x0c, cmd: 0x02, from: 2, effects: [{ late: true }, {}, { truncate: 0 }] },
@@ -365,9 +386,24 @@ export const profiles: ReadonlyMap<string, Profile> = new Map(
     lossyKcs,
     strict,
     intelBeforePost,
-    locked(openbmc, "openbmc-restricted", "reads", "§4.1: host-ipmid-whitelist.conf, ipmitool #160"),
-    locked(supermicroX12, "supermicro-x12-locked", "reads", "§4.3: KCSInterface Privilege=Callback (code assumed)"),
-    locked(dgx, "dgx-h200-locked", "none", '§4.3: KcsInterfaceDisable="Deny All" (code assumed)'),
-    locked(lenovo, "lenovo-xcc-kcs-disabled", "disabled", "§4.3: KCS Disabled (silence assumed)"),
+    locked(openbmc, "openbmc-restricted", "reads", "phosphor-host-ipmid host-ipmid-whitelist.conf, ipmitool #160"),
+    locked(
+      supermicroX12,
+      "supermicro-x12-locked",
+      "reads",
+      "NVIDIA bare-metal-manager-core bmc-explorer: KCSInterface Privilege=Callback (code assumed)",
+    ),
+    locked(
+      dgx,
+      "dgx-h200-locked",
+      "none",
+      'NVIDIA bare-metal-manager-core bmc-explorer: KcsInterfaceDisable="Deny All" (code assumed)',
+    ),
+    locked(
+      lenovo,
+      "lenovo-xcc-kcs-disabled",
+      "disabled",
+      "NVIDIA bare-metal-manager-core bmc-explorer: KCS Disabled (silence assumed)",
+    ),
   ].map((profile) => [profile.name, profile]),
 );

@@ -7,43 +7,43 @@ const all: readonly Profile[] = [
   {
     ...spec,
     name: "address-comes-later",
-    sources: ["§2.7: MAAS bmc_config.py waits for one"],
+    sources: ["MAAS bmc_config.py waits for one"],
     timing: { addressAfterMs: 20_000 },
   },
   {
     ...spec,
     name: "rights-need-enabling",
-    sources: ["§3.7: ipmitool #31"],
+    sources: ["ipmitool #31"],
     users: { ...spec.users, accessNeedsEnable: true },
   },
   {
     ...spec,
     name: "twenty-bytes-only",
-    sources: ["§3.12: go-hal d147859"],
+    sources: ["go-hal d147859"],
     passwords: { ...spec.passwords, sizes: [20], sizeRefused: 0xc7 },
   },
   {
     ...spec,
     name: "sixteen-bytes-only",
-    sources: ["§3.13: FIW #15"],
+    sources: ["FreeIPMI bugs-issues-and-workarounds #15"],
     passwords: { ...spec.passwords, sizes: [16], sizeRefused: 0xc8 },
   },
   {
     ...spec,
     name: "enables-without-password-only",
-    sources: ["§3.9: go-hal and fwupd send 2 bytes"],
+    sources: ["go-hal and fwupd send 2 bytes"],
     passwords: { ...spec.passwords, enableSizes: [0], enableSizeRefused: 0xc7 },
   },
   {
     ...spec,
     name: "long-passwords-only",
-    sources: ["§3.14: MAAS bmc_config.py (13 to 20, 16 to 20 characters)"],
+    sources: ["MAAS bmc_config.py (13 to 20, 16 to 20 characters)"],
     passwords: { ...spec.passwords, policy: { ...noPolicy, minLength: 18, specials: 1, refused: 0xcc } },
   },
   {
     ...spec,
     name: "rejects-with-8f",
-    sources: ["§3.14: FIW #32 (Dell C6220)"],
+    sources: ["FreeIPMI bugs-issues-and-workarounds #32 (Dell C6220)"],
     passwords: {
       ...spec.passwords,
       policy: { ...noPolicy, minLength: 13, specials: 1, allowedSpecials: "^%$@!~_", refused: 0x8f },
@@ -52,7 +52,7 @@ const all: readonly Profile[] = [
   {
     ...spec,
     name: "policy-says-unspecified",
-    sources: ["§3.14: phosphor-host-ipmid user_mgmt.cpp (errors of PAM other than AUTHTOK)"],
+    sources: ["phosphor-host-ipmid user_mgmt.cpp (errors of PAM other than AUTHTOK)"],
     passwords: {
       ...spec.passwords,
       policy: { ...noPolicy, minLength: 18, specials: 1, refused: 0xff },
@@ -62,7 +62,7 @@ const all: readonly Profile[] = [
     (kept): Profile => ({
       ...spec,
       name: `resets-at-the-third-write-which-is-${kept ? "kept" : "lost"}`,
-      sources: ["§3.21: xcat bmcsetup (S822LC); a reset for a user's sake is assumed"],
+      sources: ["xcat-core bmcsetup (S822LC); a reset for a user's sake is assumed"],
       timing: {
         resetAtWrite: { number: 3, kept, downMs: 40_000 },
         boot: { ms: 5_000, codes: [0xff, 0xd2, "update"] },
@@ -72,19 +72,19 @@ const all: readonly Profile[] = [
   {
     ...spec,
     name: "fru-in-words-of-eight-bytes",
-    sources: ["§6.2: openipmi lib/fru.c, ipmitool ipmi_fru.c"],
+    sources: ["OpenIPMI lib/fru.c, ipmitool ipmi_fru.c"],
     fru: { ...spec.fru, unit: "words", mostBytes: 8, tooMuch: 0xc7, pastEnd: 0xff },
   },
   {
     ...spec,
     name: "locked-slots",
-    sources: ["§3.2: Cray"],
+    sources: ["Cray: slots locked one by one"],
     users: { ...spec.users, fixedSlots: [3, 5] },
   },
   {
     ...spec,
     name: "knows-no-channel",
-    sources: ["§2.3: assumed, Get Channel Info refused throughout as OpenBMC refuses a channel that is not there"],
+    sources: ["assumed: Get Channel Info refused throughout as OpenBMC refuses a channel that is not there"],
     channels: { ...spec.channels, infoRefused: 0xcc, lans: spec.channels.lans.map((lan) => ({ ...lan, channel: 8 })) },
   },
   {
@@ -96,13 +96,13 @@ const all: readonly Profile[] = [
   {
     ...spec,
     name: "locked-slots-say-d5",
-    sources: ["§3.2: Cray's slots; the code is assumed"],
+    sources: ["Cray's slots; the code is assumed"],
     users: { ...spec.users, fixedSlots: [3, 5], nameRefused: 0xd5 },
   },
   {
     ...spec,
     name: "full-table",
-    sources: ["§3.2: slots of others"],
+    sources: ["assumed: every slot is somebody's"],
     expected: "no free slot",
     users: {
       ...spec.users,
