@@ -239,9 +239,22 @@ describe("a BMC that restarts in the middle", () => {
   });
 
   test("one command that is never answered does not hold the others", async () => {
-    const { conversation, log } = bmc((name) => (name === "Get User Name" ? "no answer" : undefined));
-    await expect(read(conversation)).rejects.toThrow(NoAnswerError);
+    let nowMs = 0;
+    const { conversation, log } = bmc((name) => {
+      if (name !== "Get User Name") return undefined;
+      nowMs += 30_000;
+      return "no answer";
+    });
+    const clock = { ...conversation.clock, now: () => nowMs };
+    await expect(read({ ...conversation, clock })).rejects.toThrow(NoAnswerError);
     expect(names(log).filter((each) => each === "Get User Name")).toHaveLength(2);
+  });
+
+  test("answers that are dropped at once, as those for other commands, are asked for three times more", async () => {
+    const dropped = (times: number) =>
+      bmc((name, nth) => (name !== "Get User Name" || nth > times ? undefined : "no answer"));
+    expect(await read(dropped(3).conversation)).toEqual({ userName: "someone" });
+    await expect(read(dropped(4).conversation)).rejects.toThrow(NoAnswerError);
   });
 
   test("a BMC that stays away: what was seen, within the limit over all such waits", async () => {

@@ -26,6 +26,9 @@ export const patientUnlessUnspecified: Patience = { ...patient, onUnspecified: 2
 /** For facts that are nice to have: each code that says "busy" is also what some BMC says instead of "not there". */
 export const impatient: Patience = { waitsMs: [50, 200], onUnspecified: 2 };
 
+/** How often a command that only reads is begun anew if the transport drops its answer at once, as one for another command. */
+const mostQuickResumptions = 3;
+
 /** A reply that came cut short is asked for again that often, if the command only reads. */
 const repetitionsOfBrokenReply = 2;
 
@@ -44,7 +47,7 @@ export class InterruptedWriteError extends Error {
   }
 }
 
-/** The BMC answers other commands, but twice it did not answer this one. */
+/** The BMC answers other commands, but again and again it did not answer this one. */
 export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError";
   readonly code = "no-answer";
@@ -95,7 +98,7 @@ async function untilAnswered<T>(conversation: Conversation, how: How, work: () =
   const tries = new Tries(how);
   let writtenAt = pace?.writtenAt;
   let wasBusy = false;
-  for (let resumed = false; ; ) {
+  for (let resumed = 0; ; ) {
     const startedAt = clock.now() + (pace?.pauseLeftMs(clock) ?? 0);
     try {
       const value = await work();
@@ -110,8 +113,10 @@ async function untilAnswered<T>(conversation: Conversation, how: How, work: () =
       if (mayBeAway && (await wasAway(conversation, error))) {
         const neverBegun = error instanceof TransportError && error.sent === "no";
         if (how.effect === "write" && !neverBegun) throw new InterruptedWriteError(how.name, error as Error);
-        if (resumed) throw error instanceof TransportError ? new NoAnswerError(how.name, error) : error;
-        resumed = true;
+        if (resumed === (tookMs < slowMs ? mostQuickResumptions : 1)) {
+          throw error instanceof TransportError ? new NoAnswerError(how.name, error) : error;
+        }
+        resumed += 1;
         writtenAt = undefined;
         continue;
       }
