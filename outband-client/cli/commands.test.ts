@@ -191,6 +191,24 @@ agent_version: metal-rivet 0.1.0
     }
   });
 
+  test("a derived UUID is marked, beside the one that was refused", async () => {
+    const mac = "02:00:00:00:00:01";
+    const machineUuid = "988d6c78-1047-5bfa-b1bb-a463cbd8e412";
+    const firmwareUuid = "03000200-0400-0500-0006-000700080009";
+    const machine = { uuid: machineUuid, uuidDerived: true, firmwareUuid };
+    service.rows.set(mac, Bmc.fromPartial({ mac, machineUuid, machine }));
+    try {
+      expect((await bmcctl(["describe", mac])).stdout).toBe(
+        `---\nmac: "${mac}"\nmachine_id: ${machineUuid}\nmachine_id_derived: true\nfirmware_uuid: ${firmwareUuid}\n`,
+      );
+      const { stdout } = await bmcctl(["ls"]);
+      expect(stdout).toContain(machineUuid);
+      expect(stdout).not.toContain(firmwareUuid);
+    } finally {
+      service.rows.delete(mac);
+    }
+  });
+
   test("a machine without BMC has no MAC", async () => {
     expect((await bmcctl(["describe", unmanaged.machineUuid])).stdout).toBe(
       `---\nprotocol: Unmanaged\nmachine_id: ${unmanaged.machineUuid}\nstate: unmanaged\ndrivers:\n- Unmanaged\n`,

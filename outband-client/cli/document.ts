@@ -33,6 +33,8 @@ export function bmcDocument(row: Bmc, { showSecrets = false } = {}): Document {
     vendor: row.vendor,
     protocol: row.drivers[0],
     machine_id: row.machineUuid,
+    machine_id_derived: machine?.uuidDerived || undefined,
+    firmware_uuid: machine?.firmwareUuid,
     created_at: row.createdAt?.toISOString(),
     changed_at: row.changedAt?.toISOString(),
     bios: { date: machine?.bios?.date, vendor: machine?.bios?.vendor, version: machine?.bios?.version },
