@@ -73,12 +73,16 @@ export class Enrolment implements AsyncDisposable {
     return this.#policy.verificationRequired;
   }
 
-  /** The account of a linkage that was verified a short while ago. */
-  get freshAccount(): KnownBmc | undefined {
+  /**
+   * The BMC of a linkage that was verified a short while ago, or that an operator made, however long ago: while the service gets
+   * in with the operator's account there is nothing to do for an agent.
+   */
+  get knownBmc(): KnownBmc | undefined {
     const linkage = this.#linkage;
-    if (linkage?.fresh !== true || linkage.userName === "" || linkage.slot === 0) return undefined;
-    const { mac, channel, userName, slot } = linkage;
-    return { mac, channel, userName, slot };
+    if (linkage === undefined || linkage.mac === "") return undefined;
+    const { mac, channel, userName, slot, fresh, given } = linkage;
+    if (given) return { mac, channel, userName: "", slot: 0 };
+    return fresh && userName !== "" && slot !== 0 ? { mac, channel, userName, slot } : undefined;
   }
 
   /** MAC address of the reported BMC. */

@@ -51,12 +51,14 @@ export async function lookAtBmc(
   const findings: string[] = [];
   if (known !== undefined) {
     const recognition = await recogniseBmc(conversation, known);
-    if (recognition.same) {
-      const { ipv4Address = "", finding } = recognition;
-      if (finding !== undefined) findings.push(finding);
+    if (recognition.same !== false) {
+      if (recognition.finding !== undefined) findings.push(recognition.finding);
+      const told = { ...noFacts, ...device, transport: conversation.transport.name };
+      // What could not be read is not reported as if it had been.
+      if (recognition.same !== true) return { facts: told, address: "", recognised: known, findings };
       const { mac, channel } = known;
-      const facts = { ...noFacts, ...device, transport: conversation.transport.name, mac, channel, ipv4Address };
-      return { facts, address: ipv4Address, recognised: known, findings };
+      const { ipv4Address = "" } = recognition;
+      return { facts: { ...told, mac, channel, ipv4Address }, address: ipv4Address, recognised: known, findings };
     }
     findings.push(recognition.reason);
   }

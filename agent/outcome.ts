@@ -18,7 +18,7 @@ export interface LinkedBmc {
   /** IPv4 address, or IPv6 if there is no other; empty if it has none yet. */
   readonly address: string;
   readonly userName: string;
-  /** User ID on the BMC. */
+  /** User ID on the BMC; 0, and no name, if an operator gave the account. */
   readonly slot: number;
 }
 
@@ -83,7 +83,8 @@ export function describeOutcome(outcome: Outcome): string {
 }
 
 function bmcText({ mac, address, userName, slot }: LinkedBmc): string {
-  return `${mac}${address === "" ? "" : ` at ${address}`} as user "${userName}" in slot ${slot}`;
+  const account = slot === 0 ? "with an account that an operator gave" : `as user "${userName}" in slot ${slot}`;
+  return `${mac}${address === "" ? "" : ` at ${address}`} ${account}`;
 }
 
 /**

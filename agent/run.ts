@@ -2,8 +2,10 @@ import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import { formText } from "../inband/account/password-form.ts";
 import { NoFreeSlotError } from "../inband/account/plan-account.ts";
 import { proveAccount } from "../inband/account/prove-account.ts";
+import type { KnownBmc } from "../inband/recognise-bmc.ts";
 import { identifyMachine, refusedUuidText } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios, type Smbios } from "../inband/smbios/parse-smbios.ts";
+import { FailureKind } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { begin, type Enrolment } from "./enrolment.ts";
 import { HandOffFailedError } from "./hand-off-events.ts";
 import { harden } from "./harden.ts";
@@ -35,7 +37,9 @@ export async function run(world: World, step: Step): Promise<Outcome> {
     begin(world, machineToProto(machine), signal),
   );
   try {
-    return await enrol(world, step, machine.uuid, await opening.bmc, enrolment, seen);
+    const outcome = await enrol(world, step, machine.uuid, await opening.bmc, enrolment, seen);
+    if (outcome.kind === "failed") await enrolment.endInVain(outcome);
+    return outcome;
   } catch (error) {
     await enrolment.abort(error);
     const cause = error instanceof StepError ? error.cause : undefined;
@@ -69,7 +73,8 @@ async function enrol(
   // The BMC's answers are waited for, from here to the hand-off: time enough for it. It never fails.
   const inventory = enrolment.reportInventory();
   try {
-    return await fasten(world, step, machineUuid, bmc, enrolment, seen);
+    const known = world.settings.rotate ? undefined : enrolment.knownBmc;
+    return await fasten(world, step, machineUuid, bmc, enrolment, known, seen);
   } finally {
     await inventory;
   }
@@ -81,19 +86,23 @@ async function fasten(
   machineUuid: string,
   bmc: ReadyBmc,
   enrolment: Enrolment,
+  known: KnownBmc | undefined,
   before: SeenBmc | undefined,
 ): Promise<Outcome> {
-  const { limits, rotate } = world.settings;
+  const { limits } = world.settings;
   const talk = (signal: AbortSignal) => talkTo(bmc, world, signal);
 
-  const known = rotate ? undefined : enrolment.freshAccount;
   const isSeen = before !== undefined && known === undefined;
   const seen = isSeen ? before : await inspectReadyBmc(world, step, bmc, known, before);
   for (const finding of seen.findings) world.note(finding);
   await step("report BMC", limits.serviceMs, (signal) => enrolment.reportBmc(seen.facts, signal));
   if (seen.failure !== undefined) throw new StepError("inspect BMC", seen.failure);
   if (seen.recognised !== undefined) {
-    return await handOff(world, step, enrolment, machineUuid, bmc, { ...seen.recognised, address: seen.address }, true);
+    const linked = { ...seen.recognised, address: seen.address };
+    const ended = await handOff(world, step, enrolment, machineUuid, bmc, linked, true);
+    if (!isAccountRefused(ended)) return ended;
+    world.note("The BMC refuses the account that the service knows: another one is made.");
+    return await fasten(world, step, machineUuid, bmc, enrolment, undefined, before);
   }
 
   // Each of the three talks to the BMC and to the service: a password that the BMC refuses is followed by another one.
@@ -104,6 +113,7 @@ async function fasten(
     (signal) => enrolment.escrow(talk(signal)),
     ({ wanted }) => slotText(wanted),
   );
+  enrolment.undo = async (ended) => (await import("./take-back.ts")).takeBack(world, bmc, account, ended);
   await step(
     "set account",
     limitMs,
@@ -161,6 +171,13 @@ async function handOff(
     if (!enrolment.verificationRequired) return { kind: "unverified", ...common(machineUuid, opened), bmc, reason };
     return { kind: "failed", ...common(machineUuid, opened), bmc, failure, reason };
   }
+}
+
+/** Whether the BMC answers, but the account does not open it, or its channel is closed. */
+function isAccountRefused(ended: Outcome): boolean {
+  if (ended.kind !== "failed") return false;
+  const { failure } = ended;
+  return failure === FailureKind.FAILURE_KIND_LOGIN_REFUSED || failure === FailureKind.FAILURE_KIND_PRIVILEGE;
 }
 
 async function readFirmware(world: World, signal: AbortSignal): Promise<Smbios> {

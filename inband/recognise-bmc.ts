@@ -10,39 +10,57 @@ export interface KnownBmc {
   readonly mac: string;
   readonly channel: number;
   readonly userName: string;
+  /** 0: the account is one that an operator gave. It is not named, and not looked at. */
   readonly slot: number;
 }
 
 /** Whether it is the known BMC with our account in its place. */
 export type Recognition =
   | { readonly same: true; readonly ipv4Address?: string /** One sentence. */; readonly finding?: string }
+  /** An operator has linked it, and it tells nothing that speaks against it, because it tells nothing. */
+  | { readonly same: "as far as it tells"; readonly finding: string }
   /** Why not, one sentence. */
   | { readonly same: false; readonly reason: string };
 
 /**
  * Looks whether the BMC is still the one that is known, with three commands and changing nothing: MAC address of the
  * known channel, name in the known slot, IPv4 address. What cannot be read is not the same; but a BMC that was closed to its
- * machine after our account was made is the same by its MAC address: whether the account works shows from remote.
+ * machine after our account was made is the same by its MAC address: whether the account works shows from remote. Where an
+ * operator gave the account there is no name to read, and the BMC may be closed even to the reading of its MAC address.
  * @throws TransportError, NotReadyError
  */
 export async function recogniseBmc(conversation: Conversation, known: KnownBmc): Promise<Recognition> {
   const mac = await readParameter(conversation, known.channel, macAddress);
-  if ("refused" in mac) return { same: false, reason: `The MAC address cannot be read: ${refusalText(mac.refused)}` };
+  const isGiven = known.slot === 0;
+  if ("refused" in mac) {
+    const reason = `The MAC address cannot be read: ${refusalText(mac.refused)}`;
+    if (isGiven && isClosed(mac.refused)) return { same: "as far as it tells", finding: reason };
+    return { same: false, reason };
+  }
   if (mac.value !== known.mac)
     return { same: false, reason: `Its MAC address is ${mac.value}, ${known.mac} is known.` };
-  let finding: string | undefined;
-  try {
-    const { userName } = await sendPatiently(conversation, getUserName, { userId: known.slot });
-    if (userName !== known.userName) {
-      return { same: false, reason: `Slot ${known.slot} no longer holds our account "${known.userName}".` };
-    }
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    const problem = `The name in slot ${known.slot} cannot be read: ${refusalText(error)}`;
-    if (!isClosed(error)) return { same: false, reason: problem };
-    finding = `${problem}. In-band access may be locked; the account is left as it is.`;
-  }
+  const { reason, ...told }: NameCheck = isGiven ? {} : await checkName(conversation, known);
+  if (reason !== undefined) return { same: false, reason };
   const ip = await readParameter(conversation, known.channel, ipAddress);
   const address = "value" in ip && isUsableIpv4(ip.value) ? { ipv4Address: ip.value } : {};
-  return { same: true, ...address, ...(finding === undefined ? {} : { finding }) };
+  return { same: true, ...address, ...told };
+}
+
+interface NameCheck {
+  /** Why our account is not in its place, one sentence. */
+  readonly reason?: string;
+  /** What is to be told although it may be, one sentence. */
+  readonly finding?: string;
+}
+
+async function checkName(conversation: Conversation, { slot, userName: ours }: KnownBmc): Promise<NameCheck> {
+  try {
+    const { userName } = await sendPatiently(conversation, getUserName, { userId: slot });
+    return userName === ours ? {} : { reason: `Slot ${slot} no longer holds our account "${ours}".` };
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const problem = `The name in slot ${slot} cannot be read: ${refusalText(error)}`;
+    if (!isClosed(error)) return { reason: problem };
+    return { finding: `${problem}. In-band access may be locked; the account is left as it is.` };
+  }
 }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PowerAction } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
-import { canary, EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1 } from "../fixture/enrolling.ts";
+import { canary, EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
 
@@ -34,11 +34,13 @@ async function lockedRow() {
   await agent.abort("set account", "D4h", true);
 }
 
-const give = (userName: string, password: string, mac = mac1, drivers: string[] = []) => {
+const give = (userName: string, password: string, mac = mac1, drivers: string[] = [], address = "") => {
   const { bmc: client } = service.operator;
   const account = { userName, password: Buffer.from(password) };
-  return call(client, client.updateBmc, { mac, drivers, account, address: "" }).then((answer) => answer.bmc);
+  return call(client, client.updateBmc, { mac, drivers, account, address }).then((answer) => answer.bmc);
 };
+
+const giveAt = (address: string, mac: string) => give("ADMIN", canary, mac, [], address);
 
 async function rowOf(mac = mac1) {
   const { bmc: client } = service.operator;
@@ -82,7 +84,7 @@ describe("an account that an operator gives for a locked BMC", () => {
   test("is nobody's that the agent may take over", async () => {
     await give("ADMIN", canary);
     const { linkage } = await agent.begin(uuid1);
-    expect(linkage).toMatchObject({ mac: mac1, userName: "", slot: 0, knownUserNames: [] });
+    expect(linkage).toMatchObject({ mac: mac1, userName: "", slot: 0, fresh: true, given: true, knownUserNames: [] });
     await agent.report(factsOf(mac1, { guid }));
     expect(await refusal(agent.escrow(mac1, "ADMIN", "Secret-pass-1234"))).toMatchObject({ code: "PERMISSION_DENIED" });
     await agent.abort("set account", "D4h", true);
@@ -204,13 +206,142 @@ test("the old account stays in use until another one is proved", async () => {
   ]);
 });
 
-test("a BMC that has no address yet, or is not known, cannot be given an account", async () => {
-  await agent.begin(uuid1);
-  await agent.report(factsOf(mac1, { ipv4Address: "" }));
-  const refused = await refusal(give("ADMIN", canary));
-  expect(refused.code).toBe("UNAVAILABLE");
-  expect(refused.details).toContain("has no address yet");
-  expect((await refusal(give("ADMIN", canary, mac2))).code).toBe("NOT_FOUND");
+describe("a BMC that tells no address", () => {
+  const addressless = () => agent.report(factsOf(mac1, { guid, ipv4Address: "" }));
+  beforeEach(async () => {
+    await agent.begin(uuid1);
+    await addressless();
+  });
+
+  test("cannot be given an account without one; one that is not known cannot at all", async () => {
+    const refused = await refusal(give("ADMIN", canary));
+    expect(refused.code).toBe("UNAVAILABLE");
+    expect(refused.details).toContain("has no address yet");
+    expect((await refusal(give("ADMIN", canary, mac2))).code).toBe("NOT_FOUND");
+  });
+
+  test("is linked at the given one, which counts until it tells one itself", async () => {
+    await agent.abort("set account", "D4h", true);
+    expect((await rowOf())?.stateReason).toContain("--password-file FILE --address HOST");
+    expect(await giveAt("bmc7.example.org:9001", mac1)).toMatchObject({
+      state: State.STATE_LINKED,
+      address: "bmc7.example.org:9001",
+      facts: { ipv4Address: "" },
+    });
+    await agent.begin(uuid1);
+    await addressless();
+    expect((await rowOf())?.address).toBe("bmc7.example.org:9001");
+    await give("ADMIN", canary);
+    expect((await rowOf())?.address).toBe("bmc7.example.org:9001");
+    await agent.report(factsOf(mac1, { guid, ipv4Address: "10.0.0.9" }));
+    expect((await rowOf())?.address).toBe("10.0.0.9");
+  });
+
+  test("keeps none that was refused, and none comes without an account or malformed", async () => {
+    const before = await rowOf();
+    bmc.users.length = 0;
+    expect((await refusal(giveAt("10.0.0.8", mac1))).code).toBe("PERMISSION_DENIED");
+    expect((await rowOf())?.address).toBe(before?.address);
+    const { bmc: client } = service.operator;
+    const request = { mac: mac1, drivers: [], account: undefined, address: "10.0.0.8" };
+    expect(await refusal(call(client, client.updateBmc, request))).toMatchObject({
+      code: "INVALID_ARGUMENT",
+      details: "address: it comes only with an account, which proves it",
+    });
+    expect(await refusal(giveAt("10.0.0.8:0", mac1))).toMatchObject({
+      code: "INVALID_ARGUMENT",
+      details: expect.stringMatching(/^address: "10.0.0.8:0" is no HOST/),
+    });
+    expect(bmc.logins).toHaveLength(1);
+  });
+});
+
+describe("a BMC that tells nothing in-band", () => {
+  const hidden = { mac: "", channel: 0, ipv4Address: "", channels: [], rmcpPort: 0, guid: "" };
+
+  async function hiddenRow(uuid = uuid1) {
+    await agent.begin(uuid);
+    await agent.report(factsOf("", hidden));
+    await agent.abort("inspect BMC", "D4h", true);
+  }
+
+  test("gets the MAC address that is read from remote, by the UUID of its machine", async () => {
+    await hiddenRow();
+    const row = await giveAt("10.0.0.8", uuid1.toUpperCase());
+    expect(row).toMatchObject({
+      mac: mac1,
+      key: mac1,
+      machineUuid: uuid1,
+      address: "10.0.0.8",
+      state: State.STATE_LINKED,
+      drivers: ["IPMI"],
+      facts: { mac: mac1, channel: 1, firmwareVersion: "9.08" },
+      account: { userName: "ADMIN", slot: 2 },
+    });
+    const { bmc: client } = service.operator;
+    expect((await call(client, client.listBmcs, {})).bmcs).toHaveLength(1);
+    await call(client, client.setPower, { mac: mac1, action: PowerAction.POWER_ACTION_OFF });
+    expect(bmc.powerOn).toBe(false);
+    const { entries } = await call(client, client.listHistory, { key: mac1, limit: 10 });
+    expect(entries.map(({ action }) => action)).toEqual(expect.arrayContaining(["found", "account given"]));
+  });
+
+  test("stays linked at the next boot, hidden or with no device at all", async () => {
+    await hiddenRow();
+    await giveAt("10.0.0.8", uuid1);
+    expect((await agent.begin(uuid1)).linkage).toMatchObject({ mac: mac1, channel: 1, fresh: true, given: true });
+    await agent.report(factsOf("", hidden));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    await agent.begin(uuid1);
+    await agent.report(factsOf(mac1, { guid }));
+    expect(await rowOf()).toMatchObject({ state: State.STATE_LINKED, facts: { guid }, address: "10.0.0.8" });
+  });
+
+  test("not even a device, is linked all the same, and its absence is no conflict then", async () => {
+    await agent.begin(uuid1);
+    await agent.reportNone();
+    expect((await refusal(give("ADMIN", canary, uuid1))).code).toBe("FAILED_PRECONDITION");
+    expect(await giveAt("10.0.0.8", uuid1)).toMatchObject({ mac: mac1, state: State.STATE_LINKED, drivers: ["IPMI"] });
+    await agent.begin(uuid1);
+    await agent.reportNone();
+    expect(await rowOf()).toMatchObject({ mac: mac1, machineUuid: uuid1, state: State.STATE_LINKED });
+  });
+
+  test("is refused where the BMC found there is another machine's, and nothing is changed", async () => {
+    await agent.begin(uuid2);
+    await agent.report(factsOf(mac1, { guid }));
+    await hiddenRow();
+    const before = await rowOf(uuid1);
+    const refused = await refusal(giveAt("10.0.0.8", uuid1));
+    expect(refused.code).toBe("FAILED_PRECONDITION");
+    expect(refused.details).toContain(`has MAC ${mac1}, which belongs to machine ${uuid2}`);
+    expect(await rowOf(uuid1)).toEqual(before);
+    expect(await rowOf(mac1)).toMatchObject({ machineUuid: uuid2, state: State.STATE_REPORTED });
+    expect(await accounts()).toEqual([]);
+  });
+
+  test("takes the row of a BMC that has no machine, with the accounts that are known of it", async () => {
+    const other = new EnrollingAgent(service.agent);
+    await other.enrol(uuid2, mac1, "rivetab12", "Secret-pass-1234");
+    // The same boot reports another one: the first has no machine then.
+    await other.report(factsOf(mac2));
+    expect((await rowOf(mac1))?.machineUuid).toBe("");
+    await hiddenRow();
+    expect(await giveAt("10.0.0.8", uuid1)).toMatchObject({ mac: mac1, machineUuid: uuid1, state: State.STATE_LINKED });
+    expect((await agent.begin(uuid1)).linkage?.knownUserNames).toEqual(["rivetab12"]);
+    expect(bmc.logins).toEqual(["ADMIN"]);
+  });
+
+  test("and no machine is given other drivers, nor taken without a MAC address", async () => {
+    await hiddenRow();
+    const { bmc: client } = service.operator;
+    const request = { mac: uuid1, drivers: ["IPMI"], account: undefined, address: "" };
+    expect((await refusal(call(client, client.updateBmc, request))).code).toBe("FAILED_PRECONDITION");
+    bmc.completionCodes.set("Get LAN Configuration Parameters", 0xc1);
+    const refused = await refusal(giveAt("10.0.0.8", uuid1));
+    expect(refused).toMatchObject({ code: "FAILED_PRECONDITION", details: expect.stringContaining("no LAN channel") });
+    expect((await rowOf(uuid1))?.mac).toBe("");
+  });
 });
 
 describe("several passwords of one enrolment", () => {

@@ -244,7 +244,9 @@ export function adoptAccount(
     .find(({ userName, password }) => userName === given.userName && password.equals(given.password));
   const id = same?.id ?? insertAccount(tables, row.key, { ...given, slot: proof.slot, givenBy: actor }, now);
   const accounts = tables.accounts(row.key);
-  const known = accounts.filter((each) => each.id === id || considered.includes(each.id));
+  // Nobody makes an account for a BMC that is no machine's: those of a row that was found belong to the past.
+  const isFound = row.key !== before.key;
+  const known = accounts.filter((each) => isFound || each.id === id || considered.includes(each.id));
   const outcome = { ...proof, nameOf: id, passwordOf: id };
   settleSuccess(tables, row, known, outcome, known.length < accounts.length, now);
   const { machineUuid = "" } = row;

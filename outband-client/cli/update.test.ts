@@ -74,6 +74,16 @@ describe("update --user --password-file", () => {
     expect(given()).toEqual([["ADMIN", password]]);
   });
 
+  test("tells where the BMC is, by the machine's UUID where it tells no MAC address", async () => {
+    const { machineUuid } = linked;
+    service.rows.set(machineUuid, Bmc.fromPartial({ key: machineUuid, machineUuid, state: State.STATE_LOCKED }));
+    const login = ["--user", "ADMIN", "--password-file", fileWith(secret)];
+    const ran = await bmcctl(["update", machineUuid.toUpperCase(), ...login, "--address", "10.0.0.8:9001"]);
+    service.rows.delete(machineUuid);
+    expect(ran).toMatchObject({ code: 0, stderr: "" });
+    expect(service.updates).toMatchObject([{ mac: machineUuid, address: "10.0.0.8:9001" }]);
+  });
+
   test("from standard input", async () => {
     const args = ["update", mac, "--user", "ADMIN", "--password-file", "-"];
     expect((await bmcctl(args, { stdin: `${secret}\n` })).code).toBe(0);
@@ -134,6 +144,8 @@ describe("update --user --password-file", () => {
     [["--user", "", "--password-file", "x"], "1 to 16 characters"],
     [["--user", "x".repeat(17), "--password-file", "x"], "1 to 16 characters"],
     [["--drivers", "IPMI,,Redfish"], "separated by commas"],
+    [["--drivers", "IPMI", "--address", "10.0.0.8"], "together with --user"],
+    [["--user", "ADMIN", "--password-file", "x", "--address", ""], "HOST or HOST:PORT"],
   ])("%j is no update", async (args, problem) => {
     const { code, stderr } = await bmcctl(["update", mac, ...args]);
     expect(code).toBe(64);
@@ -168,7 +180,7 @@ describe("update --user --password-file", () => {
 test("update --drivers changes their order", async () => {
   const { stdout } = await bmcctl(["update", mac, "--drivers", "Redfish, IPMI"]);
   expect(stdout).toContain("Redfish, IPMI\n");
-  expect(service.updates).toEqual([{ mac, drivers: ["Redfish", "IPMI"], account: undefined }]);
+  expect(service.updates).toEqual([{ mac, drivers: ["Redfish", "IPMI"], account: undefined, address: "" }]);
 });
 
 test("delete forgets one row and names it", async () => {

@@ -19,6 +19,8 @@ export interface StoredAccount {
   readonly slot: number;
   confirmed: boolean;
   verified: boolean;
+  /** The operator who gave it. */
+  readonly givenBy?: string;
   /** As the agent confirmed it. */
   form?: PasswordForm;
 }
@@ -31,6 +33,8 @@ export class FakeService {
   readonly calls: string[] = [];
   readonly accounts: StoredAccount[] = [];
   facts: BmcFacts | undefined;
+  /** What was reported last, as it came. */
+  reported: BmcFacts | undefined;
   noBmc = false;
   aborted: Omit<AbortRequest, "sessionToken"> | undefined;
   inventories = 0;
@@ -65,6 +69,14 @@ export class FakeService {
     return [...own, ...mixed];
   }
 
+  /** Takes an account that an operator made; it is linked by that. */
+  give(userName: string, password: string): void {
+    const id = String(this.accounts.length + 1);
+    const about = { slot: 0, confirmed: false, verified: true, givenBy: "operator" };
+    this.accounts.push({ id, userName, password: Buffer.from(password), ...about });
+    this.linked = true;
+  }
+
   /** The account with which the service gets in now. */
   opens(): StoredAccount | undefined {
     return this.candidates().find(({ userName, password }) => this.#bmc?.login(userName, password) === 4)?.account;
@@ -88,12 +100,12 @@ export class FakeService {
             linkage: this.facts && {
               mac: this.facts.mac,
               channel: this.facts.channel,
-              userName: used?.userName ?? "",
-              slot: used?.slot ?? 0,
+              userName: used?.givenBy === undefined ? (used?.userName ?? "") : "",
+              slot: used?.givenBy === undefined ? (used?.slot ?? 0) : 0,
               verifiedAt: undefined,
               fresh: this.linked,
-              knownUserNames: this.accounts.map(({ userName }) => userName),
-              given: false,
+              knownUserNames: this.accounts.filter(({ givenBy }) => !givenBy).map(({ userName }) => userName),
+              given: used?.givenBy !== undefined,
             },
             policy: this.policy,
             certificate: Buffer.alloc(0),
@@ -103,6 +115,7 @@ export class FakeService {
       reportBmc: ({ found }) =>
         call("reportBmc", () => {
           if (found?.$case === "bmc") {
+            this.reported = found.value;
             const { channels, ipv4Address } = found.value;
             const known = channels.length === 0 ? this.facts : undefined;
             this.facts = known === undefined ? found.value : { ...known, ipv4Address };

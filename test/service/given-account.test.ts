@@ -30,13 +30,13 @@ beforeEach(() => {
 });
 afterEach(() => stack.disposeAsync());
 
-async function site(profileName: string) {
+async function site(profileName: string, { mapped = true } = {}) {
   const { pki, data } = stack.use(await newSite());
   const bmc = { users: [{ id: 3, name: "rackadmin", password, privilege: 4 }] };
   const machine = new Machine({ profile: knownProfile(profileName), bmc });
   const { mac } = mainLan(machine.bmc.lans);
   const { port } = stack.use(await listenOnLan(machine.bmc));
-  const addresses = new Map([[mac, { host: "127.0.0.1", port }]]);
+  const addresses = new Map(mapped ? [[mac, { host: "127.0.0.1", port }]] : []);
   const service = await startTestService({ directory: data, pki, data, [Symbol.dispose]() {} }, connectLan, {
     addresses,
   });
@@ -53,7 +53,7 @@ async function site(profileName: string) {
     return ran;
   };
   const described = async (key: string) => JSON.parse((await operator("describe", key, "--output", "json")).stdout);
-  return { machine, mac, boot, operator, described, output, service };
+  return { machine, mac, port, boot, operator, described, output, service };
 }
 
 describe.each(["openbmc-restricted", "intel-oem"])("a machine with %s", (profileName) => {
@@ -77,18 +77,50 @@ describe.each(["openbmc-restricted", "intel-oem"])("a machine with %s", (profile
     expect(await described(mac)).toMatchObject({ state: "linked", ipmi: { user: "rackadmin", slot: 3 } });
     expect((await operator("power", mac, "off")).stdout).toMatch(/ off +IPMI/);
 
-    expect((await boot()).kind).toBe("locked");
+    const again = await boot();
+    expect(again).toMatchObject({ kind: "recognised", bmc: { mac, slot: 0 } });
+    expect(again.ipmi.commands).toBeLessThanOrEqual(3);
     expect(await described(mac)).toMatchObject({ state: "linked", ipmi: { user: "rackadmin" } });
     expect(JSON.stringify(machine.bmc.users)).toBe(users);
     expect([...output, ...service.log].filter((text) => text.includes(password))).toEqual([]);
   });
 });
 
-test("a BMC that tells nothing at all in-band leaves a row of its machine that says so", async () => {
-  const { boot, described } = await site("dgx-h200-locked");
-  expect((await boot()).kind).toBe("locked");
-  const row = await described(machineUuid);
-  expect(row).toMatchObject({ machine_id: machineUuid, state: "locked" });
-  expect(row).not.toHaveProperty("mac");
-  expect(row.state_reason).toContain("not even its MAC address");
+describe("a machine whose BMC tells nothing at all in-band", () => {
+  const login = () => ["--user", "rackadmin", "--password-file", file];
+
+  test("is linked by the account of an operator and where the BMC is, recognised at the next boot, and locked again without it", async () => {
+    const { machine, mac, port, boot, operator, described } = await site("dgx-h200-locked", { mapped: false });
+    expect((await boot()).kind).toBe("locked");
+    const locked = await described(machineUuid);
+    expect(locked).toMatchObject({ machine_id: machineUuid, state: "locked" });
+    expect(locked).not.toHaveProperty("mac");
+    expect(locked.state_reason).toContain(
+      `bmcctl update ${machineUuid} --user NAME --password-file FILE --address HOST`,
+    );
+    const users = JSON.stringify(machine.bmc.users);
+
+    const nowhere = await operator("update", machineUuid, ...login());
+    expect(nowhere).toMatchObject({ code: 75, stderr: expect.stringContaining("say where it is (--address)") });
+    expect(await described(machineUuid)).toEqual(locked);
+
+    const taken = await operator("update", machineUuid, ...login(), "--address", `127.0.0.1:${port}`);
+    expect(taken).toMatchObject({ code: 0, stderr: "" });
+    expect(taken.stdout).toMatch(new RegExp(`^${mac} +linked +rackadmin +IPMI$`, "m"));
+    const linked = await described(machineUuid);
+    expect(linked).toMatchObject({ mac, state: "linked", machine_id: machineUuid });
+    expect(JSON.stringify(linked)).toContain(`127.0.0.1:${port}`);
+    expect((await operator("power", mac, "off")).stdout).toMatch(/ off +IPMI/);
+
+    const again = await boot();
+    expect(again).toMatchObject({ kind: "recognised", bmc: { mac, address: "" } });
+    expect(await described(machineUuid)).toMatchObject({ mac, state: "linked", ipmi: { user: "rackadmin" } });
+    expect(JSON.stringify(machine.bmc.users)).toBe(users);
+
+    const user = machine.bmc.users[2];
+    if (user === undefined) throw new Error("user 3 is gone");
+    user.enabled = false;
+    expect((await boot()).kind).toBe("locked");
+    expect(await described(mac)).toMatchObject({ mac, state: "locked" });
+  });
 });
