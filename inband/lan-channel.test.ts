@@ -54,6 +54,13 @@ describe("findLanChannel", () => {
     expect(one.log).toHaveLength(3);
   });
 
+  test("tells the channels that gave no answer from those that have no MAC address", async () => {
+    const channels = { 1: { mac: 0xff }, 2: { mac: 0x80 }, 3: { mac: 0xd4 }, 4: { mac: [1, 2] }, 5: { mac: mac(5) } };
+    expect(await findLanChannel(bmc(channels).conversation, options)).toMatchObject({ channel: 5, unanswered: [1, 4] });
+    const none = findLanChannel(bmc({ 1: { mac: 0xff }, 2: { mac: 0x80 } }).conversation, options);
+    await expect(none).rejects.toMatchObject({ name: "NoLanChannelError", unanswered: [1] });
+  });
+
   test("passes over a dead first channel (Intel RMM: 1 has a MAC and 0.0.0.0, 3 is live)", async () => {
     const { conversation } = bmc({
       1: { mac: mac(1), ip: [0, 0, 0, 0] },

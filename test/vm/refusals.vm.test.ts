@@ -7,7 +7,7 @@ import { initPki, readCertificates } from "../lab/service.ts";
 import { makeUpTruth } from "../lab/truth.ts";
 import { type Boot, boot, openSite, rowOf, type Site } from "./site.ts";
 
-type Name = "one" | "two" | "bogus";
+type Name = "one" | "two" | "noSerial" | "noBmc";
 
 /** From AMI's firmware: a UUID that many machines have is none. */
 const bogusUuid = "03000200-0400-0500-0006-000700080009";
@@ -18,7 +18,8 @@ interface Seen {
   readonly wrongCa: Boot;
   readonly wrongClient: Boot;
   readonly unreadable: Boot;
-  readonly bogus: Boot;
+  readonly noSerial: Boot;
+  readonly noBmc: Boot;
 }
 
 const stack = new AsyncDisposableStack();
@@ -26,7 +27,21 @@ let site: Site<Name>;
 let seen: Seen;
 
 beforeAll(async () => {
-  site = stack.use(await openSite({ one: {}, two: {}, bogus: { truth: { ...makeUpTruth(), uuid: bogusUuid } } }));
+  const { smbios, fru, ...others } = makeUpTruth();
+  const noSerial = {
+    ...others,
+    uuid: bogusUuid,
+    smbios: { ...smbios, 2: { ...smbios[2], serial: "Default string" } },
+    fru: { ...fru, boardSerial: "To be filled by O.E.M." },
+  };
+  site = stack.use(
+    await openSite({
+      one: {},
+      two: {},
+      noSerial: { truth: noSerial },
+      noBmc: { truth: { ...makeUpTruth(), uuid: bogusUuid }, withBmc: false },
+    }),
+  );
   const foreignPki = join(site.directory, "foreign-pki");
   await initPki(foreignPki);
   const foreign = readCertificates(foreignPki, "agent");
@@ -42,7 +57,8 @@ beforeAll(async () => {
   const second = async () => ({
     wrongCa: await boot(site, "two", { config: { ca: foreign.ca } }),
     wrongClient: await boot(site, "two", { config: { cert: foreign.cert, key: foreign.key } }),
-    bogus: await boot(site, "bogus"),
+    noSerial: await boot(site, "noSerial"),
+    noBmc: await boot(site, "noBmc"),
   });
   const [one, two] = await Promise.all([first(), second()]);
   seen = { ...one, ...two };
@@ -106,11 +122,18 @@ describe("garbage on the kernel command line", () => {
   });
 });
 
-describe("a UUID that many machines have", () => {
-  test("exit code 78, the UUID is named, and nothing is reported or changed", async () => {
-    expect(seen.bogus.exitCode, says(seen.bogus)).toBe(78);
-    expect(says(seen.bogus)).toContain(bogusUuid);
-    expect(writesAmong(seen.bogus.commands)).toEqual([]);
-    await noRow("bogus");
-  });
+describe("a UUID that many machines have, and nothing to derive one from", () => {
+  test.each([
+    ["noSerial", /neither SMBIOS nor the FRU tells a serial number of the board/],
+    ["noBmc", /the machine has no BMC/],
+  ] as const)(
+    "%s: exit code 78, UUID and reason are named, and nothing is reported or changed",
+    async (name, reason) => {
+      expect(seen[name].exitCode, says(seen[name])).toBe(78);
+      expect(says(seen[name])).toContain(bogusUuid);
+      expect(says(seen[name])).toMatch(reason);
+      expect(writesAmong(seen[name].commands)).toEqual([]);
+      await noRow(name);
+    },
+  );
 });
