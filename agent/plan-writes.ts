@@ -68,11 +68,20 @@ const weakLogins: ReadonlyMap<number, string> = new Map([
 ]);
 
 const descriptions: readonly Description[] = [
+  describe(setUserName, ({ userId }) => `user ID ${userId}: no name any more`, {
+    fits: ({ userName }) => userName === "",
+    bestEffort: true,
+  }),
   describe(setUserName, ({ userId, userName }) => `user ID ${userId}: name "${userName}"`),
   describe(
     setUserPassword,
     ({ user, password }) => `user ID ${user.id}: password ${shown(password)} in the ${password?.size}-byte form`,
     { fits: operation("set") },
+  ),
+  describe(
+    setUserAccess,
+    ({ access: { channelNumber }, userId }) => `user ID ${userId} on channel ${channelNumber}: no rights any more`,
+    { fits: ({ access: { changeBits, ipmiMessaging } }) => changeBits && !ipmiMessaging, bestEffort: true },
   ),
   describe(
     setUserAccess,
@@ -83,6 +92,10 @@ const descriptions: readonly Description[] = [
   describe(setUserPassword, ({ user }) => `user ID ${user.id}: enable`, {
     fits: operation("enable"),
     needless: { reason: "the account is enabled already", toldBy: "Get User Access" },
+  }),
+  describe(setUserPassword, ({ user }) => `user ID ${user.id}: disable`, {
+    fits: operation("disable"),
+    bestEffort: true,
   }),
   describe(
     setChannelAccess,

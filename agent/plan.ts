@@ -236,7 +236,7 @@ function remarksOf(
     ...(account === undefined
       ? alike.map(
           ([slot, name]) =>
-            `Slot ${slot} holds "${name}", which may be an account of an earlier run: if the service knows it, the run finds or replaces it instead of making another. See what it does then with --account ${name}.`,
+            `Slot ${slot} holds "${name}", which may be an account of an earlier run: if the service knows it and it works, the run leaves it as it is. See what it does then with --account ${name}.`,
         )
       : []),
     "Whether the BMC takes the commands cannot be seen without sending them: it may be locked against its own machine, or its policy may ask for another password; the run then tries other forms of password.",

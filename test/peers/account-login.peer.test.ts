@@ -46,7 +46,11 @@ afterAll(() => stack.disposeAsync());
 
 /** Makes an account as the agent does, in the slot of an earlier one of ours if there is one. */
 async function makeAccount(conversation: Conversation, ourNames: readonly string[]): Promise<Made> {
-  const { slot, replaces } = await choosePlace(conversation, 1, { ourNames, ourSlot: "not expected", namePrefix: "rivet" });
+  const { slot, replaces } = await choosePlace(conversation, 1, {
+    ourNames,
+    ourSlot: "not expected",
+    namePrefix: "rivet",
+  });
   const wanted: WantedAccount = {
     channel: 1,
     slot,

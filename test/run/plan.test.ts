@@ -10,7 +10,7 @@ import { SimulatedTransport } from "../simulator/simulated-transport.ts";
 import { nameText } from "../simulator/users.ts";
 import { virtualClock } from "../simulator/virtual-clock.ts";
 import { fakeClock } from "./fake-clock.ts";
-import { Machine, machineUuid, tried } from "./machine.ts";
+import { foreignUsers, Machine, machineUuid, tried } from "./machine.ts";
 import { smbiosTables } from "./smbios-tables.ts";
 
 interface PlanOptions {
@@ -166,8 +166,23 @@ describe("the plan for a BMC with an account of ours", () => {
     const machine = new Machine();
     await machine.boot();
     const { account, remarks } = await planFor(machine);
-    expect(account).toEqual({ slot: 6, userName: "rivet**********" });
+    expect(account).toEqual({ slot: 3, userName: "rivet**********" });
     expect(remarks.join("\n")).toContain(`See what it does then with --account ${nameOf(machine)}.`);
+  });
+
+  test("tells which former accounts are closed in the end", async () => {
+    const users = [...foreignUsers, { id: 8, name: "rivet0a1b2c3d4e" }, { id: 9, name: "rivet5f6g7h8i9j" }];
+    const machine = new Machine({ bmc: { users } });
+    const { account, commands } = await planFor(machine);
+    expect(account).toEqual({ slot: 8, userName: "rivet**********" });
+    const retirement = commands.slice(-3);
+    expect(retirement.map(({ effect }) => effect)).toEqual([
+      "user ID 9: disable",
+      "user ID 9 on channel 1: no rights any more",
+      "user ID 9: no name any more",
+    ]);
+    expect(retirement.every(({ changes, bestEffort }) => changes && bestEffort)).toBe(true);
+    expect(machine.bmc.writes).toEqual([]);
   });
 
   test("recognises the account that is named", async () => {
