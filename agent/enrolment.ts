@@ -185,12 +185,25 @@ export class Enrolment implements AsyncDisposable {
     });
   }
 
-  /** Tells the service that the run ended early, as far as that works. */
+  /** Takes back, when the run has ended in vain, what it made: see `takeBack`. */
+  undo: (ended: unknown) => Promise<string | undefined> = async () => undefined;
+
+  /** The service has told why it could not take control; it is told what became of the account, if that was taken back. */
+  async endInVain(ended: { readonly reason: string }): Promise<void> {
+    const takenBack = await this.undo(ended);
+    if (takenBack !== undefined) await this.#tellEnd("hand-off", withSentence(ended.reason, takenBack), false);
+  }
+
+  /** Tells the service that the run ended early, as far as that works; what can be taken back is. */
   async abort(error: unknown): Promise<void> {
     const step = error instanceof StepError ? error.step : "";
     const cause = error instanceof StepError ? error.cause : error;
-    const reason = messageOf(cause);
-    const inbandLocked = cause instanceof InbandLockedError;
+    const takenBack = await this.undo(error);
+    const reason = withSentence(messageOf(cause), takenBack);
+    await this.#tellEnd(step, reason, cause instanceof InbandLockedError);
+  }
+
+  async #tellEnd(step: string, reason: string, inbandLocked: boolean): Promise<void> {
     const failure = "The service could not be told that the run ended";
     await this.#tryFor(this.#world.settings.limits.abortMs, failure, (signal) =>
       this.#client.abort({ sessionToken: this.#sessionToken, step, reason, inbandLocked }, signal),
@@ -233,6 +246,10 @@ function proofToProto(proof: Proof): InbandProof {
     default:
       return proof satisfies never;
   }
+}
+
+function withSentence(text: string, sentence: string | undefined): string {
+  return sentence === undefined ? text : `${text.replace(/\.?$/, ".")} ${sentence}`;
 }
 
 function messageOf(error: unknown): string {
