@@ -5,6 +5,7 @@ import { version } from "./version.ts";
 export class Metrics {
   readonly registry = new Registry();
   readonly #enrolments: Counter<"result">;
+  readonly #tokenRefusals: Counter<"reason">;
   readonly #handOffs: Counter<"result">;
   readonly #handOffSeconds: Histogram<"result">;
   readonly #logins: Counter<"result">;
@@ -26,6 +27,12 @@ export class Metrics {
       name: "bmc_service_enrolments_total",
       help: "Steps of enrolments: begun, reported, no_bmc, conflict, escrowed, confirmed, aborted.",
       labelNames: ["result"],
+      registers,
+    });
+    this.#tokenRefusals = new Counter({
+      name: "bmc_service_token_refusals_total",
+      help: "Enrolment tokens that opened nothing, by reason.",
+      labelNames: ["reason"],
       registers,
     });
     this.#handOffs = new Counter({
@@ -70,6 +77,10 @@ export class Metrics {
 
   enrolment(result: "begun" | "reported" | "no_bmc" | "conflict" | "escrowed" | "confirmed" | "aborted"): void {
     this.#enrolments.inc({ result });
+  }
+
+  tokenRefused(reason: string): void {
+    this.#tokenRefusals.inc({ reason: reason.replaceAll(/\W+/g, "_") });
   }
 
   handOff(result: string, durationMs: number): void {

@@ -20,7 +20,7 @@ import { BmcLocks } from "./reach/bmc-locks.ts";
 import { type ConnectBmc, loginLevels } from "./reach/connect-bmc.ts";
 import { bmcService } from "./rpc/bmc-service.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
-import { listen, newGrpcServer } from "./rpc/grpc-server.ts";
+import { type Listener, listen, newGrpcServer, requireLoopback } from "./rpc/grpc-server.ts";
 import { Guard } from "./rpc/guarded.ts";
 import { bmcRules, enrolmentRules } from "./rpc/rules.ts";
 import { StoppingError } from "./stopping-error.ts";
@@ -28,6 +28,8 @@ import { chooseKeySource, loadKey } from "./store/key-file.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
 import { StoreLock } from "./store/store-lock.ts";
+import { Admission } from "./tokens/admission.ts";
+import { Liveness } from "./tokens/liveness.ts";
 import { version } from "./version.ts";
 
 /** Where a service stops waiting when it goes down, ms. */
@@ -43,6 +45,10 @@ export interface ServiceSettings {
   readonly addresses: AddressMap;
   readonly freshForMs: number;
   readonly sessionMs: number;
+  /** How long an enrolment that says nothing keeps another one of its machine waiting, ms. */
+  readonly sessionIdleMs: number;
+  /** Speak no TLS; only on a loopback address. */
+  readonly insecurePlaintext: boolean;
   readonly mostLogins: number;
   readonly policy: Policy & { readonly privilege: 3 | 4 };
   readonly handOffLimits: HandOffLimits;
@@ -71,7 +77,9 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const { log, connect } = world;
   sendGrpcLogTo(log);
   await using cleanUp = new AsyncDisposableStack();
-  const pki = await loadServerPki(settings.pki, new Date());
+  const pki = settings.insecurePlaintext
+    ? requireLoopback(settings.listen)
+    : await loadServerPki(settings.pki, new Date());
   const path = await databasePath(settings.data);
   // Before the key: of two services that start at once, one makes it.
   cleanUp.use(new StoreLock(path));
@@ -96,12 +104,17 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const handOffs = new HandOffs({ store, connect, addresses, locks, limits, mostLogins, privilege, metrics, log });
 
   const stopping = new AbortController();
-  const guarded = { audit: store, log, metrics, stopping: stopping.signal };
+  const agentsCa = pki === "plaintext" ? undefined : pki.agentsCa;
+  const authority = pki === "plaintext" ? pki : agentsCa;
+  const guarded = { audit: store, authority, log, metrics, stopping: stopping.signal };
+  const liveness = new Liveness(settings.sessionIdleMs);
   const server = newGrpcServer();
   const enrolment = {
     store,
     handOffs,
     metrics,
+    admission: new Admission({ store, metrics, liveness, agentsCa }),
+    liveness,
     policy,
     freshForMs: settings.freshForMs,
     sessionMs: settings.sessionMs,
@@ -113,7 +126,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   server.addService(
     BmcServiceService,
     bmcService(
-      { store, drivers, handOffs, addresses },
+      { store, drivers, handOffs, addresses, takesTokens: authority !== undefined },
       new Guard({ ...guarded, service: "BmcService", rules: bmcRules }),
     ),
   );
@@ -121,7 +134,8 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const health = cleanUp.use(
     new HealthServer({ metrics, log, probe: () => store.probe(), stopping: () => stopping.signal.aborted }),
   );
-  const port = await listen(server, settings.listen, pki);
+  const listener = cleanUp.use(await listen(server, settings.listen, pki, log));
+  const { port } = listener;
   const healthPort = await listenForHealth(health, settings.health, port);
   const healthHost = settings.health?.host ?? "127.0.0.1";
   log.info(
@@ -129,8 +143,9 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
       version,
       listen: formatEndpoint({ host: settings.listen.host, port }),
       health: formatEndpoint({ host: healthHost, port: healthPort }),
-      names: pki.names,
-      certificateEnds: pki.notAfter.toISOString(),
+      ...(pki === "plaintext"
+        ? { plaintext: "no TLS: whoever can use this machine is agent and admin" }
+        : { names: pki.names, certificateEnds: pki.notAfter.toISOString(), takesTokens: agentsCa !== undefined }),
       data: settings.data,
     },
     "listening",
@@ -142,7 +157,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     async stop(limitMs = stopLimitMs) {
       log.info({ limitMs }, "stopping");
       // Hand-offs first: who follows one hears its end before the streams are closed.
-      const calls = shutDown(server, limitMs + 1_000);
+      const calls = shutDown(server, listener, limitMs + 1_000);
       await handOffs.stop(limitMs);
       stopping.abort(new StoppingError());
       await calls;
@@ -193,14 +208,13 @@ async function listenForHealth(health: HealthServer, asked: Endpoint | undefined
   }
 }
 
-async function shutDown(server: Server, limitMs: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.tryShutdown(() => resolve());
-  const timer = setTimeout(() => {
-    server.forceShutdown();
-    resolve();
-  }, limitMs);
-  await promise;
+/** Each connection ends when its calls have. */
+async function shutDown(server: Server, listener: Listener, limitMs: number): Promise<void> {
+  const closed = listener.close();
+  // It does not wait for connections that were not its own; `closed` does.
+  server.tryShutdown(() => undefined);
+  const timer = setTimeout(() => listener[Symbol.dispose](), limitMs);
+  await closed;
   clearTimeout(timer);
 }
 

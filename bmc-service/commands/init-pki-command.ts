@@ -11,6 +11,8 @@ Files written to DIR:
   viewer.pem, viewer.key      for bmcctl --role viewer (may see everything but secrets)
   operator.pem, operator.key  for bmcctl (may also control BMCs and see secrets)
   admin.pem, admin.key        for bmcctl --role admin (may also delete rows, decide conflicts, read the audit log)
+  agents-ca.pem, agents-ca.key  an authority of bmc-service itself (--pki DIR): it signs a certificate for one
+                              enrolment when a machine comes with a token (bmcctl token create)
 Keys are EC P-256 with mode 0600. localhost, 127.0.0.1 and ::1 are always among the server's names.
 
 Examples:
@@ -19,6 +21,14 @@ Examples:
 
 Exit codes: 0 written, 64 wrong usage (also a bad --name), 78 files are there already or DIR cannot be written.
 `;
+
+interface InitPkiFlags {
+  readonly out: string;
+  readonly name: readonly CertificateName[];
+  readonly days: number;
+  readonly force: boolean;
+  readonly agentsCaOnly: boolean;
+}
 
 export function initPkiCommand(output: Output): Command {
   return new Command("init-pki")
@@ -38,16 +48,18 @@ export function initPkiCommand(output: Output): Command {
         .argParser(parseDays)
         .default(730, "730: two years"),
     )
+    .option("--agents-ca-only", "make agents-ca alone, for a site that has all the others", false)
     .option("--force", "replace files that are there already: all old certificates are worth nothing then", false)
     .addHelpText("after", more)
-    .action(async (options: { out: string; name: CertificateName[]; days: number; force: boolean }) => {
+    .action(async (options: InitPkiFlags) => {
       // Only here: the X.509 library is as large as everything else together.
       const { initPki } = await import("../pki/init-pki.ts");
-      const { out, days, force } = options;
-      const made = await initPki({ out, days, force, names: options.name, now: new Date() });
+      const { out, days, force, agentsCaOnly } = options;
+      const made = await initPki({ out, days, force, agentsCaOnly, names: options.name, now: new Date() });
       const names = made.names.map(({ value }) => value).join(", ");
       output.write(`${made.files.join("\n")}\n`);
-      output.write(`The service can be reached as ${names}. Valid until ${made.notAfter.toISOString()}.\n`);
+      const reached = agentsCaOnly ? "" : `The service can be reached as ${names}. `;
+      output.write(`${reached}Valid until ${made.notAfter.toISOString()}.\n`);
     });
 }
 

@@ -12,6 +12,8 @@ const more = `
 Files:
   DATA/bmc-service.db  everything the service knows (SQLite); back it up with its key
   PKI/ca.pem, PKI/server.pem, PKI/server.key  as \`bmc-service init-pki\` makes them
+  PKI/agents-ca.pem, PKI/agents-ca.key  what the certificates of machines that come with an enrolment token
+                       are signed with; without them no tokens are taken
   PKI/secret.key       the key that opens the passwords in the database; made with mode 0600 at the first
                        start, when the database is new. Lost key, lost passwords: back it up elsewhere.
 
@@ -43,6 +45,8 @@ interface ServeOptions {
   readonly bmcAddress: ReadonlyMap<string, Endpoint>;
   readonly freshFor: number;
   readonly sessionFor: number;
+  readonly sessionIdle: number;
+  readonly insecurePlaintext: boolean;
   readonly maxLogins: number;
   readonly userPrefix: string;
   readonly privilege: "operator" | "administrator";
@@ -87,6 +91,12 @@ export function serveCommand(
       ).default(30 * 86_400_000, "30d"),
     )
     .addOption(durationOption("--session-for <DURATION>", "how long one enrolment may take").default(3_600_000, "1h"))
+    .addOption(
+      durationOption(
+        "--session-idle <DURATION>",
+        "how long an enrolment that says nothing keeps others of the same machine waiting",
+      ).default(60_000, "60s"),
+    )
     .addOption(new Option("--max-logins <N>", "remote logins at once; more wait").argParser(parseLogins).default(16))
     .addOption(
       new Option("--user-prefix <PREFIX>", "how the user names of new accounts begin")
@@ -97,6 +107,11 @@ export function serveCommand(
       new Option("--privilege <LEVEL>", "privilege of new accounts")
         .choices(["operator", "administrator"])
         .default("administrator"),
+    )
+    .option(
+      "--insecure-plaintext",
+      "speak no TLS, for tests; only with --listen on 127.0.0.1 or [::1]. Whoever can use this machine is agent and admin",
+      false,
     )
     .addOption(new Option("--log-level <LEVEL>", "least level of log lines").choices(logLevels).default("info"))
     .addHelpText("after", more)
@@ -113,6 +128,8 @@ export function serveCommand(
           addresses: options.bmcAddress,
           freshForMs: options.freshFor,
           sessionMs: options.sessionFor,
+          sessionIdleMs: options.sessionIdle,
+          insecurePlaintext: options.insecurePlaintext,
           mostLogins: options.maxLogins,
           policy: {
             userNamePrefix: options.userPrefix,

@@ -2,7 +2,8 @@ import { chmod, lstat, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { makeDirectory } from "../make-directory.ts";
-import { createCertificateAuthority } from "./certificate-authority.ts";
+import { createAgentsAuthority } from "./agents-authority.ts";
+import { type CertificateAndKey, createCertificateAuthority, type Validity } from "./certificate-authority.ts";
 import { type CertificateName, loopbackNames } from "./certificate-name.ts";
 
 const dayMs = 86_400_000;
@@ -13,6 +14,8 @@ export interface InitPkiOptions {
   readonly names: readonly CertificateName[];
   /** How long every certificate is valid, from now. */
   readonly days: number;
+  /** Whether agents-ca alone is made: a site of an earlier release has everything else. */
+  readonly agentsCaOnly?: boolean;
   /** Whether files that are there already may be replaced. */
   readonly force: boolean;
   readonly now: Date;
@@ -27,7 +30,8 @@ export interface MadePki {
 
 /**
  * Writes ca.pem and, as .pem and .key, server, agent, viewer, operator and admin. Keys have mode 0600. The key of the CA is not
- * kept: nobody can sign another certificate for this site, and to renew one is to renew all.
+ * kept: nobody can sign another certificate for this site, and to renew one is to renew all. agents-ca is an authority of
+ * bmc-service's own, for machines that come with an enrolment token.
  * @throws ConfigError if files are there already and `force` is not set, or the directory cannot be written
  */
 export async function initPki(options: InitPkiOptions): Promise<MadePki> {
@@ -38,18 +42,9 @@ export async function initPki(options: InitPkiOptions): Promise<MadePki> {
     notBefore: new Date(now.getTime() - dayMs),
     notAfter: new Date(now.getTime() + options.days * dayMs),
   };
-  const authority = await createCertificateAuthority(validity);
-  const server = await authority.issue("server", "bmc-service", names);
-  const agent = await authority.issue("agent", "agent", []);
-  const viewer = await authority.issue("viewer", "viewer", []);
-  const operator = await authority.issue("operator", "operator", []);
-  const admin = await authority.issue("admin", "admin", []);
   const files = [
-    { name: "ca.pem", text: authority.certificate, mode: 0o644 },
-    ...Object.entries({ server, agent, viewer, operator, admin }).flatMap(([name, made]) => [
-      { name: `${name}.pem`, text: made.certificate, mode: 0o644 },
-      { name: `${name}.key`, text: made.key, mode: 0o600 },
-    ]),
+    ...filesOf("agents-ca", await createAgentsAuthority(validity)),
+    ...(options.agentsCaOnly === true ? [] : await siteFiles(names, validity)),
   ];
   try {
     await makeDirectory(out, 0o755);
@@ -66,6 +61,29 @@ export async function initPki(options: InitPkiOptions): Promise<MadePki> {
     throw new ConfigError("--out", `${out} cannot be written: ${systemReason(error)}`, { cause: error });
   }
   return { files: files.map(({ name }) => join(out, name)), names, notAfter: validity.notAfter };
+}
+
+interface NewFile {
+  readonly name: string;
+  readonly text: string;
+  readonly mode: number;
+}
+
+async function siteFiles(names: readonly CertificateName[], validity: Validity): Promise<NewFile[]> {
+  const authority = await createCertificateAuthority(validity);
+  const files = [{ name: "ca.pem", text: authority.certificate, mode: 0o644 }];
+  files.push(...filesOf("server", await authority.issue("server", "bmc-service", names)));
+  for (const role of ["agent", "viewer", "operator", "admin"] as const) {
+    files.push(...filesOf(role, await authority.issue(role, role, [])));
+  }
+  return files;
+}
+
+function filesOf(name: string, { certificate, key }: CertificateAndKey): NewFile[] {
+  return [
+    { name: `${name}.pem`, text: certificate, mode: 0o644 },
+    { name: `${name}.key`, text: key, mode: 0o600 },
+  ];
 }
 
 async function refuseExisting(directory: string, names: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { PeerCertificate } from "node:tls";
 import { ConfigError, systemReason } from "../config-error.ts";
 
 /** What the server needs for mutual TLS; PEM. */
@@ -11,10 +12,20 @@ export interface ServerPki {
   /** Names and addresses for which the certificate holds, as node:crypto writes them. */
   readonly names: string;
   readonly notAfter: Date;
+  /** Undefined: this site has none, and takes no enrolment tokens. */
+  readonly agentsCa: AgentsCa | undefined;
+}
+
+/** The authority that the service signs the certificates of machines with; PEM. */
+export interface AgentsCa {
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+  /** Its subject as node:tls writes the issuer of what it has signed. */
+  readonly name: PeerCertificate["issuer"];
 }
 
 /**
- * Reads ca.pem, server.pem and server.key and holds them against each other.
+ * Reads ca.pem, server.pem and server.key, and agents-ca.pem and agents-ca.key if they are there, and holds them against each other.
  * @throws ConfigError naming the file and what is wrong with it
  */
 export async function loadServerPki(directory: string, now: Date): Promise<ServerPki> {
@@ -34,16 +45,43 @@ export async function loadServerPki(directory: string, now: Date): Promise<Serve
   if (!own.checkIssued(caCertificate) || !own.verify(caCertificate.publicKey)) {
     throw wrong(paths.certificate, `it was not signed by ${paths.ca}`);
   }
-  for (const [path, each] of [
-    [paths.ca, caCertificate],
-    [paths.certificate, own],
-  ] as const) {
-    if (each.validToDate < now) throw wrong(path, `it expired at ${each.validToDate.toISOString()}`);
-    if (each.validFromDate > now) {
-      throw wrong(path, `it is not valid before ${each.validFromDate.toISOString()}; is the clock right?`);
-    }
+  requireValid(paths.ca, caCertificate, now);
+  requireValid(paths.certificate, own, now);
+  const agentsCa = await loadAgentsCa(directory, caCertificate, now);
+  return { ca, certificate, key, names: own.subjectAltName ?? "", notAfter: own.validToDate, agentsCa };
+}
+
+async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Date): Promise<AgentsCa | undefined> {
+  const paths = { certificate: join(directory, "agents-ca.pem"), key: join(directory, "agents-ca.key") };
+  const [hasCertificate, hasKey] = await Promise.all([isThere(paths.certificate), isThere(paths.key)]);
+  if (!hasCertificate && !hasKey) return undefined;
+  const certificate = await read(paths.certificate);
+  const key = await read(paths.key);
+  const parsed = parseCertificate(paths.certificate, certificate);
+  if (!parsed.checkPrivateKey(parseKey(paths.key, key))) {
+    throw wrong(paths.key, `it is not the key of ${paths.certificate}`);
   }
-  return { ca, certificate, key, names: own.subjectAltName ?? "", notAfter: own.validToDate };
+  if (!parsed.ca) throw wrong(paths.certificate, "it is no certificate of an authority");
+  // Who signed a caller's certificate is told by the issuer's name.
+  if (parsed.subject === siteCa.subject) {
+    throw wrong(paths.certificate, "it has the name of the site's own authority; the two must differ");
+  }
+  requireValid(paths.certificate, parsed, now);
+  return { certificate, key, name: parsed.toLegacyObject().subject };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
+  );
+}
+
+function requireValid(path: string, certificate: X509Certificate, now: Date): void {
+  if (certificate.validToDate < now) throw wrong(path, `it expired at ${certificate.validToDate.toISOString()}`);
+  if (certificate.validFromDate > now) {
+    throw wrong(path, `it is not valid before ${certificate.validFromDate.toISOString()}; is the clock right?`);
+  }
 }
 
 function wrong(path: string, problem: string, cause?: unknown): ConfigError {

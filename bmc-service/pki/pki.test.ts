@@ -19,7 +19,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(out, { recursive: true }));
 
-test("eleven files are written, keys for their owner alone", async () => {
+test("thirteen files are written, keys for their owner alone", async () => {
   await initPki(options());
   const modes = readdirSync(out).map((name) => `${name} ${(statSync(join(out, name)).mode & 0o777).toString(8)}`);
   expect(modes).toEqual([
@@ -27,6 +27,8 @@ test("eleven files are written, keys for their owner alone", async () => {
     "admin.pem 644",
     "agent.key 600",
     "agent.pem 644",
+    "agents-ca.key 600",
+    "agents-ca.pem 644",
     "ca.pem 644",
     "operator.key 600",
     "operator.pem 644",
@@ -61,13 +63,26 @@ test("each certificate is signed by the CA, carries its role, and ends when told
   expect(new X509Certificate(read("agent.pem")).subjectAltName).toBeUndefined();
 });
 
+test("the authority for agents is one of its own, and can be made for a site that has the rest", async () => {
+  await initPki(options());
+  const [site, agents] = [new X509Certificate(read("ca.pem")), new X509Certificate(read("agents-ca.pem"))];
+  expect(agents.ca && agents.verify(agents.publicKey)).toBe(true);
+  expect(agents.verify(site.publicKey)).toBe(false);
+  expect(agents.subject).not.toBe(site.subject);
+  rmSync(join(out, "agents-ca.pem"));
+  rmSync(join(out, "agents-ca.key"));
+  const made = await initPki({ ...options(), agentsCaOnly: true });
+  expect(made.files).toEqual([join(out, "agents-ca.pem"), join(out, "agents-ca.key")]);
+  expect((await loadServerPki(out, now)).agentsCa).toMatchObject({ name: { CN: "metal-rivet agents CA" } });
+});
+
 test("what is there already is not replaced unless told to", async () => {
   writeFileSync(join(out, "agent.key"), "precious");
   await expect(initPki(options())).rejects.toThrow(ConfigError);
   await expect(initPki(options())).rejects.toThrow("holds agent.key already; nothing was written");
   expect(readdirSync(out)).toEqual(["agent.key"]);
   await initPki({ ...options(), force: true });
-  expect(readdirSync(out)).toHaveLength(11);
+  expect(readdirSync(out)).toHaveLength(13);
   expect(read("agent.key").toString()).toContain("PRIVATE KEY");
 });
 
@@ -120,6 +135,18 @@ describe("the server's files", () => {
     await expect(loadServerPki(other, now)).rejects.toThrow("it was not signed by");
     rmSync(join(other, "server.pem"));
     await expect(loadServerPki(other, now)).rejects.toThrow("there is no such file");
+  });
+
+  test("the authority for agents may be missing, but not be half there or another's", async () => {
+    rmSync(join(out, "agents-ca.key"));
+    await expect(loadServerPki(out, now)).rejects.toThrow(`${join(out, "agents-ca.key")}: there is no such file`);
+    writeFileSync(join(out, "agents-ca.key"), read("agent.key"));
+    await expect(loadServerPki(out, now)).rejects.toThrow("it is not the key of");
+    writeFileSync(join(out, "agents-ca.pem"), read("agent.pem"));
+    await expect(loadServerPki(out, now)).rejects.toThrow("it is no certificate of an authority");
+    rmSync(join(out, "agents-ca.pem"));
+    rmSync(join(out, "agents-ca.key"));
+    expect((await loadServerPki(out, now)).agentsCa).toBeUndefined();
   });
 
   test("that are out of their time say when it was", async () => {

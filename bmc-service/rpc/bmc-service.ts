@@ -21,12 +21,15 @@ import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
 import type { CallContext, Guard } from "./guarded.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
+import { tokenCalls } from "./token-calls.ts";
 
 export interface BmcServiceOptions {
   readonly store: Store;
   readonly drivers: DriverList;
   readonly handOffs: HandOffs;
   readonly addresses: AddressMap;
+  /** Whether a machine that comes with an enrolment token can be given a certificate. */
+  readonly takesTokens: boolean;
 }
 
 /** Entries of history or audit log in one answer. */
@@ -34,7 +37,10 @@ const pageDefault = 100;
 const pageMost = 1_000;
 
 /** The service that operators call; see the contract. */
-export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOptions, guard: Guard): BmcServiceServer {
+export function bmcService(
+  { store, drivers, handOffs, addresses, takesTokens }: BmcServiceOptions,
+  guard: Guard,
+): BmcServiceServer {
   /** @throws NoSuchRowError; RpcError if a UUID has several rows: which one is meant is not for us to guess */
   async function byKey(field: string, text: string, context: CallContext): Promise<BmcRecord> {
     const key = requireKey(field, text);
@@ -230,9 +236,7 @@ export function bmcService({ store, drivers, handOffs, addresses }: BmcServiceOp
     ),
 
     rotateAccount: notYet("RotateAccount"),
-    createToken: notYet("CreateToken"),
-    listTokens: notYet("ListTokens"),
-    revokeToken: notYet("RevokeToken"),
+    ...tokenCalls(store, guard, takesTokens),
     listConflicts: notYet("ListConflicts"),
     resolveConflict: notYet("ResolveConflict"),
     listAudit: guard.unary("ListAudit", async ({ limit, key, before }) => {

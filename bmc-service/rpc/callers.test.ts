@@ -127,7 +127,10 @@ describe("who may call", () => {
 
   test("nobody without a certificate", async () => {
     using nobody = connectClients(service.running.port, site.pki, undefined);
-    expect(await refusal(call(nobody.bmc, nobody.bmc.listBmcs, {}))).toMatchObject({ code: "UNAVAILABLE" });
+    expect(await refusal(call(nobody.bmc, nobody.bmc.listBmcs, {}))).toEqual({
+      code: "PERMISSION_DENIED",
+      details: "ListBmcs needs a client certificate, and none was shown",
+    });
   });
 
   test("nobody with a certificate of another CA, whatever its role", async () => {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { Secret } from "../../ipmi/secret.ts";
 import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
@@ -17,6 +17,9 @@ import {
 import type { HandOffs } from "../hand-off/hand-offs.ts";
 import type { Metrics } from "../metrics.ts";
 import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
+import type { Admission } from "../tokens/admission.ts";
+import type { Liveness } from "../tokens/liveness.ts";
+import { sha256 } from "../tokens/sha256.ts";
 import { requireAscii, requireFacts, requireMac, requireMachine, requireRange, requireText } from "./fields.ts";
 import type { CallContext, Guard } from "./guarded.ts";
 import { requireOwnMachine } from "./role.ts";
@@ -26,6 +29,8 @@ export interface EnrolmentOptions {
   readonly store: Store;
   readonly handOffs: HandOffs;
   readonly metrics: Metrics;
+  readonly admission: Admission;
+  readonly liveness: Liveness;
   readonly policy: Policy;
   /** How long after a remote login the BMC is left alone at a boot, ms. */
   readonly freshForMs: number;
@@ -35,19 +40,22 @@ export interface EnrolmentOptions {
 
 /** The service that the agent calls; see the contract. */
 export function enrolmentService(options: EnrolmentOptions, guard: Guard): EnrolmentServiceServer {
-  const { store, handOffs, metrics } = options;
+  const { store, handOffs, metrics, admission, liveness } = options;
 
   async function sessionOf({ sessionToken }: { readonly sessionToken: string }, context: CallContext) {
-    const session = sessionToken === "" ? undefined : await store.session(hashOf(sessionToken), new Date());
+    const session = sessionToken === "" ? undefined : await store.session(sha256(sessionToken), new Date());
     if (session === undefined) {
       throw new RpcError(status.UNAUTHENTICATED, "session_token: unknown or expired; begin again");
     }
     context.note({ machine: session.machineUuid });
+    admission.requireBound(session, context.caller);
     return session;
   }
 
   return {
-    begin: guard.unary("Begin", (request: BeginRequest, context) => begin(options, request, context)),
+    begin: guard.unary("Begin", (request: BeginRequest, context) =>
+      begin(options, request, context).catch((error: unknown) => admission.countRefusal(error)),
+    ),
 
     reportBmc: guard.unary("ReportBmc", async (request: ReportBmcRequest, context) => {
       const session = await sessionOf(request, context);
@@ -96,6 +104,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       const { inbandLocked } = request;
       const how = { step: request.step.trim(), reason: request.reason.trim() || "no reason given", inbandLocked };
       await store.abort(session, how, new Date());
+      liveness.over(session.id);
       metrics.enrolment("aborted");
       return {};
     }),
@@ -104,20 +113,19 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       const session = await sessionOf(request, context);
       const key = await handOffKey(store, session);
       context.note({ mac: key });
+      using _ = liveness.follow(session.id);
       yield* handOffs.watch(key, context.signal);
+      liveness.over(session.id);
     }),
   };
 }
 
-function hashOf(token: string): Uint8Array {
-  return createHash("sha256").update(token).digest();
-}
-
 async function begin(
-  { store, metrics, policy, freshForMs, sessionMs }: EnrolmentOptions,
-  { machine, bootId, agentVersion }: BeginRequest,
+  { store, metrics, policy, freshForMs, sessionMs, admission }: EnrolmentOptions,
+  request: BeginRequest,
   context: CallContext,
 ): Promise<BeginResponse> {
+  const { machine, bootId, agentVersion } = request;
   if (machine === undefined) throw invalid("machine", "it is missing");
   const identified = requireMachine("machine", machine);
   const { uuid } = identified;
@@ -125,18 +133,21 @@ async function begin(
   context.note({ machine: uuid });
   const sessionToken = randomBytes(32).toString("base64url");
   const now = new Date();
+  const expiresAt = new Date(now.getTime() + sessionMs);
+  const { certificate, binding } = await admission.admit(request, uuid, context.caller, expiresAt);
   const machineKey = await store.beginSession({
     id: randomUUID(),
-    tokenHash: hashOf(sessionToken),
+    tokenHash: sha256(sessionToken),
     machine: identified,
     bootId: requireText("boot_id", bootId),
     agentVersion: requireText("agent_version", agentVersion),
+    binding,
     now,
-    expiresAt: new Date(now.getTime() + sessionMs),
+    expiresAt,
   });
   metrics.enrolment("begun");
   const linkage = await linkageOf(store, machineKey, uuid, now, freshForMs);
-  return { sessionToken, linkage, policy, certificate: Buffer.alloc(0), linkageNonce: "" };
+  return { sessionToken, linkage, policy, certificate, linkageNonce: "" };
 }
 
 /**

@@ -122,16 +122,17 @@ describe("a first enrolment", () => {
     await agent.confirm(id);
     expect(await accountsOf(mac1)).toHaveLength(1);
     expect(await historyOf(mac1)).toEqual(["secrets shown", "confirmed", "escrowed", "reported"]);
-    // A second Begin leaves the first token valid: the answer to the first may have been lost.
+    // A second Begin takes the place of the first: the answer to that may have been lost.
     const first = agent.sessionToken;
     await agent.begin(uuid1);
     expect(agent.sessionToken).not.toBe(first);
-    await call(enrolment, enrolment.abort, {
-      sessionToken: first,
-      step: "set account",
-      reason: "test",
-      inbandLocked: false,
+    const end = { step: "set account", reason: "test", inbandLocked: false };
+    expect(await refusal(call(enrolment, enrolment.abort, { sessionToken: first, ...end }))).toEqual({
+      code: "UNAUTHENTICATED",
+      details: "session_token: over, another enrolment of this machine has begun since; begin again",
     });
+    await agent.report(factsOf(mac1));
+    await agent.abort(end.step, end.reason);
     expect((await rowOf(mac1)).stateReason).toBe('the agent stopped at step "set account": test');
   });
 

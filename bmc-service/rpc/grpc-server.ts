@@ -1,12 +1,18 @@
+import { constants } from "node:crypto";
+import { createServer as createPlainServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Logger } from "pino";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import type { ServerPki } from "../pki/load-pki.ts";
 
 /** The largest message that is read at all; what fits is then held against the limit of each field. */
 const largestMessage = 4 * 1024 * 1024;
+/** A caller that does not finish its TLS handshake by then is not waited for, ms. */
+const handshakeLimitMs = 20_000;
 
-/** A gRPC server that speaks nothing but mutual TLS 1.3. */
+/** A gRPC server without a port; `listen` brings it connections. */
 export function newGrpcServer(): Server {
   return new Server({
     "grpc.max_receive_message_length": largestMessage,
@@ -19,31 +25,108 @@ export function newGrpcServer(): Server {
 }
 
 /**
- * Binds the server.
- * @returns the port; another one than asked for only if 0 was
+ * Without TLS everybody who gets through is taken for agent and admin.
+ * @throws ConfigError if others than this machine itself would get through
+ */
+export function requireLoopback(endpoint: Endpoint): "plaintext" {
+  if (/^127\.\d+\.\d+\.\d+$|^::1$/.test(endpoint.host)) return "plaintext";
+  const where = formatEndpoint(endpoint);
+  throw new ConfigError("--insecure-plaintext", `it serves 127.0.0.1 and [::1] only, --listen is ${where}`);
+}
+
+/** An open port. */
+export interface Listener extends Disposable {
+  /** Another one than asked for only if 0 was. */
+  readonly port: number;
+  /** Takes no new connections; resolves when the last one has gone. */
+  close(): Promise<void>;
+  /** Ends the connections too. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Opens the port. Only TLS 1.3 is spoken. Every connection is judged here, once: who shows no certificate is let in (what it may call
+ * is up to the guard), who shows one that does not hold is not. grpc-js knows only "must have one" and "need not", so it gets
+ * connections that are judged already.
+ * @param pki "plaintext": no TLS at all; only for an address of this machine itself
  * @throws ConfigError
  */
-export async function listen(server: Server, endpoint: Endpoint, pki: ServerPki): Promise<number> {
-  const address = formatEndpoint(endpoint);
+export async function listen(
+  server: Server,
+  endpoint: Endpoint,
+  pki: ServerPki | "plaintext",
+  log: Logger,
+): Promise<Listener> {
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listener =
+    pki === "plaintext"
+      ? createPlainServer((socket) => injector.injectConnection(socket))
+      : tlsServer(pki, log, (socket) => injector.injectConnection(socket));
+  const open = new Set<Socket>();
+  listener.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
+  const port = await bound(listener, endpoint);
+  return {
+    port,
+    close: () => closed(listener),
+    [Symbol.dispose]() {
+      listener.close();
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
+
+function tlsServer(pki: ServerPki, log: Logger, take: (socket: TLSSocket) => void): NetServer {
+  const { ca, certificate, key, agentsCa } = pki;
+  const options = {
+    ca: agentsCa === undefined ? [ca] : [ca, agentsCa.certificate],
+    cert: certificate,
+    key,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.3",
+    ALPNProtocols: ["h2"],
+    handshakeTimeout: handshakeLimitMs,
+    // Nothing is resumed: what an earlier connection was judged to be may not hold any more.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  } as const;
+  const server = createTlsServer(options, (socket) => {
+    // What happens to a connection is told by its calls.
+    socket.on("error", () => undefined);
+    const shown = socket.getPeerX509Certificate();
+    if (shown === undefined || socket.authorized) return take(socket);
+    const { remoteAddress: from } = socket;
+    // Typed as an Error; at run time it is OpenSSL's name of the verification error.
+    const reason = String(socket.authorizationError);
+    log.warn({ from, subject: shown.subject, issuer: shown.issuer, reason }, "client certificate refused");
+    socket.destroy();
+  });
+  server.on("tlsClientError", (error: NodeJS.ErrnoException, { remoteAddress: from }: TLSSocket) => {
+    log.debug({ from, reason: error.code ?? error.message }, "no TLS agreed on");
+  });
+  return server;
+}
+
+function closed(listener: NetServer): Promise<void> {
+  return new Promise((resolve) => {
+    listener.close(() => resolve());
+  });
+}
+
+function bound(listener: NetServer, { host, port }: Endpoint): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.bindAsync(address, credentialsOf(pki), (error, port) => {
-    if (error === null) resolve(port);
-    else reject(new ConfigError("--listen", `${address}: ${systemReason(withCode(error))}`, { cause: error }));
+  const failed = (cause: Error) => {
+    reject(new ConfigError("--listen", `${formatEndpoint({ host, port })}: ${systemReason(cause)}`, { cause }));
+  };
+  listener.once("error", failed);
+  listener.listen({ host, port }, () => {
+    listener.removeListener("error", failed);
+    // Running out of file descriptors is no reason to end.
+    listener.on("error", () => undefined);
+    const address = listener.address();
+    resolve(typeof address === "object" && address !== null ? address.port : port);
   });
   return promise;
-}
-
-/** grpc-js has the code of the system's error in its text only. */
-function withCode(error: Error): Error {
-  const [code] = /\bE[A-Z]{4,}\b/.exec(error.message) ?? [];
-  return code === undefined ? error : Object.assign(new Error(error.message), { code });
-}
-
-function credentialsOf({ ca, certificate, key }: ServerPki): ServerCredentials {
-  const credentials = ServerCredentials.createSsl(ca, [{ cert_chain: certificate, private_key: key }], true);
-  const options = credentials._getConstructorOptions();
-  if (options === null) throw new Error("grpc-js made TLS credentials without TLS options");
-  // grpc-js has no option for it. Every client of this service is ours and speaks 1.3.
-  options.minVersion = "TLSv1.3";
-  return credentials;
 }

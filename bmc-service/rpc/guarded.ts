@@ -10,9 +10,18 @@ import {
 import type { Logger } from "pino";
 import { type AuditLog, AuditTrail, addressOf, subjectOf } from "../audit/audit-trail.ts";
 import type { Metrics } from "../metrics.ts";
+import type { AgentsCa } from "../pki/load-pki.ts";
 import { StoreError } from "../store/store-error.ts";
 import { checkSizes } from "./fields.ts";
-import { type Caller, type Identity, identityOf, requireRole, roleOf } from "./role.ts";
+import {
+  type Caller,
+  type Identity,
+  identityOf,
+  plaintextIdentity,
+  requireRole,
+  roleOf,
+  withoutCertificate,
+} from "./role.ts";
 import { asRpcError, RpcError } from "./rpc-error.ts";
 import type { Rule } from "./rules.ts";
 
@@ -20,6 +29,7 @@ import type { Rule } from "./rules.ts";
 export interface Notes {
   readonly machine?: string;
   readonly mac?: string;
+  /** Identifier of an enrolment token, or why the one that was shown is good for nothing. */
   readonly token?: string;
   readonly conflict?: string;
   /** Number and hash of what the call has left in the audit log. */
@@ -42,6 +52,8 @@ export interface GuardOptions {
   readonly service: string;
   /** By the name of the call as the generated code has it: "setPower". */
   readonly rules: Readonly<Record<string, Rule>>;
+  /** The one that this service signs with; undefined if it has none. "plaintext": there is no TLS. */
+  readonly authority: Pick<AgentsCa, "name"> | undefined | "plaintext";
   readonly audit: AuditLog;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -132,7 +144,7 @@ export class Guard {
     stopping: AbortSignal,
     work: (context: CallContext) => Promise<T>,
   ): Promise<{ readonly value: T } | { readonly error: Partial<StatusObject> }> {
-    const { service, log, metrics } = this.#options;
+    const { service, authority, log, metrics } = this.#options;
     const rule = this.#ruleOf(method);
     const started = performance.now();
     const gone = new AbortController();
@@ -166,11 +178,17 @@ export class Guard {
       else log.warn({ ...entry, details }, "call refused");
     };
     try {
-      const identity = identityOf(call.getAuthContext().sslPeerCertificate);
+      const identity =
+        authority === "plaintext"
+          ? plaintextIdentity
+          : identityOf(call.getAuthContext().sslPeerCertificate, authority?.name);
       trail = this.#trailOf(method, rule, call, identity);
-      caller = asksForSecrets(rule, call.request)
-        ? requireRole(identity, rule.secrets, `${method} with show_secrets`)
-        : requireRole(identity, rule.role, method);
+      const stranger = rule.orToken ? withoutCertificate(identity) : undefined;
+      if (stranger !== undefined) caller = stranger;
+      else
+        caller = asksForSecrets(rule, call.request)
+          ? requireRole(identity, rule.secrets, `${method} with show_secrets`)
+          : requireRole(identity, rule.role, method);
       checkSizes(call.request);
       if (trail?.changes === true) await begun(trail, method);
       const signal = AbortSignal.any([gone.signal, stopping]);

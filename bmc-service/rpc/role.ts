@@ -1,4 +1,5 @@
 import type { PeerCertificate } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
 import { status } from "@grpc/grpc-js";
 import { RpcError } from "./rpc-error.ts";
 
@@ -19,20 +20,57 @@ export interface Identity {
   readonly units: readonly string[];
   /** The certificate's common name; empty if it has none. */
   readonly commonName: string;
+  readonly credential: Credential;
+  /** SHA-256 of the certificate; empty if there is none. */
+  readonly certificate: Uint8Array;
 }
 
+/**
+ * What a caller has shown: a certificate of the site, one that this service has issued for one enrolment, or nothing. Without TLS
+ * nobody is told apart.
+ */
+export type Credential = "of the site" | "of one enrolment" | "none" | "plaintext";
+
 /** Who calls. */
-export interface Caller {
+export interface Caller extends Pick<Identity, "credential" | "certificate"> {
   /** With which the call is made. */
   readonly role: Role;
   /** The certificate's common name, for history and log. */
   readonly name: string;
 }
 
-/** What the certificate says, which TLS has verified already. */
-export function identityOf(certificate: PeerCertificate | undefined): Identity {
-  const { OU, CN } = certificate?.subject ?? {};
-  return { units: listOf(OU), commonName: listOf(CN)[0] ?? "" };
+/**
+ * What the certificate says, which TLS has verified already.
+ * @param agentsCa name of the authority of this service: what it has signed is an agent's, whatever stands in it
+ */
+export function identityOf(
+  certificate: PeerCertificate | undefined,
+  agentsCa: PeerCertificate["issuer"] | undefined,
+): Identity {
+  if (certificate === undefined) return nobody;
+  const { OU, CN } = certificate.subject;
+  const isIssued = agentsCa !== undefined && isDeepStrictEqual({ ...certificate.issuer }, { ...agentsCa });
+  return {
+    units: isIssued ? ["agent"] : listOf(OU),
+    commonName: listOf(CN)[0] ?? "",
+    credential: isIssued ? "of one enrolment" : "of the site",
+    certificate: Buffer.from(certificate.fingerprint256.replaceAll(":", ""), "hex"),
+  };
+}
+
+const nobody: Identity = { units: [], commonName: "", credential: "none", certificate: Buffer.alloc(0) };
+
+/** Whoever calls where there is no TLS: it is this machine itself, and may do everything. */
+export const plaintextIdentity: Identity = {
+  units: ["agent", "admin"],
+  commonName: "plaintext",
+  credential: "plaintext",
+  certificate: Buffer.alloc(0),
+};
+
+/** A machine that shows no certificate, but may have an enrolment token; undefined for everybody else. */
+export function withoutCertificate({ credential, certificate }: Identity): Caller | undefined {
+  return credential === "none" ? { role: "agent", name: "no certificate", credential, certificate } : undefined;
 }
 
 /** The highest of the roles that `identity` has; undefined if it has none. */
@@ -46,9 +84,12 @@ export function roleOf({ units }: Identity): Role | undefined {
  * @throws RpcError PERMISSION_DENIED naming the role that is needed
  */
 export function requireRole(identity: Identity, needed: Role, what: string): Caller {
-  const { units, commonName } = identity;
+  const { units, commonName, credential, certificate } = identity;
   const role = sufficient[needed].findLast((each) => units.includes(each));
-  if (role !== undefined) return { role, name: commonName || role };
+  if (role !== undefined) return { role, name: commonName || role, credential, certificate };
+  if (credential === "none") {
+    throw new RpcError(status.PERMISSION_DENIED, `${what} needs a client certificate, and none was shown`);
+  }
   const has = units.length === 0 ? "no role (OU)" : `role (OU) "${units.join(", ")}"`;
   throw new RpcError(status.PERMISSION_DENIED, `${what} needs role "${needed}", the client certificate has ${has}`);
 }

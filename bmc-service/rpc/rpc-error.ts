@@ -3,6 +3,7 @@ import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service
 import { NoDriverServedError, NotReadyError } from "../drivers/driver-list.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import { StoppingError } from "../stopping-error.ts";
+import { MachineBusyError, NoSuchTokenError, TokenRefusedError } from "../store/enrolment-token.ts";
 import { ClaimConflictError, MissingStepError, NoSuchRowError } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
 
@@ -33,7 +34,9 @@ function codeOf(error: unknown): status | undefined {
   if (error instanceof ClaimConflictError || error instanceof MissingStepError || error instanceof NotReadyError) {
     return status.FAILED_PRECONDITION;
   }
-  if (error instanceof NoSuchRowError) return status.NOT_FOUND;
+  if (error instanceof NoSuchRowError || error instanceof NoSuchTokenError) return status.NOT_FOUND;
+  if (error instanceof TokenRefusedError) return status.UNAUTHENTICATED;
+  if (error instanceof MachineBusyError) return status.ABORTED;
   if (error instanceof HandOffError) return codeOfLogin(error.kind);
   // "Deadline exceeded" is the one code that says: it may have been done all the same.
   if (error instanceof NoDriverServedError && error.mayHaveActed) return status.DEADLINE_EXCEEDED;

@@ -12,6 +12,8 @@ import type { Role } from "./role.ts";
 export interface Rule<Q = never> {
   /** The least role. */
   readonly role: Role;
+  /** Whether a caller without a certificate may come with an enrolment token instead. */
+  readonly orToken?: true;
   /** The least role if the request asks for secrets; such a call is written down. Undefined: it gives none. */
   readonly secrets?: Role;
   /** For a call that changes something, and is written down: what the request wants, for people. Never a secret. */
@@ -26,7 +28,7 @@ const agent = { role: "agent" } as const;
 const viewer = { role: "viewer" } as const;
 
 export const enrolmentRules: Rules<typeof EnrolmentServiceService> = {
-  begin: agent,
+  begin: { role: "agent", orToken: true },
   reportBmc: agent,
   reportInventory: agent,
   escrowAccount: agent,

@@ -260,11 +260,12 @@ describe("one machine", () => {
     expect(row?.account).toMatchObject({ mac: mac2, userName: "rivet01" });
     expect(await historyOf(mac1)).toContain("channel changed");
     expect(await historyOf(mac2)).toContain("channel changed");
-    expect((await machine.begin()).begun.linkage).toMatchObject({ mac: mac2, knownUserNames: ["rivet01"] });
     await agent.escrow(mac2, "rivet02", "Secret-pass-1234");
+    const linkage = { mac: mac2, knownUserNames: ["rivet02", "rivet01"] };
+    expect((await machine.begin()).begun.linkage).toMatchObject(linkage);
     // And back, though another machine of that UUID has a row of its own.
     await new TestMachine(mac3, "").link();
-    await agent.report({ ...machine.facts, channels });
+    await (await machine.begin()).agent.report({ ...machine.facts, channels });
     expect(await keys()).toEqual([mac1, mac3]);
     expect(await warned()).toEqual([duplicate, duplicate]);
   });

@@ -2,6 +2,7 @@ import { type AccountState, BmcFacts, ChassisState, type State } from "../../pro
 import type { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { SqlRow } from "./database.ts";
+import type { TokenRow } from "./enrolment-token.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { AccountRow, BmcRow, HistoryRow, MachineRow, Session } from "./store.ts";
 
@@ -76,8 +77,24 @@ export function sessionRow(row: SqlRow): Session {
     machineUuid: text(row, "machine_uuid"),
     bootId: text(row, "boot_id"),
     bmcKey: textOrNone(row, "bmc_key"),
+    certificate: bytesOrNone(row, "certificate"),
+    keyHash: bytesOrNone(row, "key_hash"),
+    ended: text(row, "ended"),
     createdAt: time(row, "created_at"),
     expiresAt: time(row, "expires_at"),
+  };
+}
+
+export function tokenRow(row: SqlRow): TokenRow {
+  return {
+    id: text(row, "id"),
+    machineUuid: text(row, "machine_uuid"),
+    createdAt: time(row, "created_at"),
+    expiresAt: time(row, "expires_at"),
+    uses: number(row, "uses"),
+    used: number(row, "used"),
+    revokedAt: timeOrNone(row, "revoked_at"),
+    createdBy: text(row, "created_by"),
   };
 }
 

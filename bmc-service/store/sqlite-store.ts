@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { Secret } from "../../ipmi/secret.ts";
 import { AccountState, type BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { Inventory } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import {
   type AuditEntryRow,
   type AuditQuery,
@@ -13,8 +13,10 @@ import {
 } from "../audit/audit-log.ts";
 import { systemReason } from "../config-error.ts";
 import { adoptAccount, confirmAccount, escrowAccount, passwordForm, settleHandOff } from "./account-life.ts";
+import { beginSession } from "./begin-session.ts";
 import { Database, type SqlRow } from "./database.ts";
-import { boardSerial, machineOf } from "./machines.ts";
+import type { NewToken, TokenRow } from "./enrolment-token.ts";
+import { boardSerial } from "./machines.ts";
 import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
 import { abort, type Reported, reportBmc, reportNoBmc } from "./reports.ts";
@@ -43,6 +45,7 @@ import {
 } from "./store.ts";
 import { StoreError } from "./store-error.ts";
 import { accountInUse, listOrder, Tables } from "./tables.ts";
+import { createToken, listTokens, revokeToken } from "./tokens.ts";
 
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
 const defaultHistoryKept = 1_000;
@@ -110,25 +113,7 @@ export class SqliteStore implements Store {
   }
 
   async beginSession(session: NewSession): Promise<string> {
-    const { machine, now } = session;
-    return this.#write((tables) => {
-      const { database } = tables;
-      database.run("DELETE FROM sessions WHERE expires_at <= ?", now.getTime());
-      const machineKey = machineOf(tables, session);
-      database.run(
-        `INSERT INTO sessions (id, token_hash, machine_key, boot_id, created_at, expires_at, machine, agent_version)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        session.id,
-        session.tokenHash,
-        machineKey,
-        session.bootId,
-        now.getTime(),
-        session.expiresAt.getTime(),
-        Machine.encode(machine).finish(),
-        session.agentVersion,
-      );
-      return machineKey;
-    });
+    return this.#write((tables) => beginSession(tables, session));
   }
 
   async session(tokenHash: Uint8Array, now: Date): Promise<Session | undefined> {
@@ -138,8 +123,24 @@ export class SqliteStore implements Store {
   }
 
   async countSessions(now: Date): Promise<number> {
-    const sql = "SELECT count(*) AS number FROM sessions WHERE expires_at > ?";
+    const sql = "SELECT count(*) AS number FROM sessions WHERE expires_at > ? AND ended = ''";
     return Number(this.#database.get(sql, now.getTime())?.number);
+  }
+
+  async createToken(token: NewToken): Promise<void> {
+    this.#write(({ database }) => createToken(database, token));
+  }
+
+  async knowsToken(hash: Uint8Array): Promise<boolean> {
+    return this.#database.get("SELECT 1 FROM tokens WHERE hash = ?", hash) !== undefined;
+  }
+
+  async tokens(): Promise<TokenRow[]> {
+    return listTokens(this.#database);
+  }
+
+  async revokeToken(id: string, now: Date): Promise<TokenRow> {
+    return this.#write(({ database }) => revokeToken(database, id, now));
   }
 
   async reportBmc(session: Session, facts: BmcFacts, now: Date): Promise<BmcRow> {

@@ -54,6 +54,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         machine: machineOf(uuid),
         bootId: "boot",
         agentVersion: "metal-rivet test",
+        binding: { certificate: Buffer.alloc(32), keyHash: Buffer.alloc(32), tokenHash: undefined, heardMs: () => 0 },
         now: at,
         expiresAt: new Date(at.getTime() + lifeMs),
       });
@@ -93,8 +94,8 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     };
     const success = (id: string, considered = [id], refused: string[] = []): HandOffSuccess => ({
       kind: "handed off",
-      considered,
       lan: { channel: 1, mac: mac1 },
+      considered,
       refused,
       nameOf: id,
       passwordOf: id,

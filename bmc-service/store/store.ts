@@ -3,6 +3,7 @@ import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/ge
 import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { AuditEntryRow, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
+import type { NewToken, SessionBinding, TokenRow } from "./enrolment-token.ts";
 
 /** One BMC, or one machine that has none or whose BMC tells no MAC address. */
 export interface BmcRow {
@@ -96,6 +97,11 @@ export interface Session {
   readonly bootId: string;
   /** What it has reported; undefined before that, and after that row was deleted. */
   readonly bmcKey: string | undefined;
+  /** As its SessionBinding says; undefined for one that an earlier release began. */
+  readonly certificate: Uint8Array | undefined;
+  readonly keyHash: Uint8Array | undefined;
+  /** Why it is over before its time; empty: it is not. */
+  readonly ended: string;
   readonly createdAt: Date;
   readonly expiresAt: Date;
 }
@@ -107,6 +113,7 @@ export interface NewSession {
   readonly machine: Machine;
   readonly bootId: string;
   readonly agentVersion: string;
+  readonly binding: SessionBinding;
   readonly now: Date;
   readonly expiresAt: Date;
 }
@@ -225,13 +232,26 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Stores the session with what the machine says of itself, and finds out which machine it is taken for (see
-   * machines.ts). Sessions that have ended are forgotten.
+   * machines.ts). Spends its enrolment token, and ends the session that the machine has (see begin-session.ts). Sessions
+   * whose time is over are forgotten.
    * @returns the key of the machine
+   * @throws TokenRefusedError, MachineBusyError
    */
   beginSession(session: NewSession): Promise<string>;
-  /** The session of a token, unless it has ended. */
+  /** The session of a token, unless its time is over; it may have `ended` before. */
   session(tokenHash: Uint8Array, now: Date): Promise<Session | undefined>;
   countSessions(now: Date): Promise<number>;
+
+  createToken(token: NewToken): Promise<void>;
+  /** Whether a token has that hash, whatever it is still good for. Cheap: strangers ask. */
+  knowsToken(hash: Uint8Array): Promise<boolean>;
+  /** Newest first. */
+  tokens(): Promise<TokenRow[]>;
+  /**
+   * Ends a token, and the sessions that it opened.
+   * @throws NoSuchTokenError
+   */
+  revokeToken(id: string, now: Date): Promise<TokenRow>;
 
   /**
    * Stores what was read from a BMC; its row exists then, and belongs to the session's machine. Without a MAC the row

@@ -2,6 +2,7 @@ import { sql as enrolment } from "./0001-enrolment.ts";
 import { sql as sameUuid } from "./0002-same-uuid.ts";
 import { sql as givenAccountsAndPasswordForms } from "./0003-given-accounts-and-password-forms.ts";
 import { sql as givenAddresses } from "./0004-given-addresses.ts";
+import { sql as enrolmentTokens } from "./0005-enrolment-tokens.ts";
 import { sql as auditAndConflicts } from "./0006-audit-and-conflicts.ts";
 
 /** One step of the schema. A step that was ever released is never changed: a later one changes what it made. */
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   { version: 1, sql: enrolment },
   { version: 2, sql: sameUuid },
   { version: 3, sql: givenAccountsAndPasswordForms },
-  { version: 6, sql: auditAndConflicts },
   { version: 4, sql: givenAddresses },
+  { version: 5, sql: enrolmentTokens },
+  { version: 6, sql: auditAndConflicts },
 ];

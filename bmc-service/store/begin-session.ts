@@ -1,0 +1,56 @@
+import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { MachineBusyError } from "./enrolment-token.ts";
+import { machineOf } from "./machines.ts";
+import { sessionRow } from "./rows.ts";
+import type { NewSession } from "./store.ts";
+import type { Tables } from "./tables.ts";
+import { spendToken } from "./tokens.ts";
+
+/**
+ * Stores a session and spends its token. A machine has one session at a time: an earlier one that is still in use ends, if who begins
+ * is proved to be the same (its certificate, the repeated call, or a token that is good for this machine only).
+ * @returns the key of the machine
+ * @throws TokenRefusedError, MachineBusyError: nothing is stored then
+ */
+export function beginSession(tables: Tables, session: NewSession): string {
+  const { database } = tables;
+  const { machine, binding, now } = session;
+  database.run("DELETE FROM sessions WHERE expires_at <= ?", now.getTime());
+  const token = binding.tokenHash && spendToken(database, binding.tokenHash, session);
+  const machineKey = machineOf(tables, session);
+  const isOwn = token !== undefined && token.machineUuid === machine.uuid;
+  endFormer(tables, machineKey, session, isOwn);
+  database.run(
+    `INSERT INTO sessions (id, token_hash, machine_key, boot_id, created_at, expires_at, machine, agent_version,
+       certificate, key_hash, token_id)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    session.id,
+    session.tokenHash,
+    machineKey,
+    session.bootId,
+    now.getTime(),
+    session.expiresAt.getTime(),
+    Machine.encode(machine).finish(),
+    session.agentVersion,
+    binding.certificate,
+    binding.keyHash,
+    token?.id ?? null,
+  );
+  return machineKey;
+}
+
+function endFormer({ database }: Tables, machineKey: string, { bootId, binding }: NewSession, isOwn: boolean): void {
+  const rows = database.all("SELECT * FROM sessions WHERE machine_key = ? AND ended = ''", machineKey);
+  for (const former of rows.map(sessionRow)) {
+    const isSame = same(former.certificate, binding.certificate);
+    const isRepeated = former.bootId === bootId && same(former.keyHash, binding.keyHash);
+    const heardMs = isSame || isRepeated || isOwn ? undefined : binding.heardMs(former.id, former.createdAt);
+    if (heardMs !== undefined) throw new MachineBusyError(heardMs);
+    const why = "another enrolment of this machine has begun since";
+    database.run("UPDATE sessions SET ended = ? WHERE id = ?", why, former.id);
+  }
+}
+
+function same(one: Uint8Array | undefined, other: Uint8Array): boolean {
+  return one !== undefined && Buffer.compare(one, other) === 0;
+}

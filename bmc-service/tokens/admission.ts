@@ -1,0 +1,125 @@
+import { status } from "@grpc/grpc-js";
+import type { BeginRequest } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Metrics } from "../metrics.ts";
+import type { AgentsAuthority } from "../pki/agents-authority.ts";
+import type { AgentsCa } from "../pki/load-pki.ts";
+import type { Caller } from "../rpc/role.ts";
+import { invalid, RpcError } from "../rpc/rpc-error.ts";
+import { type SessionBinding, TokenRefusedError } from "../store/enrolment-token.ts";
+import type { Session, Store } from "../store/store.ts";
+import type { Liveness } from "./liveness.ts";
+import { sha256 } from "./sha256.ts";
+
+export interface AdmissionOptions {
+  readonly store: Store;
+  readonly metrics: Metrics;
+  readonly liveness: Liveness;
+  /** Undefined: this site has none. */
+  readonly agentsCa: AgentsCa | undefined;
+}
+
+/** What a Begin is admitted with. */
+export interface Admitted {
+  readonly binding: SessionBinding;
+  /** Issued for this enrolment, DER; empty: the caller has one. */
+  readonly certificate: Buffer;
+}
+
+/** The clock of this machine may have been set back meanwhile, ms. */
+const backdatedMs = 3_600_000;
+
+/** What a site needs to take enrolment tokens. */
+export const noAgentsCa =
+  "this service has no authority for agents, so it takes no enrolment tokens: put agents-ca.pem and agents-ca.key " +
+  "beside its certificates (bmc-service init-pki makes them) and start it again";
+
+/** Decides who may begin an enrolment and with which certificate it goes on, and who may go on with it. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  #authority: Promise<AgentsAuthority> | undefined;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param expiresAt when the session ends; a certificate that is issued for it ends then too
+   * @throws RpcError, TokenRefusedError
+   */
+  async admit(request: BeginRequest, machineUuid: string, caller: Caller, expiresAt: Date): Promise<Admitted> {
+    const { enrolmentToken, certificateRequest } = request;
+    const tokenHash = enrolmentToken.length === 0 ? undefined : sha256(enrolmentToken);
+    enrolmentToken.fill(0);
+    if (tokenHash === undefined) requireCertificate(caller, certificateRequest);
+    // First of all, and cheap: whoever has no token costs no signature.
+    else if (!(await this.#options.store.knowsToken(tokenHash))) throw new TokenRefusedError("unknown");
+    const { heardMs } = this.#options.liveness;
+    if (certificateRequest.length === 0 || caller.credential === "plaintext") {
+      if (caller.credential === "none" || caller.credential === "of one enrolment") {
+        throw invalid("certificate_request", "it is missing: a machine without a certificate has to ask for one");
+      }
+      const { certificate } = caller;
+      return { certificate: none, binding: { certificate, keyHash: certificate, tokenHash, heardMs } };
+    }
+    const { agentsCa } = this.#options;
+    if (agentsCa === undefined) throw new RpcError(status.FAILED_PRECONDITION, noAgentsCa);
+    // The X.509 library is as large as everything else together.
+    const pki = await import("../pki/agents-authority.ts");
+    this.#authority ??= pki.openAgentsAuthority(agentsCa);
+    const asked = await pki.readCertificateRequest(certificateRequest, machineUuid).catch((error: unknown) => {
+      throw error instanceof pki.CertificateRequestError ? invalid("certificate_request", error.message) : error;
+    });
+    const validity = { notBefore: new Date(Date.now() - backdatedMs), notAfter: expiresAt };
+    const certificate = await (await this.#authority).issue(asked, machineUuid, validity);
+    const binding = { certificate: sha256(certificate), keyHash: asked.keyHash, tokenHash, heardMs };
+    return { certificate, binding };
+  }
+
+  /** Counts a token that was refused, and passes the error on. */
+  countRefusal(error: unknown): never {
+    if (error instanceof TokenRefusedError) this.#options.metrics.tokenRefused(error.problem);
+    throw error;
+  }
+
+  /**
+   * A session token is worth nothing without the certificate for which it was given.
+   * @throws RpcError UNAUTHENTICATED
+   */
+  requireBound(session: Session, caller: Caller): void {
+    const { certificate } = session;
+    if (certificate !== undefined && Buffer.compare(certificate, caller.certificate) !== 0) {
+      throw new RpcError(status.UNAUTHENTICATED, "session token of another certificate; begin again");
+    }
+    if (session.ended !== "") {
+      throw new RpcError(status.UNAUTHENTICATED, `session_token: over, ${session.ended}; begin again`);
+    }
+    this.#options.liveness.heard(session.id);
+  }
+}
+
+const none = Buffer.alloc(0);
+
+function requireCertificate({ credential }: Caller, certificateRequest: Uint8Array): void {
+  switch (credential) {
+    case "none":
+      throw new RpcError(
+        status.PERMISSION_DENIED,
+        "Begin needs a client certificate or an enrolment token (bmcctl token create), and the machine has shown neither",
+      );
+    case "of one enrolment":
+      throw new RpcError(
+        status.PERMISSION_DENIED,
+        "the client certificate was issued for one enrolment only; begin again with an enrolment token",
+      );
+    case "of the site":
+      if (certificateRequest.length === 0) return;
+      throw new RpcError(
+        status.PERMISSION_DENIED,
+        "certificate_request: a certificate for a machine is issued for an enrolment token only",
+      );
+    case "plaintext":
+      return;
+    default:
+      credential satisfies never;
+  }
+}
