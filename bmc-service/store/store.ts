@@ -18,9 +18,9 @@ export interface BmcRow {
   readonly state: State;
   readonly stateReason: string;
   readonly facts: BmcFacts | undefined;
-  /** System GUID read from remote, hexadecimal as on the wire; empty if never read. */
   /** Where an operator said that it is ("10.0.0.8:623"), until it tells another address itself; empty: nowhere. */
   readonly givenAddress: string;
+  /** System GUID read from remote, hexadecimal as on the wire; empty if never read. */
   readonly remoteGuid: string;
   readonly chassis: ChassisState | undefined;
   readonly verifiedAt: Date | undefined;
@@ -39,13 +39,17 @@ export interface MachineRow {
   readonly bootId: string;
 }
 
-/** One account on a BMC. The password does not print. */
+/** One account on a BMC. */
 export interface AccountRow {
   readonly id: string;
   readonly bmcKey: string;
   /** Empty for an account that an operator gave. */
   readonly sessionId: string;
   readonly userName: string;
+  /**
+   * Does not print. Opened when it is asked for, so that one that is damaged spoils nothing else.
+   * @throws StoreError "damaged secret"; see readablePassword
+   */
   readonly password: Secret;
   /** User ID on the BMC, 1 to 63; 0 if an operator gave the account and the BMC does not tell. */
   readonly slot: number;
@@ -135,6 +139,16 @@ export interface Confirmation {
 export interface GivenAccount {
   readonly userName: string;
   readonly password: Secret;
+  /** Where the operator said that the BMC is ("10.0.0.8:623"); undefined: where it says itself. */
+  readonly address: string | undefined;
+}
+
+/** A LAN channel as found from remote. */
+export interface FoundLan {
+  /** Number of the channel, 1 to 11. */
+  readonly channel: number;
+  /** Its MAC address in lower case with colons. */
+  readonly mac: string;
 }
 
 /** How a hand-off ended, with the accounts that it knew: accounts that came later are left alone. */
@@ -146,16 +160,6 @@ export interface HandOffSuccess {
   readonly considered: readonly string[];
   /** Ids of accounts whose login the BMC refused. */
   readonly refused: readonly string[];
-  /** Where the operator said that the BMC is ("10.0.0.8:623"); undefined: where it says itself. */
-  readonly address: string | undefined;
-}
-
-/** A LAN channel as found from remote. */
-export interface FoundLan {
-  /** Number of the channel, 1 to 11. */
-  readonly channel: number;
-  /** Its MAC address in lower case with colons. */
-  readonly mac: string;
   /**
    * What got in: the name of one account with the password of one, usually the same. A mix is what a crash between
    * Set User Name and Set User Password leaves; it becomes an account of its own.
@@ -164,6 +168,8 @@ export interface FoundLan {
   readonly passwordOf: string;
   /** User ID of the account, as found from remote; 0 if the BMC does not tell. */
   readonly slot: number;
+  /** The channel at the other end of the session. */
+  readonly lan: FoundLan;
   readonly remoteGuid: string;
   readonly chassis: ChassisState | undefined;
   readonly detail: string;
@@ -175,8 +181,6 @@ export interface HandOffFailure {
   readonly refused: readonly string[];
   readonly reason: string;
 }
-  /** The channel at the other end of the session. */
-  readonly lan: FoundLan;
 
 export interface HistoryRow {
   readonly at: Date;
@@ -283,7 +287,8 @@ export interface Store extends AsyncDisposable {
    * that tells no MAC address in-band goes by the one that was found from remote.
    * @param proof how it was proved from remote; its ids mean nothing
    * @param considered ids of the accounts that were there when it was proved
-   * @throws NoSuchRowError
+   * @returns the key of the row from now on
+   * @throws NoSuchRowError, and ClaimConflictError if the BMC that was found belongs to another machine: nothing is stored then
    */
   adoptAccount(
     key: string,
@@ -311,8 +316,7 @@ export interface Store extends AsyncDisposable {
   updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void>;
   /**
    * Forgets a row with its accounts; its history stays.
-   * @returns the key of the row from now on
-   * @throws NoSuchRowError, and ClaimConflictError if the BMC that was found belongs to another machine: nothing is stored then
+   * @throws NoSuchRowError
    */
   deleteBmc(key: string, actor: string, now: Date): Promise<void>;
 
