@@ -153,17 +153,17 @@ export function bmcService(
     updateBmc: guard.unary("UpdateBmc", async (request, context) => {
       const { row } = await byKey("mac", request.mac, context);
       const login = request.account && requireGivenAccount(request.account);
+      const address = requireGivenAddress(request);
       if (request.drivers.length > 0) checkDrivers(request.drivers, drivers.names);
+      if (row.mac === "" && login === undefined) {
+        throw new NotReadyError(`machine ${row.key} has no BMC that is known: give an account and its address`);
+      }
       // The account first: if it is refused, nothing is changed.
       const key = login === undefined ? row.key : await adopt(row, login, address, context);
       if (request.drivers.length > 0) {
         await store.updateDrivers(key, request.drivers, context.caller.name, new Date());
       }
-      const address = requireGivenAddress(request);
       return { bmc: bmcMessage(await byKey("mac", key, context), addresses, false) };
-      if (row.mac === "" && login === undefined) {
-        throw new NotReadyError(`machine ${row.key} has no BMC that is known: give an account and its address`);
-      }
     }),
 
     deleteBmc: guard.unary("DeleteBmc", async ({ key }, context) => {
