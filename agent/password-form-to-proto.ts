@@ -6,6 +6,7 @@ const protoForms: Readonly<Record<PasswordForm["name"], ProtoForm>> = {
   "sixteen in twenty": ProtoForm.PASSWORD_FORM_SIXTEEN_IN_TWENTY,
   twenty: ProtoForm.PASSWORD_FORM_TWENTY,
   "other specials": ProtoForm.PASSWORD_FORM_OTHER_SPECIALS,
+  "letters and digits": ProtoForm.PASSWORD_FORM_LETTERS_AND_DIGITS,
 };
 
 /** The form of a password as the contract names it. */

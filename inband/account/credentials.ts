@@ -74,7 +74,8 @@ function isMixed(random: string): boolean {
 
 /**
  * A password that satisfies the rules of all BMCs whose rules are known: a letter first, at least 2 upper-case letters,
- * 2 lower-case letters and 2 digits, 1 or 2 special characters, no two equal neighbours; as long as the form says.
+ * 2 lower-case letters and 2 digits, 1 or 2 special characters if the form has any, no two equal neighbours; as long as the
+ * form says.
  *
  * Drawn evenly from all passwords that satisfy the rules, by drawing until one does: 94 bits or more. In a Buffer, because a
  * string cannot be wiped; whoever owns it fills it with zeros when it is done.
@@ -89,11 +90,11 @@ export function generatePassword(
   const password = Buffer.alloc(characters);
   do {
     for (let i = 0; i < characters; i += 1) password[i] = alphabet[randomBelow(alphabet.length)] ?? 0;
-  } while (!followsRules(password) || contains(password, avoid));
+  } while (!followsRules(password, specials === "" ? 0 : 1) || contains(password, avoid));
   return password;
 }
 
-function followsRules(password: Uint8Array): boolean {
+function followsRules(password: Uint8Array, leastOthers: number): boolean {
   let lowers = 0;
   let uppers = 0;
   let numbers = 0;
@@ -106,7 +107,7 @@ function followsRules(password: Uint8Array): boolean {
     else others += 1;
   }
   const first = password[0] ?? 0;
-  const classes = lowers >= 2 && uppers >= 2 && numbers >= 2 && others >= 1 && others <= 2;
+  const classes = lowers >= 2 && uppers >= 2 && numbers >= 2 && others >= leastOthers && others <= 2;
   return classes && (isLower(first) || isUpper(first));
 }
 

@@ -30,7 +30,7 @@ export const protobufFileName = "metalstack/bmc/v1/enrolment_service.proto";
 
 /**
  * PasswordForm is what a password looks like and how it is sent. All have two characters at least of each class but
- * specials, of which they have one or two, and no adjacent repeats.
+ * specials, of which they have one or two if any, and no adjacent repeats.
  */
 export const PasswordForm = {
   /** PASSWORD_FORM_UNSPECIFIED - Not told. */
@@ -43,6 +43,8 @@ export const PasswordForm = {
   PASSWORD_FORM_TWENTY: 3,
   /** PASSWORD_FORM_OTHER_SPECIALS - 16 characters in the 16-byte form with other special characters. */
   PASSWORD_FORM_OTHER_SPECIALS: 4,
+  /** PASSWORD_FORM_LETTERS_AND_DIGITS - 16 characters in the 16-byte form without special characters. */
+  PASSWORD_FORM_LETTERS_AND_DIGITS: 5,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -54,6 +56,7 @@ export namespace PasswordForm {
   export type PASSWORD_FORM_SIXTEEN_IN_TWENTY = typeof PasswordForm.PASSWORD_FORM_SIXTEEN_IN_TWENTY;
   export type PASSWORD_FORM_TWENTY = typeof PasswordForm.PASSWORD_FORM_TWENTY;
   export type PASSWORD_FORM_OTHER_SPECIALS = typeof PasswordForm.PASSWORD_FORM_OTHER_SPECIALS;
+  export type PASSWORD_FORM_LETTERS_AND_DIGITS = typeof PasswordForm.PASSWORD_FORM_LETTERS_AND_DIGITS;
   export type UNRECOGNIZED = typeof PasswordForm.UNRECOGNIZED;
 }
 
