@@ -19,6 +19,7 @@ runProgram(process.argv.slice(2), {
   stop: toldToStop,
   write: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),
+  errorIsTerminal: process.stderr.isTTY === true,
 }).then(
   (code) => {
     process.exitCode = code;

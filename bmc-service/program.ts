@@ -1,7 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { ExitCode } from "../proto/exit-code.ts";
+import { backupCommand } from "./commands/backup-command.ts";
 import { initPkiCommand } from "./commands/init-pki-command.ts";
 import type { Output } from "./commands/output.ts";
+import { rekeyCommand } from "./commands/rekey-command.ts";
+import { restoreCommand } from "./commands/restore-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { ConfigError } from "./config-error.ts";
 import { StoreError } from "./store/store-error.ts";
@@ -21,6 +24,9 @@ First steps:
   $ bmc-service init-pki --out pki --name bmc.example.org
   $ bmc-service serve --listen 0.0.0.0:4443 --data data --pki pki
 
+From time to time:
+  $ bmc-service backup /srv/backup/bmc-service-monday.db --data data --pki pki
+
 Exit codes follow sysexits: 0 done, 64 wrong usage, 70 a bug, 75 try again, 78 wrong configuration.
 `;
 
@@ -37,6 +43,9 @@ export async function runProgram(args: readonly string[], world: ProgramWorld): 
     .addHelpText("after", more);
   program.addCommand(initPkiCommand(world));
   program.addCommand(serveCommand(world.environment, world.stop));
+  program.addCommand(backupCommand(world, world.environment));
+  program.addCommand(restoreCommand(world, world.environment));
+  program.addCommand(rekeyCommand(world, world.environment));
   for (const command of [program, ...program.commands]) {
     command
       .exitOverride()

@@ -1,18 +1,14 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { type Server, setLogger } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { State } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BmcServiceService } from "../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { EnrolmentServiceService, type Policy } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { ConfigError, systemReason } from "./config-error.ts";
 import { DriverList } from "./drivers/driver-list.ts";
 import { ipmiDriver, type PowerPatience } from "./drivers/ipmi/ipmi-driver.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { HandOffs } from "./hand-off/hand-offs.ts";
 import type { HandOffLimits } from "./hand-off/take-over.ts";
 import { HealthServer } from "./health-server.ts";
-import { makeDirectory } from "./make-directory.ts";
 import { Metrics } from "./metrics.ts";
 import { loadServerPki } from "./pki/load-pki.ts";
 import type { AddressMap } from "./reach/bmc-address.ts";
@@ -24,7 +20,9 @@ import { type Listener, listen, newGrpcServer, requireLoopback } from "./rpc/grp
 import { Guard } from "./rpc/guarded.ts";
 import { bmcRules, enrolmentRules } from "./rpc/rules.ts";
 import { StoppingError } from "./stopping-error.ts";
-import { chooseKeySource, loadKey } from "./store/key-file.ts";
+import { databasePath } from "./store/data-directory.ts";
+import { databaseKey } from "./store/database-key.ts";
+import { chooseKeySource } from "./store/key-file.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
 import { StoreLock } from "./store/store-lock.ts";
@@ -173,29 +171,12 @@ function sendGrpcLogTo(log: Logger): void {
   setLogger({ error: write, info: write, debug: write });
 }
 
-async function databasePath(data: string): Promise<string> {
-  try {
-    await makeDirectory(data, 0o700);
-  } catch (error) {
-    throw new ConfigError("--data", `${data}: ${systemReason(error)}`, { cause: error });
-  }
-  return join(data, "bmc-service.db");
-}
-
 async function openStore(
   path: string,
   { key, pki }: ServiceSettings,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Store> {
-  const isNew = await stat(path).then(
-    () => false,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return true;
-      throw new ConfigError("--data", `${path}: ${systemReason(error)}`, { cause: error });
-    },
-  );
-  const secret = await loadKey(await chooseKeySource({ key, pki }, environment), isNew);
-  return new SqliteStore(path, secret);
+  return new SqliteStore(path, await databaseKey(await chooseKeySource({ key, pki }, environment), path));
 }
 
 async function listenForHealth(health: HealthServer, asked: Endpoint | undefined, port: number): Promise<number> {

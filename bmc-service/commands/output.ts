@@ -2,4 +2,6 @@
 export interface Output {
   write(text: string): void;
   error(text: string): void;
+  /** Whether `error` writes to a terminal: a line there may be written over. */
+  readonly errorIsTerminal: boolean;
 }

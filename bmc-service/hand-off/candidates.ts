@@ -1,4 +1,5 @@
 import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { readablePassword } from "../store/account-password.ts";
 import type { AccountRow } from "../store/store.ts";
 
 /** A user name and a password that may open the BMC; they come from two accounts after an interrupted change. */
@@ -19,6 +20,7 @@ const mostMixed = 8;
  * password; then what the BMC has refused before. At most `mostCandidates`, but a verified account is always among them.
  * One enrolment escrows several passwords under one name where the BMC refuses them, and runs that died one after the other
  * leave more pairs than one hand-off may try: with what was refused coming last, the next one goes on where it ended.
+ * An account whose password is damaged in the database is left out.
  * @param accounts newest first
  * @param refusedBefore logins, see `loginId`, that hand-offs before this one tried in vain
  */
@@ -47,7 +49,9 @@ export function refusedByNow(
 }
 
 function allCandidates(accounts: readonly AccountRow[]): Candidate[] {
-  const living = accounts.filter(({ state }) => state !== AccountState.ACCOUNT_STATE_RETIRED);
+  const living = accounts.filter(
+    (account) => account.state !== AccountState.ACCOUNT_STATE_RETIRED && readablePassword(account) !== undefined,
+  );
   const confirmed = living.find(({ state }) => state === AccountState.ACCOUNT_STATE_CONFIRMED);
   const whole = (account: AccountRow) => ({ nameOf: account, passwordOf: account });
   const isRefused = ({ state }: AccountRow) => state === AccountState.ACCOUNT_STATE_REFUSED;

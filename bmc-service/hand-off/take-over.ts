@@ -153,7 +153,8 @@ async function login(
 ): Promise<{ session: BmcSession; candidate: Candidate }> {
   const all = candidates(subject.accounts, subject.refusedBefore);
   if (all.length === 0) {
-    const reason = `the service has no account for BMC ${subject.facts.mac}: the agent has to make one`;
+    const which = subject.accounts.length === 0 ? "no account" : "no account with a password that it can read";
+    const reason = `the service has ${which} for BMC ${subject.facts.mac}: the agent has to make one`;
     throw new HandOffError(FailureKind.FAILURE_KIND_NO_ACCOUNT, reason);
   }
   const isRefused = (candidate: Candidate) =>

@@ -16,6 +16,7 @@ import {
 } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
 import type { Metrics } from "../metrics.ts";
+import { readablePassword } from "../store/account-password.ts";
 import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
 import type { Admission } from "../tokens/admission.ts";
 import type { Liveness } from "../tokens/liveness.ts";
@@ -173,13 +174,15 @@ async function linkageOf(
   }
   const own = account?.givenBy === "" ? account : undefined;
   const age = row.verifiedAt === undefined ? Number.POSITIVE_INFINITY : now.getTime() - row.verifiedAt.getTime();
+  // One that is damaged opens nothing: with the linkage taken for old, the machine makes a new one now.
+  const damaged = account !== undefined && readablePassword(account) === undefined;
   return {
     mac: row.mac,
     channel: row.facts?.channel ?? 0,
     userName: own?.userName ?? "",
     slot: own?.slot ?? 0,
     verifiedAt: row.verifiedAt,
-    fresh: row.state === State.STATE_LINKED && age < freshForMs,
+    fresh: row.state === State.STATE_LINKED && age < freshForMs && !damaged,
     knownUserNames,
     given: account !== undefined && own === undefined,
   };

@@ -41,6 +41,7 @@ function codeOf(error: unknown): status | undefined {
   // "Deadline exceeded" is the one code that says: it may have been done all the same.
   if (error instanceof NoDriverServedError && error.mayHaveActed) return status.DEADLINE_EXCEEDED;
   if (error instanceof NoDriverServedError && error.refused) return status.PERMISSION_DENIED;
+  if (error instanceof StoreError && error.problem === "damaged secret") return status.DATA_LOSS;
   if (error instanceof NoDriverServedError || error instanceof StoreError || error instanceof StoppingError) {
     return status.UNAVAILABLE;
   }

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { AccountState, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { readablePassword } from "./account-password.ts";
 import type { Database } from "./database.ts";
-import { accountPlace } from "./rows.ts";
 import { settleFoundBmc } from "./found-bmc.ts";
+import { accountPlace } from "./rows.ts";
 import {
   type AccountRow,
   type BmcKind,
@@ -38,11 +39,11 @@ export function escrowAccount(tables: Tables, session: Session, account: NewAcco
   const same = tables
     .accounts(row.key)
     .find(
-      ({ sessionId, userName, slot, password }) =>
-        sessionId === session.id &&
-        userName === account.userName &&
-        slot === account.slot &&
-        password.equals(account.password),
+      (each) =>
+        each.sessionId === session.id &&
+        each.userName === account.userName &&
+        each.slot === account.slot &&
+        readablePassword(each)?.equals(account.password),
     );
   if (same !== undefined) return same.id;
   const id = insertAccount(tables, row.key, { ...account, sessionId: session.id }, now);
@@ -241,7 +242,7 @@ export function adoptAccount(
   const row = settleFoundBmc(tables, given.address, before, proof.lan, now);
   const same = tables
     .accounts(row.key)
-    .find(({ userName, password }) => userName === given.userName && password.equals(given.password));
+    .find((each) => each.userName === given.userName && readablePassword(each)?.equals(given.password));
   const id = same?.id ?? insertAccount(tables, row.key, { ...given, slot: proof.slot, givenBy: actor }, now);
   const accounts = tables.accounts(row.key);
   // Nobody makes an account for a BMC that is no machine's: those of a row that was found belong to the past.
@@ -252,8 +253,8 @@ export function adoptAccount(
   const { machineUuid = "" } = row;
   const detail = `account "${given.userName}": ${proof.detail}`;
   tables.addHistory({ at: now, mac: row.mac, machineUuid, actor, action: "account given", detail });
-}
   return row.key;
+}
 
 function settleFailure(
   tables: Tables,

@@ -1,4 +1,4 @@
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { StoreError, type StoreProblem } from "./store-error.ts";
 
 /** One row as SQLite gives it. */
@@ -6,6 +6,9 @@ export type SqlRow = Readonly<Record<string, SQLOutputValue>>;
 
 /** How long a statement waits for another process, ms. */
 const defaultLockTimeoutMs = 5_000;
+
+/** Pages that a copy takes before it tells how far it is. */
+const pagesAtOnce = 1_000;
 
 /** An SQLite file: statements are prepared once, errors are StoreErrors naming the file. */
 export class Database implements Disposable {
@@ -22,7 +25,8 @@ export class Database implements Disposable {
     this.#connection = this.#guarded(() => new DatabaseSync(path, { timeout: lockTimeoutMs }));
     try {
       // FULL: what was acknowledged survives a loss of power (an account in escrow must).
-      this.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+      // secure_delete: what was deleted or sealed anew is overwritten, not left in a free part of the file.
+      this.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;");
     } catch (error) {
       this.#connection.close();
       throw error;
@@ -66,6 +70,28 @@ export class Database implements Disposable {
     }
   }
 
+  /**
+   * Copies all that is committed now into an empty file, while others go on writing.
+   * @param progress gets the share that is done, 0 to 1
+   * @throws StoreError that names the copy
+   */
+  async copyTo(path: string, progress: (share: number) => void): Promise<void> {
+    // An open reading transaction holds on to what the copy sees. Without it, SQLite begins the copy anew after each
+    // write of another process, and does not end under load.
+    this.execute("BEGIN");
+    try {
+      this.get("SELECT count(*) FROM sqlite_schema");
+      await backup(this.#connection, path, {
+        rate: pagesAtOnce,
+        progress: ({ totalPages, remainingPages }) => progress(1 - remainingPages / Math.max(totalPages, 1)),
+      });
+    } catch (error) {
+      throw asStoreError(error, path);
+    } finally {
+      this.execute("ROLLBACK");
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#statements.clear();
     if (this.#connection.isOpen) this.#connection.close();
@@ -83,11 +109,16 @@ export class Database implements Disposable {
     try {
       return work();
     } catch (error) {
-      if (!(error instanceof Error) || !("errcode" in error)) throw error;
-      const [problem, text] = explain(Number(error.errcode));
-      throw new StoreError(problem, `database ${this.path}: ${text} (SQLite: ${error.message})`, { cause: error });
+      throw asStoreError(error, this.path);
     }
   }
+}
+
+/** What SQLite says, in words for a person; any other error stays what it is. */
+function asStoreError(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !("errcode" in error)) return error;
+  const [problem, text] = explain(Number(error.errcode));
+  return new StoreError(problem, `database ${path}: ${text} (SQLite: ${error.message})`, { cause: error });
 }
 
 /** Primary result codes, https://sqlite.org/rescode.html; extended ones have them in their low byte. */
@@ -104,7 +135,7 @@ function explain(code: number): [StoreProblem, string] {
     case 26:
       return ["corrupt", "it is damaged or no SQLite database; bring it back from your backup"];
     case 13:
-      return ["unwritable", "the disk is full"];
+      return ["unwritable", "the disk is full; nothing of this was stored, make room and try again"];
     case 14:
       return ["unwritable", "it cannot be opened; check owner and mode of the file and its directory"];
     default:

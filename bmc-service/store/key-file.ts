@@ -1,57 +1,115 @@
 import { randomBytes } from "node:crypto";
-import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { makeDirectory } from "../make-directory.ts";
 import { secretKeySize } from "./secret-box.ts";
+import { syncToDisk } from "./sync-to-disk.ts";
 
 /** Where the key is read from. */
 export interface KeySource {
   readonly path: string;
-  /** systemd guards its credential directory itself, and shows an ACL mask where others have mode bits. */
+  /** systemd guards its credential directory itself, and shows an ACL mask where others have mode bits. Read-only. */
   readonly guardedBySystemd: boolean;
 }
 
 /**
  * The key of --key; without it $CREDENTIALS_DIRECTORY/bmc-service.key if systemd gave one; else secret.key beside
  * the certificates: a copy of the data directory alone reveals nothing.
+ * @throws ConfigError if none of the three is given
  */
 export async function chooseKeySource(
-  options: { readonly key: string | undefined; readonly pki: string },
+  options: { readonly key: string | undefined; readonly pki: string | undefined },
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<KeySource> {
   if (options.key !== undefined) return { path: options.key, guardedBySystemd: false };
   const credentials = environment.CREDENTIALS_DIRECTORY;
   if (credentials !== undefined && credentials !== "") {
     const path = join(credentials, "bmc-service.key");
-    if ((await modeOf(path)) !== undefined) return { path, guardedBySystemd: true };
+    if (await keyIsThere(path)) return { path, guardedBySystemd: true };
   }
-  return { path: join(options.pki, "secret.key"), guardedBySystemd: false };
+  if (options.pki !== undefined) return { path: join(options.pki, "secret.key"), guardedBySystemd: false };
+  throw new ConfigError(
+    "--key",
+    "say where the key of the secrets is: --key FILE, or --pki DIR if it is DIR/secret.key",
+  );
 }
 
 /**
- * Reads the key that opens the secrets of a database, or makes it for a new one.
- * The file holds 32 bytes in base64.
- * @throws ConfigError if it is missing although the database is there, malformed, or readable by others
+ * The key in a file: 32 bytes in base64. Undefined if there is no such file.
+ * @throws ConfigError if it is malformed, or others may read it
  */
-export async function loadKey(source: KeySource, databaseIsNew: boolean): Promise<Uint8Array> {
-  const { path } = source;
+export async function readKey({ path, guardedBySystemd }: KeySource): Promise<Uint8Array | undefined> {
   const mode = await modeOf(path);
-  if (mode === undefined) {
-    if (!databaseIsNew) {
-      throw new ConfigError(
-        "--key",
-        `${path} is missing, and without it the passwords in the database cannot be read. ` +
-          "Bring it back from your backup; only if it is lost, delete the database and enrol every machine again",
-      );
-    }
-    return createKey(path);
-  }
-  if (!source.guardedBySystemd && (mode & 0o077) !== 0) {
+  if (mode === undefined) return undefined;
+  if (!guardedBySystemd && (mode & 0o077) !== 0) {
     const shown = (mode & 0o777).toString(8).padStart(3, "0");
     throw new ConfigError("--key", `${path} has mode ${shown}: others may read it. Type: chmod 600 ${path}`);
   }
-  return decodeKey(path, await readKey(path));
+  return decodeKey(path, await readText(path));
+}
+
+/** What to say where a key is missing that a database needs. */
+export function missing({ path }: KeySource): never {
+  throw new ConfigError(
+    "--key",
+    `${path} is missing, and without it the passwords in the database cannot be read. ` +
+      "Bring it back from your backup; only if it is lost, delete the database and enrol every machine again",
+  );
+}
+
+/**
+ * Makes a random key and stores it; one that is there is replaced. On the disk when it resolves.
+ * @throws ConfigError
+ */
+export async function createKey(path: string): Promise<Uint8Array> {
+  const key = randomBytes(secretKeySize);
+  await writeKey(path, key);
+  return key;
+}
+
+/** @throws ConfigError */
+export async function writeKey(path: string, key: Uint8Array): Promise<void> {
+  const unfinished = `${path}.unfinished`;
+  try {
+    await makeDirectory(dirname(path), 0o700);
+    // Under another name until it is whole: half a key would be taken for a wrong one at every later start.
+    await rm(unfinished, { force: true });
+    const file = await open(unfinished, "wx", 0o600);
+    try {
+      await file.writeFile(`${Buffer.from(key).toString("base64")}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(unfinished, path);
+    // The name must be on the disk before the first secret is: a key lost with the power is every secret lost.
+    await syncToDisk(dirname(path));
+  } catch (error) {
+    await rm(unfinished, { force: true }).catch(() => undefined);
+    throw new ConfigError("--key", `${path} cannot be made: ${systemReason(error)}`, { cause: error });
+  }
+}
+
+/** Overwrites a key and removes its file; nothing if it is not there. */
+export async function destroyKey(path: string): Promise<void> {
+  if (!(await keyIsThere(path))) return;
+  await chmod(path, 0o600);
+  const file = await open(path, "r+");
+  try {
+    const { size } = await file.stat();
+    await file.write(Buffer.alloc(size), 0, size, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rm(path);
+  await syncToDisk(dirname(path));
+}
+
+/** @throws ConfigError if that cannot be told */
+export async function keyIsThere(path: string): Promise<boolean> {
+  return (await modeOf(path)) !== undefined;
 }
 
 async function modeOf(path: string): Promise<number | undefined> {
@@ -63,7 +121,7 @@ async function modeOf(path: string): Promise<number | undefined> {
   }
 }
 
-async function readKey(path: string): Promise<string> {
+async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
@@ -75,35 +133,6 @@ function decodeKey(path: string, text: string): Uint8Array {
   const key = /^[A-Za-z0-9+/]{43}=\s*$/.test(text) ? Buffer.from(text, "base64") : undefined;
   if (key?.length !== secretKeySize) {
     throw new ConfigError("--key", `${path} does not hold a key (${secretKeySize} bytes in base64, one line)`);
-  }
-  return key;
-}
-
-async function createKey(path: string): Promise<Uint8Array> {
-  const key = randomBytes(secretKeySize);
-  const unfinished = `${path}.new`;
-  try {
-    await makeDirectory(dirname(path), 0o700);
-    // Under another name until it is whole: half a key would be taken for a wrong one at every later start.
-    await rm(unfinished, { force: true });
-    const file = await open(unfinished, "wx", 0o600);
-    try {
-      await file.writeFile(`${key.toString("base64")}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(unfinished, path);
-    // The name must be on the disk before the first secret is: a key lost with the power is every secret lost.
-    const directory = await open(dirname(path), "r");
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
-  } catch (error) {
-    await rm(unfinished, { force: true }).catch(() => undefined);
-    throw new ConfigError("--key", `${path} cannot be made: ${systemReason(error)}`, { cause: error });
   }
   return key;
 }

@@ -1,10 +1,12 @@
+import type { Secret } from "../../ipmi/secret.ts";
 import { type AccountState, BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { SqlRow } from "./database.ts";
 import type { TokenRow } from "./enrolment-token.ts";
-import type { SecretBox } from "./secret-box.ts";
+import { SealBrokenError, type SecretBox } from "./secret-box.ts";
 import type { AccountRow, BmcRow, HistoryRow, MachineRow, Session } from "./store.ts";
+import { StoreError } from "./store-error.ts";
 
 /** What an account's password is sealed for: it opens in this row only. */
 export function accountPlace(id: string): string {
@@ -23,10 +25,10 @@ export function bmcRow(row: SqlRow): BmcRow {
     state: number(row, "state") as State,
     stateReason: text(row, "state_reason"),
     facts: facts && BmcFacts.decode(facts),
+    givenAddress: text(row, "given_address"),
     remoteGuid: text(row, "remote_guid"),
     chassis: chassis && ChassisState.decode(chassis),
     verifiedAt: timeOrNone(row, "verified_at"),
-    givenAddress: text(row, "given_address"),
     createdAt: time(row, "created_at"),
     changedAt: time(row, "changed_at"),
   };
@@ -44,15 +46,18 @@ export function machineRow(row: SqlRow): MachineRow {
   };
 }
 
-/** @throws SealBrokenError */
 export function accountRow(row: SqlRow, box: SecretBox): AccountRow {
   const id = text(row, "id");
+  let password: Secret | undefined;
   return {
     id,
     bmcKey: text(row, "bmc_key"),
     sessionId: text(row, "session_id"),
     userName: text(row, "user_name"),
-    password: box.open(bytes(row, "sealed_password"), accountPlace(id)),
+    get password() {
+      password ??= openPassword(row, box);
+      return password;
+    },
     slot: number(row, "slot"),
     channel: number(row, "channel"),
     proof: number(row, "proof") as InbandProof,
@@ -68,6 +73,23 @@ export function accountRow(row: SqlRow, box: SecretBox): AccountRow {
     verifiedAt: timeOrNone(row, "verified_at"),
     createdAt: time(row, "created_at"),
   };
+}
+
+/** @throws StoreError "damaged secret" */
+function openPassword(row: SqlRow, box: SecretBox): Secret {
+  const id = text(row, "id");
+  try {
+    return box.open(bytes(row, "sealed_password"), accountPlace(id));
+  } catch (error) {
+    if (!(error instanceof SealBrokenError)) throw error;
+    const which = `account ${id} ("${text(row, "user_name")}") of BMC ${text(row, "bmc_key")}`;
+    throw new StoreError(
+      "damaged secret",
+      `${which}: its password is damaged in the database. Boot the machine again to make a new one, give one ` +
+        "(bmcctl update), or restore a backup",
+      { cause: error },
+    );
+  }
 }
 
 export function sessionRow(row: SqlRow): Session {

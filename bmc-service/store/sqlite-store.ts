@@ -1,5 +1,4 @@
 import { closeSync, existsSync, openSync } from "node:fs";
-import { Secret } from "../../ipmi/secret.ts";
 import { AccountState, type BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
@@ -16,12 +15,14 @@ import { adoptAccount, confirmAccount, escrowAccount, passwordForm, settleHandOf
 import { beginSession } from "./begin-session.ts";
 import { Database, type SqlRow } from "./database.ts";
 import type { NewToken, TokenRow } from "./enrolment-token.ts";
+import { requireKey } from "./key-check.ts";
 import { boardSerial } from "./machines.ts";
 import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
+import { finishPurge } from "./purge.ts";
 import { abort, type Reported, reportBmc, reportNoBmc } from "./reports.ts";
 import { accountRow, bmcRow, historyRow, machineRow, sessionRow } from "./rows.ts";
-import { SealBrokenError, SecretBox } from "./secret-box.ts";
+import { SecretBox } from "./secret-box.ts";
 import {
   type Abort,
   type AccountRow,
@@ -50,8 +51,6 @@ import { createToken, listTokens, revokeToken } from "./tokens.ts";
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
 const defaultHistoryKept = 1_000;
 
-const keyCheckPlace = "setting:key check";
-
 /** The store in one SQLite file. */
 export class SqliteStore implements Store {
   readonly #database: Database;
@@ -73,34 +72,22 @@ export class SqliteStore implements Store {
       requireKnownSchema(this.#database, migrations);
       this.#database.useWriteAheadLog();
       migrate(this.#database, migrations);
+      requireKey(this.#database, key);
       this.#box = new SecretBox(key);
-      this.#checkKey();
+      this.#purge();
     } catch (error) {
       this.#database[Symbol.dispose]();
       throw error;
     }
   }
 
-  #checkKey(): void {
-    this.#database.transaction(() => {
-      const stored = this.#database.get("SELECT value FROM settings WHERE name = 'key check'")?.value;
-      if (stored === undefined) {
-        const sealed = this.#box.seal(Secret.fromBytes(Buffer.from("key check")), keyCheckPlace);
-        this.#database.run("INSERT INTO settings (name, value) VALUES ('key check', ?)", sealed);
-        return;
-      }
-      try {
-        this.#box.open(stored instanceof Uint8Array ? stored : new Uint8Array(), keyCheckPlace);
-      } catch (error) {
-        if (!(error instanceof SealBrokenError)) throw error;
-        throw new StoreError(
-          "wrong key",
-          `database ${this.#database.path}: its secrets are sealed with another key than the one given. ` +
-            "Nothing was changed. Give the key that belongs to this database (--key)",
-          { cause: error },
-        );
-      }
-    });
+  /** What a change of key has left to do. A full disk keeps nobody from their BMCs: it is tried again at the next start. */
+  #purge(): void {
+    try {
+      finishPurge(this.#database);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    }
   }
 
   async probe(): Promise<void> {

@@ -10,6 +10,8 @@ export type StoreProblem =
   | "newer schema"
   /** The key does not belong to this database. */
   | "wrong key"
+  /** One sealed secret does not open; everything else does. */
+  | "damaged secret"
   | "failed";
 
 /** The store cannot do its work; nothing of the operation was stored. */

@@ -1,0 +1,52 @@
+import { Command } from "commander";
+import { existingDatabase } from "../store/data-directory.ts";
+import { StoreLock } from "../store/store-lock.ts";
+import { addKeyOptions, damagedText, type Environment, type KeyOptions, keyHelp, keySource } from "./key-options.ts";
+import type { Output } from "./output.ts";
+
+const more = `
+The service must not run. All secrets are sealed anew in one transaction; then everything that the old key has
+sealed is removed from the database, its free parts and its write-ahead log. Interrupted at any moment, the next
+start of the service (or of this command) finds the key that fits and ends what was begun.
+
+Without --new-key-file the new key takes the place of the old one, which is overwritten and deleted. Disks that write
+elsewhere than they are told (flash, snapshots) may keep it all the same.
+
+Where the key is a credential of systemd, name its file by --key and a new one by --new-key-file. Then put the new file in
+the place of the credential and start the service; or load both, as bmc-service.key and bmc-service.key.new, and the
+service takes the one that fits. The old file is yours to destroy (shred -u).
+
+Backups from before need the old key. Make a new one.
+${keyHelp}
+Examples:
+  $ bmc-service rekey --data /var/lib/bmc-service --pki /etc/bmc-service/pki
+  $ bmc-service rekey --data /var/lib/bmc-service --key old.key --new-key-file new.key
+
+Exit codes: 0 changed, 64 wrong usage, 75 a service works with the data directory, 78 database or key are not usable, or
+  secrets are damaged (the message names which and why).
+`;
+
+interface RekeyOptions extends KeyOptions {
+  readonly newKeyFile?: string;
+  readonly forgetDamaged: boolean;
+}
+
+export function rekeyCommand(output: Output, environment: Environment): Command {
+  return addKeyOptions(new Command("rekey"))
+    .summary("change the key of the secrets")
+    .description("Seals every secret in the database with a new key.")
+    .option("--new-key-file <FILE>", "the new key, made if it is missing (default: a new one in the old one's place)")
+    .option("--forget-damaged", "empty secrets that do not open; without it they are a reason to refuse", false)
+    .addHelpText("after", more)
+    .action(async (options: RekeyOptions) => {
+      const { rekey } = await import("../store/rekey.ts");
+      const database = await existingDatabase(options.data);
+      const source = await keySource(options, environment);
+      using _lock = new StoreLock(database);
+      const { newKeyFile: newKey, forgetDamaged } = options;
+      const { secrets, damaged } = await rekey({ database, source, newKey, forgetDamaged });
+      output.write(`${database}: ${secrets} secrets are sealed with the key in ${newKey ?? source.path} now.\n`);
+      output.write(damagedText(damaged));
+      output.write("Backups from before need the old key: make a new one (bmc-service backup).\n");
+    });
+}

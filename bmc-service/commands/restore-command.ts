@@ -1,0 +1,43 @@
+import { Command } from "commander";
+import { databasePath } from "../store/data-directory.ts";
+import { StoreLock } from "../store/store-lock.ts";
+import { addKeyOptions, damagedText, type Environment, type KeyOptions, keyHelp, keySource } from "./key-options.ts";
+import type { Output } from "./output.ts";
+
+const more = `
+The service must not run. FILE is copied beside the database and read through, with every secret in it, before
+anything is changed. FILE stays. A database that is there is put aside by --force, not deleted.
+
+Accounts that were made after the backup are unknown then. A machine whose account has changed since is
+linked again when it boots the next time; until then its row may say that the BMC refused every account.
+${keyHelp}
+Examples:
+  $ bmc-service restore /srv/backup/bmc-service-monday.db --data /var/lib/bmc-service --pki /etc/bmc-service/pki
+
+Exit codes: 0 restored, 64 wrong usage, 75 a service works with the data directory, 78 there is a database already, or
+  FILE is damaged, of a newer release, or sealed with another key (the message names which and why).
+`;
+
+interface RestoreOptions extends KeyOptions {
+  readonly force: boolean;
+}
+
+export function restoreCommand(output: Output, environment: Environment): Command {
+  return addKeyOptions(new Command("restore"))
+    .summary("make a backup the database")
+    .description("Checks a backup and puts it in the place of the database.")
+    .argument("<FILE>", "the backup")
+    .option("--force", "put a database that is there aside", false)
+    .addHelpText("after", more)
+    .action(async (file: string, options: RestoreOptions) => {
+      const { restore } = await import("../store/restore.ts");
+      const { requireKeys } = await import("../store/database-key.ts");
+      const keys = await requireKeys(await keySource(options, environment));
+      const database = await databasePath(options.data);
+      using _lock = new StoreLock(database);
+      const { force } = options;
+      const { aside, schema, secrets, damaged } = await restore({ database, file, keys, force, now: new Date() });
+      output.write(`${database}: restored, schema ${schema}, ${secrets} secrets.\n${damagedText(damaged)}`);
+      if (aside !== undefined) output.write(`The former database is ${aside}.\n`);
+    });
+}
