@@ -16,8 +16,8 @@ const minutes = 60_000;
 const help = `Usage: npm test, or npm run test:fast
 
 Runs types, lint (with the folder borders) and the fast tests; without --fast also feeds the decoders a million inputs
-(fuzz), plays 10,000 random scenarios of the agent's run (properties), builds the programs and the ramdisk and runs the
-tests against foreign programs (peers) and in virtual machines (vm).
+(fuzz), plays 10,000 random scenarios of the agent's run (properties), enrols machines while things die (chaos), builds the
+programs and the ramdisk and runs the tests against foreign programs (peers) and in virtual machines (vm).
 
   --fast  only what needs no root, no foreign program and no network
   --help  this text
@@ -73,6 +73,18 @@ const slowStages: readonly Stage[] = [
     ],
     report: "dist/properties.txt",
     limitMs: 15 * minutes,
+  },
+  {
+    name: "chaos",
+    // Some of all cases. `npm run chaos` plays them all.
+    command: [
+      process.execPath,
+      "--disable-warning=ExperimentalWarning",
+      "test/chaos/main.ts",
+      ...["--seed", "1", "--runs", "200", "--report", "dist/chaos.txt"],
+    ],
+    report: "dist/chaos.txt",
+    limitMs: 10 * minutes,
   },
   { name: "build", command: [process.execPath, "build.mjs"], limitMs: 10 * minutes },
   {
