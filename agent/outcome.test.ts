@@ -52,11 +52,19 @@ describe("exitCodeOf", () => {
     ["refused", 77],
     ["precondition", 77],
     ["protocol", 76],
-    ["unauthenticated", 75],
+    ["unauthenticated", 77],
+    ["conflict", 75],
     ["internal", 75],
     ["configuration", 78],
   ] as [ServiceStatus, number][])("service %s: %d", (status, code) => {
     expect(exitCodeOf(new StepError("begin", new ServiceError(status, "x")))).toBe(code);
+  });
+
+  test.each([
+    ["unauthenticated", 75],
+    ["conflict", 77],
+  ] as const)("service %s in the middle of an enrolment: %d", (status, code) => {
+    expect(exitCodeOf(new StepError("report BMC", new ServiceError(status, "x")))).toBe(code);
   });
 
   test("errors outside of steps count too", () => {

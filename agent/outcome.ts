@@ -143,8 +143,14 @@ function exitCodeOfError(error: Error): ExitCode {
       return ExitCode.configuration;
     case "HandOffCutError":
       return ExitCode.serviceUnavailable;
-    case "ServiceError":
-      return exitCodeOfServiceStatus((cause as ServiceError).status);
+    case "ServiceError": {
+      const { status } = cause as ServiceError;
+      // Before there is a session, it is the enrolment token that is good for nothing: it will not be later.
+      if (status === "unauthenticated" && inStep === "begin") return ExitCode.refused;
+      // Another enrolment of this machine did not end in time.
+      if (status === "conflict" && inStep === "begin") return ExitCode.temporary;
+      return exitCodeOfServiceStatus(status);
+    }
     case "StepTimeoutError":
       return inStep !== undefined && serviceSteps.has(inStep) ? ExitCode.serviceUnavailable : ExitCode.temporary;
     case "NotReadyError":

@@ -36,7 +36,8 @@ const planKeys = ["rotate", "user_slot", "harden", "bmc_limit", "limit", "kcs"];
 function keyHelp(shown: readonly Key[], withDocument: boolean): string {
   const rows = shown.map((key) => {
     const placeholder = key.placeholder ? ` ${key.placeholder}` : "";
-    const places = `${flagOf(key)}${placeholder}, ${kernelKeyOf(key)}=${withDocument && !key.notInDocument ? `, ${key.name}` : ""}`;
+    const flag = key.notAsFlag ? "" : `${flagOf(key)}${placeholder}, `;
+    const places = `${flag}${kernelKeyOf(key)}=${withDocument && !key.notInDocument ? `, ${key.name}` : ""}`;
     const allowed = ["choice", "seconds", "number"].includes(key.type.kind) ? `; ${allowedValues(key.type)}` : "";
     const standard = key.default === undefined ? "" : `; default ${key.default}`;
     return `  ${places}\n${indented(`${key.description}${allowed}${standard}`)}`;
@@ -62,6 +63,7 @@ type Options = Readonly<Record<string, string | true | undefined>>;
 /** The table of keys tells them with their other names, so they are not among the options of the help. */
 function addKeys(command: Command, taken: readonly Key[]): void {
   for (const key of taken) {
+    if (key.notAsFlag) continue;
     const flag = key.placeholder ? `${flagOf(key)} <${key.placeholder}>` : flagOf(key);
     command.addOption(new Option(flag).hideHelp());
   }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { systemClock } from "../inband/clock.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import type { RetryOptions } from "../outband-client/service/retry.ts";
+import type { BeginRequest } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { LocalSettings, Settings } from "./config/settings.ts";
 import { type Console, durationText } from "./console.ts";
 import { openInband } from "./open-inband.ts";
@@ -60,7 +61,8 @@ async function connectService(settings: Settings, console: Console): Promise<Enr
     import("../outband-client/service/enrolment.ts"),
     import("../outband-client/service/retry.ts"),
   ]);
-  const client = connectEnrolment({ address: settings.service, ...settings.credentials });
+  const { service: address, credentials, token } = settings;
+  let client = connectEnrolment({ address, ...(credentials === "plaintext" ? { plaintext: true } : credentials) });
   const options = (signal: AbortSignal): RetryOptions => ({
     limitMs: settings.serviceLimitMs,
     signal,
@@ -68,7 +70,18 @@ async function connectService(settings: Settings, console: Console): Promise<Enr
       console.note(`${error.message}; try ${attempt + 1} in ${durationText(waitMs)}`),
   });
   return {
-    begin: (request, signal) => withRetry((inner) => client.begin(request, inner), options(signal)),
+    async begin(request, signal) {
+      const send = (complete: BeginRequest) =>
+        withRetry((inner) => client.begin(complete, inner), { ...options(signal), alsoOn: "conflict" });
+      if (token === undefined) return await send(request);
+      const { beginWithToken } = await import("./begin-with-token.ts");
+      const needsCertificate = credentials !== "plaintext" && credentials.cert === undefined;
+      const { response, own } = await beginWithToken(request, token, needsCertificate, send);
+      if (own === undefined || credentials === "plaintext") return response;
+      await client[Symbol.asyncDispose]();
+      client = connectEnrolment({ address, ca: credentials.ca, ...own });
+      return response;
+    },
     reportBmc: (request, signal) => withRetry((inner) => client.reportBmc(request, inner), options(signal)),
     reportInventory: (request, signal) => withRetry((inner) => client.reportInventory(request, inner), options(signal)),
     escrowAccount: (request, signal) => withRetry((inner) => client.escrowAccount(request, inner), options(signal)),

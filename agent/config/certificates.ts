@@ -6,10 +6,18 @@ import { ConfigError, fileProblem } from "./config-error.ts";
 export interface Credentials {
   /** PEM, one or more certificates. */
   readonly ca: string;
-  /** PEM, our own certificate first, then intermediate ones. */
-  readonly cert: string;
+  /** PEM, our own certificate first, then intermediate ones; undefined: it is asked for with an enrolment token. */
+  readonly cert?: string;
   /** PEM, not encrypted. */
-  readonly key: string;
+  readonly key?: string;
+}
+
+/** Where they come from: without `own` there is only the authority. */
+export interface CredentialOrigins {
+  readonly ca: PemOrigin;
+  readonly own?: { readonly cert: PemOrigin; readonly key: PemOrigin };
+  /** SHA-256 of the only certificate of `ca` that is trusted, in hexadecimal; undefined: all are. */
+  readonly caSha256?: string;
 }
 
 /** A PEM text, or the path of one. `source` and `option` name it in errors. */
@@ -25,19 +33,30 @@ const maxPemBytes = 256 * 1024;
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /**
- * Reads and checks the three texts. Throws ConfigError naming the file (or the document's key) and the reason: not readable,
- * no PEM, garbled, the other kind of PEM, an encrypted key, a key that does not belong to the certificate.
- * Dates are left to TLS: the clock of this machine may be wrong.
+ * Reads and checks the texts. Throws ConfigError naming the file (or the document's key) and the reason: not readable,
+ * no PEM, garbled, the other kind of PEM, an encrypted key, a key that does not belong to the certificate, another authority
+ * than the one that is pinned. Dates are left to TLS: the clock of this machine may be wrong.
  */
-export async function loadCredentials(origins: Record<keyof Credentials, PemOrigin>): Promise<Credentials> {
-  const [ca, cert, key] = await Promise.all([readPem(origins.ca), readPem(origins.cert), readPem(origins.key)]);
-  parseCertificates(origins.ca, ca);
-  const [own] = parseCertificates(origins.cert, cert);
-  const privateKey = parsePrivateKey(origins.key, key);
-  if (own && !own.checkPrivateKey(privateKey)) {
-    fail(origins.key, `does not belong to the certificate of ${nameOf(origins.cert)}; give the pair made together`);
+export async function loadCredentials({ ca, own, caSha256 }: CredentialOrigins): Promise<Credentials> {
+  const [caText, certText, keyText] = await Promise.all([ca, own?.cert, own?.key].map((each) => each && readPem(each)));
+  const authorities = parseCertificates(ca, caText ?? "");
+  const trusted = caSha256 === undefined ? (caText ?? "") : pinned(ca, authorities, caSha256).toString();
+  if (own === undefined || certText === undefined || keyText === undefined) return { ca: trusted };
+  const [certificate] = parseCertificates(own.cert, certText);
+  const privateKey = parsePrivateKey(own.key, keyText);
+  if (certificate && !certificate.checkPrivateKey(privateKey)) {
+    fail(own.key, `does not belong to the certificate of ${nameOf(own.cert)}; give the pair made together`);
   }
-  return { ca, cert, key };
+  return { ca: trusted, cert: certText, key: keyText };
+}
+
+/** Whatever else came with it, by a road that others may write to, is not trusted. */
+function pinned(origin: PemOrigin, authorities: readonly X509Certificate[], caSha256: string): X509Certificate {
+  const wanted = caSha256.replaceAll(":", "").toUpperCase();
+  const found = authorities.find(({ fingerprint256 }) => fingerprint256.replaceAll(":", "") === wanted);
+  if (found !== undefined) return found;
+  const there = authorities.map(({ fingerprint256 }) => fingerprint256).join(", ");
+  return fail(origin, `is not the certificate that ca_sha256 pins (its SHA-256 is ${there}): where does it come from?`);
 }
 
 const nameOf = ({ inline, option, value }: PemOrigin): string => (inline ? option : `${option} ${value}`);

@@ -48,6 +48,12 @@ test.each([
   expect(() => read(line)).toThrow(`kernel command line: ${message}`);
 });
 
+test("a secret is never quoted", () => {
+  expect(() => read("rivet.token=s3cr\x80t")).toThrow(
+    "kernel command line: rivet.token: [hidden] holds bytes that are not text",
+  );
+});
+
 test("a name that merely begins alike is not ours", () => {
   expect(read("rivets=1 rivet2.x=1 metal.rivet=1").values.size).toBe(0);
 });

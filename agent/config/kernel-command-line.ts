@@ -101,7 +101,8 @@ export function readKernelKeys(bytes: Uint8Array): KernelKeys {
     }
     const given = value ?? "1";
     if (/[^\x20-\x7e]/.test(given)) {
-      throw new ConfigError(kernelSource, kernelKeyOf(key), `${quoted(given)} holds bytes that are not text`);
+      const shown = key.secret ? "[hidden]" : quoted(given);
+      throw new ConfigError(kernelSource, kernelKeyOf(key), `${shown} holds bytes that are not text`);
     }
     values.set(key.name, given);
   }

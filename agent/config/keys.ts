@@ -28,6 +28,8 @@ export interface Key {
   readonly secret?: true;
   /** Not allowed in a document. */
   readonly notInDocument?: true;
+  /** Not a flag of the program: everybody on a machine can read those. */
+  readonly notAsFlag?: true;
 }
 
 const hostAndPort = /^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):([1-9]\d{0,4})$/;
@@ -69,6 +71,32 @@ export const keys = [
     placeholder: "FILE",
     description: "private key of `cert`, not encrypted",
     secret: true,
+  },
+  {
+    name: "token",
+    type: { kind: "text", pattern: /^[\x21-\x7e]{16,256}$/, allowed: "the text that `bmcctl token create` prints" },
+    placeholder: "TEXT",
+    description: "enrolment token: with it, `cert` and `key` are not needed",
+    secret: true,
+    notAsFlag: true,
+  },
+  {
+    name: "ca_sha256",
+    type: {
+      kind: "text",
+      pattern: /^[0-9a-f]{2}(?::?[0-9a-f]{2}){31}$/i,
+      allowed: "32 bytes in hexadecimal, with or without colons",
+    },
+    placeholder: "HEX",
+    description: "SHA-256 of the certificate in `ca` (DER): with it, `ca` may come by a road that is not trusted",
+    notInDocument: true,
+  },
+  {
+    name: "insecure_plaintext",
+    type: { kind: "switch" },
+    default: "0",
+    description: "speak no TLS, for tests; only with a `service` at 127.0.0.1 or [::1]",
+    notInDocument: true,
   },
   {
     name: "rotate",
@@ -199,7 +227,7 @@ export function allowedValues(type: ValueType): string {
 /** The README's table of the configuration, in Markdown. */
 export function configTable(): string {
   const rows = keys.map((key: Key) => [
-    `\`${flagOf(key)}${key.placeholder ? ` ${key.placeholder.replaceAll("|", "\\|")}` : ""}\``,
+    key.notAsFlag ? "-" : `\`${flagOf(key)}${key.placeholder ? ` ${key.placeholder.replaceAll("|", "\\|")}` : ""}\``,
     `\`${kernelKeyOf(key)}=\``,
     key.notInDocument ? "-" : `\`${key.name}\``,
     key.default === undefined ? "-" : `\`${key.default}\``,

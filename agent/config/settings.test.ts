@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -136,6 +137,55 @@ describe("certificates", () => {
     const fromDocument = await completeSettings([source("document", inline)]);
     expect(fromFiles).toEqual(fromDocument);
     expect(fromFiles.credentials).toEqual({ ca: pair.cert, cert: pair.cert, key: pair.key });
+  });
+
+  test("neither certificate nor token: both ways are named", async () => {
+    const { ca } = files();
+    await expect(completeSettings([source("flag", { service: "h:1", ca })])).rejects.toThrow(
+      "configuration: cert: there is neither a certificate nor an enrolment token; give cert and key, or an enrolment token " +
+        "(bmcctl token create) as rivet.token= or token in the document",
+    );
+    await expect(completeSettings([source("flag", { service: "h:1", ca, cert: ca })])).rejects.toThrow(
+      "key: is not set",
+    );
+  });
+
+  test("a token takes the place of certificate and key; with them, it is kept beside", async () => {
+    const token = `rvt_${"5e".repeat(24)}`;
+    const { ca } = files();
+    const kernel = source("kernel", { token });
+    const alone = await completeSettings([kernel, source("flag", { service: "h:1", ca })]);
+    expect(alone).toMatchObject({ credentials: { ca: pair.cert }, token: Buffer.from(token) });
+    const both = await completeSettings([kernel, source("flag", { service: "h:1", ...files() })]);
+    expect(both).toMatchObject({ credentials: { cert: pair.cert, key: pair.key }, token: Buffer.from(token) });
+  });
+
+  test("a bad token is not shown", () => {
+    const bad = () => localSettings([source("kernel", { token: "s3cret" })]);
+    expect(bad).toThrow("kernel command line: rivet.token: [hidden] is not allowed; allowed: the text that");
+  });
+
+  test("the pinned authority alone is trusted, wherever the others came from", async () => {
+    const fingerprint = new X509Certificate(pair.cert).fingerprint256;
+    for (const ca_sha256 of [fingerprint, fingerprint.replaceAll(":", "").toLowerCase()]) {
+      const inline = { service: "h:1", ca: other.cert + pair.cert, cert: pair.cert, key: pair.key };
+      const settings = await completeSettings([source("kernel", { ca_sha256 }), source("document", inline)]);
+      expect(settings.credentials).toMatchObject({ ca: new X509Certificate(pair.cert).toString() });
+    }
+  });
+
+  test("another authority than the pinned one is refused, also with a pin in the document itself", async () => {
+    const ca_sha256 = new X509Certificate(other.cert).fingerprint256;
+    const inline = { service: "h:1", ca: pair.cert, cert: pair.cert, key: pair.key };
+    const settings = completeSettings([source("kernel", { ca_sha256 }), source("document", inline)]);
+    await expect(settings).rejects.toThrow(ConfigError);
+    await expect(settings).rejects.toThrow("document /c.yaml: ca: is not the certificate that ca_sha256 pins");
+    await expect(readDocument(Buffer.from(`ca_sha256: ${ca_sha256}`), "d")).rejects.toThrow("unknown key");
+  });
+
+  test("without TLS nothing is read", async () => {
+    const settings = await completeSettings([source("kernel", { service: "127.0.0.1:1", insecure_plaintext: "1" })]);
+    expect(settings).toMatchObject({ credentials: "plaintext", token: undefined });
   });
 
   test.each([

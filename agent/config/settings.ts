@@ -36,7 +36,10 @@ export interface LocalSettings {
 export interface Settings extends LocalSettings {
   /** HOST:PORT */
   readonly service: string;
-  readonly credentials: Credentials;
+  /** "plaintext": there is no TLS. */
+  readonly credentials: Credentials | "plaintext";
+  /** Enrolment token: secret, wiped when it was spent. */
+  readonly token: Buffer | undefined;
 }
 
 /** One source of values, in the order in which they win. */
@@ -191,12 +194,29 @@ export async function completeSettings(sources: readonly Source[]): Promise<Sett
     throw new ConfigError("configuration", name, `is not set (looked at: ${looked}); give ${places}`);
   };
   const service = required("service").value;
+  const token = find(sources, "token");
+  const withToken = { ...local, service, token: token && Buffer.from(token.value) };
+  if (switchValue(find(sources, "insecure_plaintext")?.value ?? "") === true) {
+    return { ...withToken, credentials: "plaintext" };
+  }
   const origin = (name: "ca" | "cert" | "key"): PemOrigin => {
     const { value, source, key } = required(name);
     const inline = source.kind === "document";
     return { source: source.name, option: spelled(key, source.kind), value, inline };
   };
-  const origins = { ca: origin("ca"), cert: origin("cert"), key: origin("key") };
+  const hasOwn = find(sources, "cert") !== undefined || find(sources, "key") !== undefined;
+  if (!hasOwn && token === undefined) {
+    throw new ConfigError(
+      "configuration",
+      "cert",
+      "there is neither a certificate nor an enrolment token; " +
+        "give cert and key, or an enrolment token (bmcctl token create) as rivet.token= or token in the document",
+    );
+  }
+  const ca = origin("ca");
+  const own = hasOwn ? { cert: origin("cert"), key: origin("key") } : undefined;
+  const caSha256 = find(sources, "ca_sha256")?.value;
   const { loadCredentials } = await import("./certificates.ts");
-  return { ...local, service, credentials: await loadCredentials(origins) };
+  const credentials = await loadCredentials({ ca, ...(own && { own }), ...(caSha256 !== undefined && { caSha256 }) });
+  return { ...withToken, credentials };
 }

@@ -14,7 +14,14 @@ import { ServiceError, type ServiceStatus } from "./service-error.ts";
 import { probe } from "./tls-probe.ts";
 
 /** How to reach the BMC service, and as whom. */
-export interface ConnectOptions extends Pem {
+export type ConnectOptions = (Pem | Plaintext) & ChannelOptions;
+
+/** No TLS, to a service on this machine itself. */
+export interface Plaintext {
+  readonly plaintext: true;
+}
+
+interface ChannelOptions {
   /** "HOST:PORT": a DNS name, an IPv4 address or an IPv6 address in brackets. What is given is what is verified. */
   readonly address: string;
   /** Longest wait for the answer to one call, in milliseconds; connecting included. */
@@ -44,7 +51,8 @@ const maxReceiveBytes = 64 * 1024 * 1024;
  */
 export class ServiceChannel implements AsyncDisposable {
   readonly address: ServiceAddress;
-  readonly #credentials: Credentials;
+  /** Undefined: there is no TLS. */
+  readonly #credentials: Credentials | undefined;
   readonly #callLimitMs: number;
   readonly #streamLimitMs: number;
   #client: Client | undefined;
@@ -52,7 +60,7 @@ export class ServiceChannel implements AsyncDisposable {
   /** @throws ServiceError "configuration"; nothing is sent */
   constructor(options: ConnectOptions) {
     this.address = parseServiceAddress(options.address);
-    this.#credentials = loadCredentials(options);
+    this.#credentials = "plaintext" in options ? requireLoopback(this.address) : loadCredentials(options);
     this.#callLimitMs = options.callLimitMs ?? defaultCallLimitMs;
     this.#streamLimitMs = options.streamLimitMs ?? defaultStreamLimitMs;
   }
@@ -148,9 +156,12 @@ export class ServiceChannel implements AsyncDisposable {
 
   #connect(): Client {
     const { host, text } = this.address;
-    const security = grpcCredentials.createFromSecureContext(this.#credentials.context, {
-      checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
-    });
+    const security =
+      this.#credentials === undefined
+        ? grpcCredentials.createInsecure()
+        : grpcCredentials.createFromSecureContext(this.#credentials.context, {
+            checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+          });
     return new Client(`dns:///${text}`, security, {
       // Node refuses an IP address as the TLS server name (RFC 6066 section 3), and grpc-js offers the target unless told otherwise.
       // The name here is only what is asked for; what is verified is `host`, above.
@@ -191,6 +202,9 @@ export class ServiceChannel implements AsyncDisposable {
     // The next call dials anew, at the caller's pace.
     if (this.#client === client) this.#client = undefined;
     client.close();
+    if (this.#credentials === undefined) {
+      return new ServiceError("unavailable", `${who}: the connection was lost (${details})`, { cause: error });
+    }
     const verdict = await probe(
       this.address,
       this.#credentials,
@@ -214,6 +228,11 @@ export class ServiceChannel implements AsyncDisposable {
         return verdict satisfies never;
     }
   }
+}
+
+function requireLoopback({ host, text }: ServiceAddress): undefined {
+  if (/^127\.\d+\.\d+\.\d+$|^::1$/.test(host)) return;
+  throw new ServiceError("configuration", `service address ${text}: without TLS only 127.0.0.1 and [::1] are allowed`);
 }
 
 // Whether the connection is to blame rather than the call.

@@ -71,6 +71,14 @@ describe("withRetry", () => {
     expect(work).toHaveBeenCalledTimes(1);
   });
 
+  test("what is named besides is tried again too, and told when the limit is over", async () => {
+    const work = vi.fn(async () => Promise.reject(new ServiceError("conflict", "busy")));
+    const options = { limitMs: 60_000, alsoOn: "conflict", signal: forever } as const;
+    const message = expect.stringMatching(/^busy; gave up after \d+ attempts/);
+    expect(await outcome(withRetry(work, options))).toMatchObject({ error: { status: "conflict", message } });
+    expect(work.mock.calls.length).toBeGreaterThan(5);
+  });
+
   test("a bug is not tried again", async () => {
     const work = vi.fn(async () => Promise.reject(new TypeError("bug")));
     expect(await outcome(withRetry(work, { limitMs: 60_000, signal: forever }))).toEqual({

@@ -1,5 +1,5 @@
 import pRetry from "p-retry";
-import { ServiceError } from "./service-error.ts";
+import { ServiceError, type ServiceStatus } from "./service-error.ts";
 
 /** How patiently to wait for a service that is not there. */
 export interface RetryOptions {
@@ -9,18 +9,23 @@ export interface RetryOptions {
   readonly firstWaitMs?: number;
   /** Longest wait between two attempts, in milliseconds. */
   readonly maxWaitMs?: number;
+  /** What is worth another try besides "unavailable". */
+  readonly alsoOn?: ServiceStatus;
   readonly signal: AbortSignal;
   /** Called before each wait: the attempt that failed, counted from 1, the wait in milliseconds, and why it failed. */
   readonly onRetry?: (attempt: number, waitMs: number, error: ServiceError) => void;
 }
 
 /**
- * Does `work` again while the service is "unavailable", with back-off and jitter; any other failure ends it at once.
+ * Does `work` again while the service is "unavailable", or what `alsoOn` names, with back-off and jitter; any other failure ends it
+ * at once.
  * For calls that may be sent twice only. `work` gets a signal that also ends at the limit.
- * @throws ServiceError: the last "unavailable" when the limit is over, or what is not worth a second try; or the signal's reason
+ * @throws ServiceError: the last of these when the limit is over, or what is not worth a second try; or the signal's reason
  */
 export async function withRetry<T>(work: (signal: AbortSignal) => Promise<T>, options: RetryOptions): Promise<T> {
-  const { limitMs, signal, onRetry, firstWaitMs = 500, maxWaitMs = 15_000 } = options;
+  const { limitMs, alsoOn, signal, onRetry, firstWaitMs = 500, maxWaitMs = 15_000 } = options;
+  const isWorthIt = (error: unknown): error is ServiceError =>
+    error instanceof ServiceError && (error.status === "unavailable" || error.status === alsoOn);
   const limit = new AbortController();
   const startedAt = performance.now();
   const timer = setTimeout(() => limit.abort(), limitMs);
@@ -34,7 +39,7 @@ export async function withRetry<T>(work: (signal: AbortSignal) => Promise<T>, op
         try {
           return await work(either);
         } catch (error) {
-          if (error instanceof ServiceError && error.status === "unavailable") last = error;
+          if (isWorthIt(error)) last = error;
           throw error;
         }
       },
@@ -45,7 +50,7 @@ export async function withRetry<T>(work: (signal: AbortSignal) => Promise<T>, op
         randomize: true,
         signal: either,
         shouldRetry: ({ error, attemptNumber, retryDelay }) => {
-          if (!(error instanceof ServiceError) || error.status !== "unavailable") return false;
+          if (!isWorthIt(error)) return false;
           onRetry?.(attemptNumber, retryDelay, error);
           return true;
         },
@@ -55,10 +60,14 @@ export async function withRetry<T>(work: (signal: AbortSignal) => Promise<T>, op
     if (signal.aborted || !limit.signal.aborted) throw error;
     const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
     const why = last?.message ?? "the BMC service did not answer";
-    throw new ServiceError("unavailable", `${why}; gave up after ${attempts} attempts in ${seconds} s`, {
-      cause: last ?? error,
-      answered: last?.answered ?? false,
-    });
+    throw new ServiceError(
+      last?.status ?? "unavailable",
+      `${why}; gave up after ${attempts} attempts in ${seconds} s`,
+      {
+        cause: last ?? error,
+        answered: last?.answered ?? false,
+      },
+    );
   } finally {
     clearTimeout(timer);
   }

@@ -50,8 +50,7 @@ function credentialsWith(which: "ca" | "cert" | "key"): FuzzedDecoder {
       const texts = { ca: cert, cert, key, [which]: Buffer.from(input).toString("latin1") };
       return loadCredentials({
         ca: origin("ca", texts.ca),
-        cert: origin("cert", texts.cert),
-        key: origin("key", texts.key),
+        own: { cert: origin("cert", texts.cert), key: origin("key", texts.key) },
       });
     },
     refusals: [ConfigError],
