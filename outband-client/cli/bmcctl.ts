@@ -7,6 +7,7 @@ import { addDelete } from "./commands/delete.ts";
 import { addDescribe } from "./commands/describe.ts";
 import { addLs } from "./commands/ls.ts";
 import { addPower } from "./commands/power.ts";
+import { addToken } from "./commands/token.ts";
 import { addUpdate } from "./commands/update.ts";
 import { addWatch } from "./commands/watch.ts";
 import { exitCodeHelp, explain } from "./failure.ts";
@@ -18,7 +19,7 @@ declare const METAL_RIVET_VERSION: string | undefined;
 const version = typeof METAL_RIVET_VERSION === "string" ? METAL_RIVET_VERSION : "0.1.0-dev";
 
 /** Each adds one command. Order is the order of --help. */
-const commands = [addLs, addDescribe, addPower, addWatch, addUpdate, addDelete, addConflicts, addAudit];
+const commands = [addLs, addDescribe, addPower, addWatch, addUpdate, addDelete, addToken, addConflicts, addAudit];
 
 /**
  * The operator's command: runs it and says how it ended. Never throws; all failures go to stderr.

@@ -27,3 +27,14 @@ export function parseBmcMac(text: string): string {
   if (mac) return formatMac(mac);
   throw new UsageError(`${JSON.stringify(text.slice(0, 100))} is no MAC address of a BMC (92:33:b8:0e:df:8f)`);
 }
+
+/**
+ * The UUID of a machine in the service's spelling.
+ * @throws UsageError
+ */
+export function parseMachineUuid(text: string): string {
+  if (parseUuid(text)) return text.toLowerCase();
+  throw new UsageError(
+    `${JSON.stringify(text.slice(0, 100))} is no machine UUID (37c43c25-69fe-4f88-b69d-4e71dc4070d0)`,
+  );
+}

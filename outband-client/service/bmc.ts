@@ -1,5 +1,7 @@
 import type {
   BootTargetResponse,
+  CreateTokenRequest,
+  CreateTokenResponse,
   DeleteBmcRequest,
   DeleteBmcResponse,
   GetBmcRequest,
@@ -18,9 +20,13 @@ import type {
   ListConflictsResponse,
   ListHistoryRequest,
   ListHistoryResponse,
+  ListTokensRequest,
+  ListTokensResponse,
   PowerResponse,
   ResolveConflictRequest,
   ResolveConflictResponse,
+  RevokeTokenRequest,
+  RevokeTokenResponse,
   SetBootTargetRequest,
   SetIdentifyLedRequest,
   SetPowerRequest,
@@ -51,6 +57,9 @@ export interface BmcClient extends AsyncDisposable {
   getIdentifyLed(request: GetIdentifyLedRequest, signal: AbortSignal): Promise<IdentifyLedResponse>;
   setIdentifyLed(request: SetIdentifyLedRequest, signal: AbortSignal): Promise<IdentifyLedResponse>;
   listHistory(request: ListHistoryRequest, signal: AbortSignal): Promise<ListHistoryResponse>;
+  createToken(request: CreateTokenRequest, signal: AbortSignal): Promise<CreateTokenResponse>;
+  listTokens(request: ListTokensRequest, signal: AbortSignal): Promise<ListTokensResponse>;
+  revokeToken(request: RevokeTokenRequest, signal: AbortSignal): Promise<RevokeTokenResponse>;
   listConflicts(request: ListConflictsRequest, signal: AbortSignal): Promise<ListConflictsResponse>;
   resolveConflict(request: ResolveConflictRequest, signal: AbortSignal): Promise<ResolveConflictResponse>;
   listAudit(request: ListAuditRequest, signal: AbortSignal): Promise<ListAuditResponse>;
@@ -76,6 +85,9 @@ export function connectBmcService(options: ConnectOptions): BmcClient {
     getIdentifyLed: (request, signal) => channel.unary(methods.getIdentifyLed, request, signal),
     setIdentifyLed: (request, signal) => channel.unary(methods.setIdentifyLed, request, signal),
     listHistory: (request, signal) => channel.unary(methods.listHistory, request, signal),
+    createToken: (request, signal) => channel.unary(methods.createToken, request, signal),
+    listTokens: (request, signal) => channel.unary(methods.listTokens, request, signal),
+    revokeToken: (request, signal) => channel.unary(methods.revokeToken, request, signal),
     listConflicts: (request, signal) => channel.unary(methods.listConflicts, request, signal),
     resolveConflict: (request, signal) => channel.unary(methods.resolveConflict, request, signal),
     listAudit: (request, signal) => channel.unary(methods.listAudit, request, signal),
