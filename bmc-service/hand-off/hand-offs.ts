@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { AccountState, BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
+  FailureKind,
   InbandProof,
   PasswordForm,
   type WatchHandOffResponse,
@@ -12,6 +13,7 @@ import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
 import type { BmcLocks } from "../reach/bmc-locks.ts";
 import type { ConnectBmc } from "../reach/connect-bmc.ts";
 import { StoppingError } from "../stopping-error.ts";
+import { tellsNewAddress } from "../store/reported-facts.ts";
 import { type AccountRow, type BmcRow, MissingStepError, NoSuchRowError, type Store } from "../store/store.ts";
 import { EventLog } from "./event-log.ts";
 import { failureName } from "./hand-off-error.ts";
@@ -148,7 +150,7 @@ export class HandOffs {
         const unlessLast: typeof emit = (event) =>
           event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
         const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
-        const { outcome, failure, refusedBefore } = await this.#takeOver(row, row.facts, by, unlessLast, signal);
+        const { outcome, failure, refusedBefore } = await this.#takeOverProved(row, by, held, unlessLast, signal);
         // What the end of the service has cut short says nothing about the BMC.
         if (failure !== undefined && signal.aborted) throw new StoppingError();
         if (refusedBefore.size === 0) this.#refused.delete(key);
@@ -165,10 +167,39 @@ export class HandOffs {
     );
   }
 
+  /**
+   * Goes where the agent has reported the BMC. If it is proved, and not there, it is sought where it was before: what was proved
+   * stays until something else is.
+   * @param held the last event; that of the first try is none if there is another one
+   */
+  async #takeOverProved(
+    row: BmcRow,
+    by: Pick<Subject, "accounts" | "refusedBefore" | "remedy">,
+    held: HandOffEvent[],
+    emit: (event: HandOffEvent) => void,
+    signal: AbortSignal,
+  ): Promise<TakeOver> {
+    const { facts = noFacts, reportedFacts: reported } = row;
+    if (reported === undefined) return this.#takeOver(row, facts, by, emit, signal);
+    const { addresses } = this.#options;
+    const moved = { ...row, facts: reported, givenAddress: tellsNewAddress(facts, reported) ? "" : row.givenAddress };
+    const [there, before] = [reachableAt(moved, addresses), reachableAt(row, addresses)];
+    if (there === undefined) return this.#takeOver(row, facts, by, emit, signal);
+    const knownBy = reported.mac === facts.mac ? undefined : facts;
+    const first = await this.#takeOver(moved, reported, { ...by, knownBy }, emit, signal);
+    if (first.failure === undefined) return { ...first, outcome: { ...first.outcome, reported } };
+    const elsewhere = before !== undefined && formatEndpoint(before) !== formatEndpoint(there);
+    const isOther = first.failure.kind === FailureKind.FAILURE_KIND_OTHER_BMC;
+    if (signal.aborted || !(elsewhere || isOther)) return first;
+    held.length = 0;
+    const again = { ...by, refusedBefore: first.refusedBefore };
+    return this.#takeOver(row, facts, elsewhere ? by : again, emit, signal);
+  }
+
   #takeOver(
     row: BmcRow,
     facts: BmcFacts,
-    by: Pick<Subject, "accounts" | "refusedBefore" | "remedy">,
+    by: Pick<Subject, "accounts" | "refusedBefore" | "knownBy" | "remedy">,
     emit: (event: HandOffEvent) => void,
     signal: AbortSignal,
   ): Promise<TakeOver> {

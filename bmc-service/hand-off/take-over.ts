@@ -1,11 +1,12 @@
 import pRetry from "p-retry";
+import { macAddress, readLanParameter } from "../../ipmi/lan-parameters.ts";
 import type { Secret } from "../../ipmi/secret.ts";
 import { SessionError } from "../../outband-client/lan/index.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
-import type { AccountRow, HandOffFailure, HandOffSuccess } from "../store/store.ts";
+import type { AccountRow, FoundLan, HandOffFailure, HandOffSuccess } from "../store/store.ts";
 import { type Candidate, candidates, refusedByNow } from "./candidates.ts";
 import { findLan } from "./find-lan.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
@@ -38,6 +39,8 @@ export interface Subject {
   readonly accounts: readonly AccountRow[];
   /** Logins that hand-offs before this one tried in vain, see `candidates`. */
   readonly refusedBefore?: ReadonlySet<string>;
+  /** Another LAN channel by which the BMC was known before: it must have that too. */
+  readonly knownBy?: FoundLan | undefined;
   /** What to do if the BMC refuses them all, one sentence. */
   readonly remedy: string;
 }
@@ -124,6 +127,7 @@ async function attempt(
     const lan = facts.mac === "" ? await findLan(session, endpoint.host, signal) : facts;
     const reported = { ...facts, mac: lan.mac, channel: lan.channel };
     const expected = { facts: reported, machineUuid, privilege: world.privilege, account: nameOf };
+    if (subject.knownBy !== undefined) await requireChannel(session, subject.knownBy, signal);
     const proof = await prove(session, expected, emit, signal);
     const detail = [
       `logged in at ${address} as "${nameOf.userName}" with cipher suite ${cipherSuite}`,
@@ -141,6 +145,16 @@ async function attempt(
   } finally {
     await session[Symbol.asyncDispose]();
   }
+}
+
+/** @throws HandOffError if the BMC has another MAC address there, and the errors of `send` */
+async function requireChannel(session: BmcSession, { mac, channel }: FoundLan, signal: AbortSignal): Promise<void> {
+  const found = await readLanParameter(session, channel, macAddress, signal);
+  if (found === mac) return;
+  throw new HandOffError(
+    FailureKind.FAILURE_KIND_OTHER_BMC,
+    `${session.name}: the BMC there has MAC ${found} on channel ${channel}, where the one that was linked has ${mac}: it is another BMC`,
+  );
 }
 
 /** The first candidate that the BMC accepts. What it has refused once is not tried again. */

@@ -1,11 +1,12 @@
 import { manufacturerName } from "../../ipmi/manufacturer.ts";
 import { isPlaceholder } from "../../ipmi/placeholder.ts";
 import { type Account, type Bmc, type Warning, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import type { AuditEntry, HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import type { AuditEntry, Conflict, HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { AuditEntryRow } from "../audit/audit-log.ts";
 import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
 import { boardSerial } from "../store/machines.ts";
-import type { AccountRow, BmcRecord, HistoryRow, Twin } from "../store/store.ts";
+import type { AccountRow, BmcRecord, ConflictRow, HistoryRow, Twin } from "../store/store.ts";
+import { isBoundTo } from "./role.ts";
 
 /** @param showSecrets whether the password is filled in */
 export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets: boolean): Bmc {
@@ -29,7 +30,11 @@ export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets
     chassis: row.chassis,
     agentVersion: machine?.agentVersion ?? "",
     remoteGuid: row.remoteGuid,
-    warnings: twins.length === 0 ? [] : [duplicateUuid(record)],
+    warnings: [
+      ...(twins.length === 0 ? [] : [duplicateUuid(record)]),
+      ...sharedCertificate(record),
+      ...conflictWarning(record),
+    ],
     key: row.key,
   };
 }
@@ -44,6 +49,21 @@ function duplicateUuid({ row, machine, twins }: BmcRecord): Warning {
     `${own === "" ? "" : `; the board here has serial number ${own}`}. ` +
     "Give each machine a UUID of its own; if a board is gone, delete its row (bmcctl delete)";
   return { kind: WarningKind.WARNING_KIND_DUPLICATE_UUID, text };
+}
+
+function sharedCertificate({ row, machine }: BmcRecord): Warning[] {
+  const claimedBy = machine?.claimedBy ?? "";
+  if (claimedBy === "" || row.machineUuid === undefined || isBoundTo(claimedBy, row.machineUuid)) return [];
+  const text =
+    `the agent that reported last showed the certificate "${claimedBy}", which is not this machine's own and proves no machine. ` +
+    "Give machines enrolment tokens (bmcctl token create)";
+  return [{ kind: WarningKind.WARNING_KIND_SHARED_CERTIFICATE, text }];
+}
+
+function conflictWarning({ conflicts: [newest, ...more] }: BmcRecord): Warning[] {
+  if (newest === undefined) return [];
+  const others = more.length === 0 ? "" : ` There are ${more.length} more`;
+  return [{ kind: WarningKind.WARNING_KIND_CONFLICT, text: `conflict ${newest.id}: ${newest.text}${others}` }];
 }
 
 export function accountMessage(account: AccountRow, showSecrets: boolean): Account {
@@ -62,6 +82,10 @@ export function accountMessage(account: AccountRow, showSecrets: boolean): Accou
 
 export function auditMessage({ number, hash: _, ...entry }: AuditEntryRow): AuditEntry {
   return { number: BigInt(number), ...entry };
+}
+
+export function conflictMessage({ id, bmcKey: key, ...conflict }: ConflictRow): Conflict {
+  return { id: `${id}`, key, ...conflict };
 }
 
 export function historyMessage({ at, actor, action, detail }: HistoryRow): HistoryEntry {

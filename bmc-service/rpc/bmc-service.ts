@@ -3,6 +3,7 @@ import { type ChassisState, IdentifyLed } from "../../proto/gen/metalstack/bmc/v
 import {
   type BmcServiceServer,
   BootTarget,
+  ConflictDecision,
   PowerAction,
   type SetIdentifyLedRequest,
 } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -15,7 +16,7 @@ import type { Login } from "../hand-off/take-over.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, type BmcRow, ClaimConflictError, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
-import { accountMessage, auditMessage, bmcMessage, historyMessage } from "./bmc-message.ts";
+import { accountMessage, auditMessage, bmcMessage, conflictMessage, historyMessage } from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
@@ -237,8 +238,24 @@ export function bmcService(
 
     rotateAccount: notYet("RotateAccount"),
     ...tokenCalls(store, guard, takesTokens),
-    listConflicts: notYet("ListConflicts"),
-    resolveConflict: notYet("ResolveConflict"),
+    listConflicts: guard.unary("ListConflicts", async ({ all }) => ({
+      conflicts: (await store.conflicts(all)).map(conflictMessage),
+    })),
+
+    resolveConflict: guard.unary("ResolveConflict", async ({ id, decision }, context) => {
+      if (!/^\d{1,15}$/.test(id)) throw invalid("id", "it is no number of a conflict");
+      context.note({ conflict: id });
+      switch (decision) {
+        case ConflictDecision.CONFLICT_DECISION_ACCEPTED:
+        case ConflictDecision.CONFLICT_DECISION_DISMISSED: {
+          const decided = await store.resolveConflict(Number(id), decision, context.caller.name, new Date());
+          return { conflict: conflictMessage(decided) };
+        }
+        default:
+          throw invalid("decision", "say whether the claim is accepted or dismissed");
+      }
+    }),
+
     listAudit: guard.unary("ListAudit", async ({ limit, key, before }) => {
       const wanted = limit === 0 ? pageDefault : requireRange("limit", limit, 1, pageMost);
       const subjects = key === "" ? undefined : await subjectsOf(store, key);

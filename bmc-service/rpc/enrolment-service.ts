@@ -142,6 +142,7 @@ async function begin(
     machine: identified,
     bootId: requireText("boot_id", bootId),
     agentVersion: requireText("agent_version", agentVersion),
+    claimedBy: certificate.length > 0 ? uuid : context.caller.name,
     binding,
     now,
     expiresAt,
@@ -242,9 +243,13 @@ async function escrow(
   const slot = requireRange("slot", request.slot, 1, 63);
   if (session.bmcKey === undefined)
     throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
-  if (session.bmcKey !== mac) throw invalid("mac", `${mac} is not what this session reported (${session.bmcKey})`);
+  // The row of a proved BMC goes by its former MAC address until a remote login has found the new one too.
+  const { row } = (await store.bmc(session.bmcKey)) ?? {};
+  if (session.bmcKey !== mac && row?.reportedFacts?.mac !== mac) {
+    throw invalid("mac", `${mac} is not what this session reported (${session.bmcKey})`);
+  }
   if (!userName.startsWith(policy.userNamePrefix)) {
-    const known = (await store.accounts(mac)).some(
+    const known = (await store.accounts(session.bmcKey)).some(
       (account) => account.userName === userName && account.givenBy === "",
     );
     if (!known) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind, GuidComparison } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
@@ -104,11 +104,12 @@ describe("a first enrolment", () => {
     const short = { manufacturerId: 0, channels: [], ipv4Address: "10.0.0.9" };
     await agent.report(factsOf(mac1, short));
     const after = await rowOf(mac1);
-    expect(after.facts).toEqual({ ...before.facts, ipv4Address: "10.0.0.9" });
+    expect(after.facts).toEqual(before.facts);
     expect(after.state).toBe(State.STATE_LINKED);
     bmc.logins.length = 0;
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(bmc.logins).toEqual(["rivetab12"]);
+    expect((await rowOf(mac1)).facts).toEqual({ ...before.facts, ipv4Address: "10.0.0.9" });
   });
 
   test("is the same when every call is made twice", async () => {
@@ -350,12 +351,11 @@ describe("what was proved", () => {
     const refused = await refusal(other.report(factsOf(mac1)));
     expect(refused.code).toBe("FAILED_PRECONDITION");
     expect(refused.details).toContain(`linked to machine ${uuid1}`);
-    expect(refused.details).toContain("deletes the row");
+    expect(refused.details).toContain("bmcctl conflicts");
     expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, machineUuid: uuid1 });
-    expect((await rowOf(mac1)).stateReason).toContain(uuid2);
     expect((await historyOf(mac1))[0]).toBe("conflict");
     expect(await historyOf(uuid2)).toEqual(["conflict"]);
-    // The operator's remedy works.
+    // A deleted row contradicts nothing.
     await call(service.admin.bmc, service.admin.bmc.deleteBmc, { key: mac1 });
     await other.report(factsOf(mac1));
     expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_REPORTED, machineUuid: uuid2 });
@@ -365,7 +365,9 @@ describe("what was proved", () => {
     expect(await refusal(agent.report(factsOf(mac2)))).toMatchObject({ code: "FAILED_PRECONDITION" });
     expect(await refusal(agent.reportNone())).toMatchObject({ code: "FAILED_PRECONDITION" });
     expect(await rowOf(uuid1)).toMatchObject({ mac: mac1, state: State.STATE_LINKED });
-    expect((await rowOf(uuid1)).stateReason).toContain("no BMC found");
+    const { warnings } = await rowOf(uuid1);
+    expect(warnings.at(-1)).toMatchObject({ kind: WarningKind.WARNING_KIND_CONFLICT });
+    expect(warnings.at(-1)?.text).toMatch(/no BMC found.* There are 1 more$/);
   });
 
   test("holds while a new account is on its way", async () => {
@@ -378,7 +380,10 @@ describe("what was proved", () => {
   test("moves with a new address", async () => {
     const ipv6 = { ipv4Address: "", ipv6Addresses: ["2001:db8::7/64"], rmcpPort: 1623 };
     await agent.report(factsOf(mac1, ipv6));
+    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_LINKED });
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf(mac1)).toMatchObject({ address: "[2001:db8::7]:1623", state: State.STATE_LINKED });
+    expect((await historyOf(mac1)).slice(0, 3)).toEqual(["linked", "address changed", "address reported"]);
   });
 });
 

@@ -4,7 +4,7 @@ import { NoDriverServedError, NotReadyError } from "../drivers/driver-list.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import { StoppingError } from "../stopping-error.ts";
 import { MachineBusyError, NoSuchTokenError, TokenRefusedError } from "../store/enrolment-token.ts";
-import { ClaimConflictError, MissingStepError, NoSuchRowError } from "../store/store.ts";
+import { ClaimConflictError, ConflictDecidedError, MissingStepError, NoSuchRowError } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
 
 /** The answer to a call that is refused. Its message goes to the caller: never a secret, never a value that may be one. */
@@ -31,7 +31,12 @@ export function asRpcError(error: unknown): RpcError | undefined {
 }
 
 function codeOf(error: unknown): status | undefined {
-  if (error instanceof ClaimConflictError || error instanceof MissingStepError || error instanceof NotReadyError) {
+  if (
+    error instanceof ClaimConflictError ||
+    error instanceof ConflictDecidedError ||
+    error instanceof MissingStepError ||
+    error instanceof NotReadyError
+  ) {
     return status.FAILED_PRECONDITION;
   }
   if (error instanceof NoSuchRowError || error instanceof NoSuchTokenError) return status.NOT_FOUND;

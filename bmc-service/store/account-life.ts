@@ -4,6 +4,8 @@ import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enr
 import { readablePassword } from "./account-password.ts";
 import type { Database } from "./database.ts";
 import { settleFoundBmc } from "./found-bmc.ts";
+import { tellMachine } from "./machines.ts";
+import { settleReport } from "./reported-facts.ts";
 import { accountPlace } from "./rows.ts";
 import {
   type AccountRow,
@@ -198,9 +200,12 @@ function settleSuccess(
     outcome.chassis === undefined ? null : ChassisState.encode(outcome.chassis).finish(),
     row.key,
   );
+  // It has written to this machine's BMC, so it is this machine.
+  if (row.machineKey !== undefined) tellMachine(tables, named.sessionId, row.machineKey, now);
   if (newerThanKnown) tables.setRemark(row, row.stateReason, now);
   else tables.setState(row.key, State.STATE_LINKED, "", now);
   if (!mixed) rememberPasswordForm(tables, named, now);
+  settleReport(tables, row.key, outcome.reported, now);
 }
 
 /** What a BMC took, others of its kind will take. An account that was verified before has told it before, of the firmware then. */

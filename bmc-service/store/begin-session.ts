@@ -22,8 +22,8 @@ export function beginSession(tables: Tables, session: NewSession): string {
   endFormer(tables, machineKey, session, isOwn);
   database.run(
     `INSERT INTO sessions (id, token_hash, machine_key, boot_id, created_at, expires_at, machine, agent_version,
-       certificate, key_hash, token_id)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       claimed_by, certificate, key_hash, token_id)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     session.id,
     session.tokenHash,
     machineKey,
@@ -32,6 +32,7 @@ export function beginSession(tables: Tables, session: NewSession): string {
     session.expiresAt.getTime(),
     Machine.encode(machine).finish(),
     session.agentVersion,
+    session.claimedBy,
     binding.certificate,
     binding.keyHash,
     token?.id ?? null,

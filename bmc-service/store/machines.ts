@@ -74,16 +74,26 @@ export function reporterOf(
 
 /**
  * Which channel a BMC is known by may change from boot to boot, as cables and addresses come and go. Rule 3.
- * Its row goes by the MAC that is reported now, and keeps its accounts, unless another row has that MAC.
+ * Its row goes by the MAC that is reported now, and keeps its accounts, unless another row has that MAC. One that is proved does so
+ * when a remote login has found both: see reported-facts.ts.
+ * @returns the key of the row that the report is about, if there is any
  */
-export function followChannel(tables: Tables, { machineUuid }: Session, { mac, channels }: BmcFacts, now: Date): void {
+export function followChannel(tables: Tables, session: Session, { mac, channels }: BmcFacts, now: Date): string {
   const own = new Set(channels.map((channel) => channel.mac.toLowerCase()));
-  const row = tables.bmcsOfUuid(machineUuid).find((each) => each.mac !== "" && own.has(each.mac));
-  if (row === undefined || row.mac === mac || tables.bmc(mac) !== undefined) return;
+  const row = tables.bmcsOfUuid(session.machineUuid).find((each) => each.mac !== "" && own.has(each.mac));
+  if (row === undefined || row.mac === mac || tables.bmc(mac) !== undefined) return mac;
+  if (isProved(row, tables.accounts(row.key))) return row.key;
+  changeChannel(tables, row, mac, "agent", now);
+  return mac;
+}
+
+/** The row goes by the MAC address of another of its BMC's LAN channels, which no other row has. */
+export function changeChannel(tables: Tables, row: BmcRow, mac: string, actor: string, now: Date): void {
   tables.renameBmc(row, mac);
   const detail = `from ${row.mac} to ${mac}: both are LAN channels of the same BMC`;
+  const { machineUuid = "" } = row;
   for (const each of [row.mac, mac]) {
-    tables.addHistory({ at: now, mac: each, machineUuid, actor: "agent", action: "channel changed", detail });
+    tables.addHistory({ at: now, mac: each, machineUuid, actor, action: "channel changed", detail });
   }
 }
 
@@ -109,7 +119,8 @@ function addMachine(
 
 /**
  * From here on the session is that of the machine with that key, and what it has told so far is stored with the machine:
- * not before, or the data of one machine would take the place of another's.
+ * not before, or the data of one machine would take the place of another's. If the machine is proved and the board is not the same,
+ * it waits until the session has proved that it writes to the machine's BMC: see tellMachine.
  * @param bmcKey what it has reported
  */
 export function settleSession(
@@ -120,17 +131,10 @@ export function settleSession(
   now: Date,
 ): void {
   const { database } = tables;
+  const { claimedBy } = toldBy(tables, session);
   database.run("UPDATE sessions SET machine_key = ?, bmc_key = ? WHERE id = ?", machineKey, bmcKey, session.id);
-  database.run(
-    `UPDATE machines SET machine = coalesce(told.machine, machines.machine), boot_id = told.boot_id,
-       agent_version = coalesce(told.agent_version, machines.agent_version),
-       inventory = coalesce(told.inventory, machines.inventory), changed_at = ?
-     FROM (SELECT * FROM sessions WHERE id = ?) AS told WHERE machines.key = ?`,
-    now.getTime(),
-    session.id,
-    machineKey,
-  );
-  database.run("UPDATE sessions SET inventory = NULL WHERE id = ?", session.id);
+  database.run("UPDATE machines SET claimed_by = ? WHERE key = ?", claimedBy, machineKey);
+  if (mayTell(tables, session, machineKey)) tellMachine(tables, session.id, machineKey, now);
   // What was taken for a machine of its own until its BMC told better.
   database.run(
     `DELETE FROM machines WHERE key = ? AND key <> ? AND NOT EXISTS (SELECT 1 FROM bmcs WHERE machine_key = machines.key)
@@ -138,4 +142,36 @@ export function settleSession(
     session.machineKey,
     machineKey,
   );
+}
+
+/** Whether what the session says of the machine with that key is taken at once. */
+export function mayTell(tables: Tables, session: Pick<Session, "id">, machineKey: string): boolean {
+  const row = tables.bmcOfMachine(machineKey);
+  if (row === undefined || !isProved(row, tables.accounts(row.key))) return true;
+  return boardSerial(tables.machine(machineKey)?.machine) === boardSerial(toldBy(tables, session).machine);
+}
+
+/** Stores what a session has told of its machine so far with the machine. */
+export function tellMachine({ database }: Tables, sessionId: string, machineKey: string, now: Date): void {
+  database.run(
+    `UPDATE machines SET machine = coalesce(told.machine, machines.machine), boot_id = told.boot_id,
+       agent_version = coalesce(told.agent_version, machines.agent_version),
+       inventory = coalesce(told.inventory, machines.inventory), changed_at = ?
+     FROM (SELECT * FROM sessions WHERE id = ? AND machine_key = ?) AS told WHERE machines.key = ?`,
+    now.getTime(),
+    sessionId,
+    machineKey,
+    machineKey,
+  );
+  database.run("UPDATE sessions SET inventory = NULL WHERE id = ?", sessionId);
+}
+
+/** What a session says of its machine, and the common name of the certificate with which it says so. */
+export function toldBy({ database }: Tables, { id }: Pick<Session, "id">) {
+  const { machine, claimed_by: claimedBy } =
+    database.get("SELECT machine, claimed_by FROM sessions WHERE id = ?", id) ?? {};
+  return {
+    machine: machine instanceof Uint8Array ? Machine.decode(machine) : undefined,
+    claimedBy: typeof claimedBy === "string" ? claimedBy : "",
+  };
 }

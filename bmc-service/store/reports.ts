@@ -1,7 +1,9 @@
 import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { isProved, otherFound } from "./claim.ts";
+import { keepClaim } from "./conflicts.ts";
 import { followChannel, reporterOf, settleSession } from "./machines.ts";
+import { addressOf, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
 import type { Abort, BmcRow, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
@@ -13,40 +15,46 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
   const { machineUuid } = session;
   const { mac } = reported;
   if (mac === "") return reportHiddenBmc(tables, session, reported, now);
-  followChannel(tables, session, reported, now);
-  const machineKey = reporterOf(tables, session, mac, now);
+  const key = followChannel(tables, session, reported, now);
+  const machineKey = reporterOf(tables, session, key, now);
   if (typeof machineKey !== "string")
-    return conflict(tables, machineKey.contradicts, machineUuid, machineKey.text, now);
-  const known = tables.bmc(mac);
+    return conflict(tables, machineKey.contradicts, session, mac, machineKey.text, now);
+  const known = tables.bmc(key);
   const former = tables.bmcOfMachine(machineKey);
-  if (former !== undefined && former.key !== mac) leave(tables, former, `it reports BMC ${mac} now`, now);
+  if (former !== undefined && former.key !== key) leave(tables, former, `it reports BMC ${mac} now`, now);
 
   const history = (action: string, detail: string) =>
-    tables.addHistory({ at: now, mac, machineUuid, actor: "agent", action, detail });
+    tables.addHistory({ at: now, mac: key, machineUuid, actor: "agent", action, detail });
   const from = known?.facts;
-  const facts = from !== undefined && reported.channels.length === 0 ? overlay(from, reported) : reported;
-  const encoded = BmcFacts.encode(facts).finish();
+  const told = from !== undefined && reported.channels.length === 0 ? overlay(from, reported) : reported;
+  const { facts, reportedFacts } = known === undefined ? { facts: told } : takeReport(tables, known, told);
   if (known === undefined) {
     insertRow(tables, { key: mac, mac, machineKey, drivers: ["IPMI"], state: State.STATE_REPORTED, facts }, now);
     history("reported", `BMC at ${addressOf(facts)}, firmware ${facts.firmwareVersion || "not told"}`);
   } else {
     const moved = known.machineKey !== machineKey;
-    if (moved || from === undefined || !Buffer.from(BmcFacts.encode(from).finish()).equals(encoded)) {
+    if (moved || from === undefined || !same(from, facts) || !same(known.reportedFacts, reportedFacts)) {
       tables.database.run(
-        "UPDATE bmcs SET machine_key = ?, facts = ?, given_address = ?, changed_at = ? WHERE key = ?",
+        "UPDATE bmcs SET machine_key = ?, facts = ?, reported_facts = ?, given_address = ?, changed_at = ? WHERE key = ?",
         machineKey,
-        encoded,
+        BmcFacts.encode(facts).finish(),
+        reportedFacts === undefined ? null : BmcFacts.encode(reportedFacts).finish(),
         tellsNewAddress(from, facts) ? "" : known.givenAddress,
         now.getTime(),
-        mac,
+        key,
       );
     }
-    tables.changed(mac);
+    tables.changed(key);
     if (moved) history("moved", `from ${known.machineKey ?? "no machine"} to machine ${machineKey}`);
     else if (from === undefined || isNews(from, facts)) history("facts changed", `BMC at ${addressOf(facts)}`);
+    const elsewhere = reportedFacts === undefined ? addressOf(facts) : addressOf(reportedFacts);
+    if (elsewhere !== addressOf(facts) && !same(known.reportedFacts, reportedFacts)) {
+      history("address reported", `${elsewhere}; ${addressOf(facts)} stays until a login there has proved it`);
+    }
     if (moved) tables.changedTwins(known);
+    if (moved && known.verifiedAt !== undefined) standAlone(tables, known, machineKey, now);
   }
-  return remember(tables, session, machineKey, mac, known?.machineKey !== machineKey, now);
+  return remember(tables, session, machineKey, key, known?.machineKey !== machineKey, now);
 }
 
 /** The BMC is there, but tells no MAC address: it is the machine's own, or one of which nothing else is known. */
@@ -79,7 +87,7 @@ export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now:
   if (former !== undefined && isProved(former, tables.accounts(former.key))) {
     // Never seen in-band: it was found from remote, where an operator said. That it shows nothing is no news.
     if (former.facts?.transport === "") return remember(tables, session, machineKey, former.key, false, now);
-    return conflict(tables, former, machineUuid, otherFound(former, why), now);
+    return conflict(tables, former, session, "", otherFound(former, why), now);
   }
   if (former !== undefined && former.key !== machineKey) leave(tables, former, `it reports that it has ${why}`, now);
   const present = tables.bmc(machineKey);
@@ -164,12 +172,27 @@ function insertRow(tables: Tables, { key, mac, machineKey, drivers, state, reaso
   tables.changed(key);
 }
 
-function conflict(tables: Tables, row: BmcRow, reporter: string, text: string, now: Date): Reported {
-  tables.setRemark(row, text, now);
+function conflict(
+  tables: Tables,
+  row: BmcRow,
+  session: Session,
+  claimedMac: string,
+  text: string,
+  now: Date,
+): Reported {
+  if (!keepClaim(tables, row, session, claimedMac, text, now)) return { conflict: text };
   const entry = { at: now, actor: "agent", action: "conflict", detail: text };
   tables.addHistory({ ...entry, mac: row.mac, machineUuid: row.machineUuid ?? "" });
-  if (row.machineUuid !== reporter) tables.addHistory({ ...entry, mac: "", machineUuid: reporter });
+  const { machineUuid } = session;
+  if (row.machineUuid !== machineUuid) tables.addHistory({ ...entry, mac: "", machineUuid });
   return { conflict: text };
+}
+
+/** A machine whose BMC was linked and went to another one must not be invisible. */
+function standAlone(tables: Tables, { mac, machineKey }: BmcRow, toMachine: string, now: Date): void {
+  if (machineKey === undefined || tables.bmcOfMachine(machineKey) !== undefined) return;
+  const reason = `its BMC ${mac} belongs to machine ${toMachine} now; it tells what it has when it boots again`;
+  insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state: State.STATE_UNSPECIFIED, reason }, now);
 }
 
 /** Takes an unproved row away from its machine; one that only stood for the machine goes. */
@@ -218,17 +241,6 @@ function noteTwins(tables: Tables, row: BmcRow, now: Date): void {
   }
 }
 
-/** Its own word is newer then than what an operator said of it. */
-function tellsNewAddress(before: BmcFacts | undefined, after: BmcFacts): boolean {
-  const [ipv6] = after.ipv6Addresses;
-  const isNew = (address: string | undefined, known: string | undefined) => (address ?? "") !== "" && address !== known;
-  return isNew(after.ipv4Address, before?.ipv4Address) || isNew(ipv6, before?.ipv6Addresses[0]);
-}
-
-function addressOf(facts: BmcFacts): string {
-  return facts.ipv4Address || facts.ipv6Addresses[0] || "no address yet";
-}
-
 /** Whether facts differ in more than how long the BMC took this time. */
 function isNews(before: BmcFacts, after: BmcFacts): boolean {
   const encoded = (facts: BmcFacts) => Buffer.from(BmcFacts.encode({ ...facts, commandLatencies: undefined }).finish());
@@ -240,4 +252,9 @@ function overlay(known: BmcFacts, seen: BmcFacts): BmcFacts {
   const isRead = (value: unknown) =>
     Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "" && value !== 0;
   return { ...known, ...Object.fromEntries(Object.entries(seen).filter(([, value]) => isRead(value))) };
+}
+
+function same(one: BmcFacts | undefined, other: BmcFacts | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return sameFacts(one, other);
 }

@@ -15,6 +15,7 @@ export function accountPlace(id: string): string {
 
 export function bmcRow(row: SqlRow): BmcRow {
   const facts = bytesOrNone(row, "facts");
+  const reportedFacts = bytesOrNone(row, "reported_facts");
   const chassis = bytesOrNone(row, "chassis");
   return {
     key: text(row, "key"),
@@ -25,6 +26,7 @@ export function bmcRow(row: SqlRow): BmcRow {
     state: number(row, "state") as State,
     stateReason: text(row, "state_reason"),
     facts: facts && BmcFacts.decode(facts),
+    reportedFacts: reportedFacts && BmcFacts.decode(reportedFacts),
     givenAddress: text(row, "given_address"),
     remoteGuid: text(row, "remote_guid"),
     chassis: chassis && ChassisState.decode(chassis),
@@ -43,6 +45,7 @@ export function machineRow(row: SqlRow): MachineRow {
     inventory: inventory && Inventory.decode(inventory),
     agentVersion: text(row, "agent_version"),
     bootId: text(row, "boot_id"),
+    claimedBy: text(row, "claimed_by"),
   };
 }
 

@@ -13,10 +13,11 @@ import {
 import { systemReason } from "../config-error.ts";
 import { adoptAccount, confirmAccount, escrowAccount, passwordForm, settleHandOff } from "./account-life.ts";
 import { beginSession } from "./begin-session.ts";
+import { acceptAllOf, listConflicts, openConflictsOf, resolveConflict } from "./conflicts.ts";
 import { Database, type SqlRow } from "./database.ts";
 import type { NewToken, TokenRow } from "./enrolment-token.ts";
 import { requireKey } from "./key-check.ts";
-import { boardSerial } from "./machines.ts";
+import { boardSerial, mayTell } from "./machines.ts";
 import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
 import { finishPurge } from "./purge.ts";
@@ -32,6 +33,8 @@ import {
   type Change,
   ClaimConflictError,
   type Confirmation,
+  type ConflictRow,
+  type Decision,
   type GivenAccount,
   type HandOffOutcome,
   type HandOffSuccess,
@@ -141,7 +144,7 @@ export class SqliteStore implements Store {
   async reportInventory(session: Session, inventory: Inventory, now: Date): Promise<void> {
     this.#write((tables) => {
       const encoded = Inventory.encode(inventory).finish();
-      if (session.bmcKey === undefined) {
+      if (session.bmcKey === undefined || !mayTell(tables, session, session.machineKey)) {
         tables.database.run("UPDATE sessions SET inventory = ? WHERE id = ?", encoded, session.id);
         return;
       }
@@ -218,12 +221,14 @@ export class SqliteStore implements Store {
     );
     const rows = this.#database.all(`SELECT * FROM bmcs ORDER BY ${listOrder}`).map(bmcRow);
     const machineOfRow = ({ machineKey }: BmcRow) => (machineKey === undefined ? undefined : machines.get(machineKey));
+    const conflicts = Map.groupBy(listConflicts(this.#database, false), ({ bmcKey }) => bmcKey);
     const ofUuid = Map.groupBy(rows, ({ machineUuid }) => machineUuid);
     return rows.map((row) => ({
       row,
       machine: machineOfRow(row),
       account: accountInUse(accounts.get(row.key) ?? []),
       twins: row.machineUuid === undefined ? [] : twinsOf(row, ofUuid.get(row.machineUuid) ?? [], machineOfRow),
+      conflicts: conflicts.get(row.key) ?? [],
     }));
   }
 
@@ -251,8 +256,17 @@ export class SqliteStore implements Store {
     this.#write((tables) => {
       const row = existing(tables, key);
       tables.deleteBmc(row);
+      acceptAllOf(tables.database, key, actor, now);
       tables.addHistory(entryOf(row, now, actor, "deleted", "the row and its accounts; the BMC was not touched"));
     });
+  }
+
+  async conflicts(all: boolean): Promise<ConflictRow[]> {
+    return listConflicts(this.#database, all);
+  }
+
+  async resolveConflict(id: number, decision: Decision, actor: string, now: Date): Promise<ConflictRow> {
+    return this.#write((tables) => resolveConflict(tables, id, decision, actor, now));
   }
 
   async appendAudit(entry: NewAuditEntry): Promise<AuditEntryRow> {
@@ -300,6 +314,7 @@ export class SqliteStore implements Store {
       machine: machineOfRow(row),
       account: accountInUse(tables.accounts(row.key)),
       twins: row.machineUuid === undefined ? [] : twinsOf(row, tables.bmcsOfUuid(row.machineUuid), machineOfRow),
+      conflicts: openConflictsOf(this.#database, row.key),
     };
   }
 }

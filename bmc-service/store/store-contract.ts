@@ -54,6 +54,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         machine: machineOf(uuid),
         bootId: "boot",
         agentVersion: "metal-rivet test",
+        claimedBy: "agent",
         binding: { certificate: Buffer.alloc(32), keyHash: Buffer.alloc(32), tokenHash: undefined, heardMs: () => 0 },
         now: at,
         expiresAt: new Date(at.getTime() + lifeMs),
@@ -221,7 +222,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       const other = await begin(uuid2);
       await expect(store.reportBmc(other, factsOf(mac1), now())).rejects.toThrow(ClaimConflictError);
       expect((await store.bmc(mac1))?.row).toMatchObject({ machineUuid: uuid1, state: State.STATE_LINKED });
-      expect((await store.bmc(mac1))?.row.stateReason).toContain(uuid2);
+      expect((await store.bmc(mac1))?.conflicts).toMatchObject([{ machineUuid: uuid2, claimedMac: mac1, count: 1 }]);
       await store.reportBmc(other, factsOf(mac2), now());
       const owner = await begin(uuid1);
       await expect(store.reportBmc(owner, factsOf(mac2), now())).rejects.toThrow(ClaimConflictError);

@@ -1,5 +1,6 @@
 import type { Secret } from "../../ipmi/secret.ts";
 import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { AuditEntryRow, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
@@ -18,6 +19,8 @@ export interface BmcRow {
   readonly state: State;
   readonly stateReason: string;
   readonly facts: BmcFacts | undefined;
+  /** What an agent has reported of a BMC that is proved, until a remote login has held it; undefined: nothing else than `facts`. */
+  readonly reportedFacts: BmcFacts | undefined;
   /** Where an operator said that it is ("10.0.0.8:623"), until it tells another address itself; empty: nowhere. */
   readonly givenAddress: string;
   /** System GUID read from remote, hexadecimal as on the wire; empty if never read. */
@@ -37,6 +40,8 @@ export interface MachineRow {
   readonly inventory: Inventory | undefined;
   readonly agentVersion: string;
   readonly bootId: string;
+  /** Common name of the certificate that the agent showed last; empty for one that an earlier release has stored. */
+  readonly claimedBy: string;
 }
 
 /** One account on a BMC. */
@@ -90,6 +95,8 @@ export interface BmcRecord {
   readonly account: AccountRow | undefined;
   /** Ordered by key. */
   readonly twins: readonly Twin[];
+  /** Claims that contradict the row and wait for a decision, newest first. */
+  readonly conflicts: readonly ConflictRow[];
 }
 
 /** One enrolment: from Begin to the end of its token. */
@@ -117,6 +124,8 @@ export interface NewSession {
   readonly machine: Machine;
   readonly bootId: string;
   readonly agentVersion: string;
+  /** Common name of the certificate that the agent shows. */
+  readonly claimedBy: string;
   readonly binding: SessionBinding;
   readonly now: Date;
   readonly expiresAt: Date;
@@ -170,6 +179,8 @@ export interface HandOffSuccess {
   readonly slot: number;
   /** The channel at the other end of the session. */
   readonly lan: FoundLan;
+  /** What an agent had reported, and was found to be so; undefined: what was known before. */
+  readonly reported?: BmcFacts | undefined;
   readonly remoteGuid: string;
   readonly chassis: ChassisState | undefined;
   readonly detail: string;
@@ -197,7 +208,39 @@ export interface Change {
   readonly deleted: boolean;
 }
 
-/** What a report claims contradicts what was proved. The remark is stored; the claim is not. */
+/** A claim that contradicts a proved row. It has changed nothing. */
+export interface ConflictRow {
+  readonly id: number;
+  /** Of the row that it contradicts; empty for the entry that counts what did not fit. */
+  readonly bmcKey: string;
+  readonly machineUuid: string;
+  /** Empty if the board tells none. */
+  readonly boardSerial: string;
+  /** Empty: that there is no BMC. */
+  readonly claimedMac: string;
+  /** Common name of the certificate that the agent showed. */
+  readonly claimedBy: string;
+  readonly text: string;
+  readonly firstAt: Date;
+  readonly lastAt: Date;
+  readonly count: number;
+  readonly decision: ConflictDecision;
+  readonly decidedBy: string;
+  readonly decidedAt: Date | undefined;
+}
+
+/** What can be decided about a claim. */
+export type Decision =
+  | typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED
+  | typeof ConflictDecision.CONFLICT_DECISION_DISMISSED;
+
+/** A conflict was decided otherwise, or cannot be decided so. */
+export class ConflictDecidedError extends Error {
+  override readonly name = "ConflictDecidedError";
+  readonly code = "conflict-decided";
+}
+
+/** What a report claims contradicts what was proved. The claim is kept as a conflict, and nothing else of it. */
 export class ClaimConflictError extends Error {
   override readonly name = "ClaimConflictError";
   readonly code = "claim-conflict";
@@ -319,6 +362,14 @@ export interface Store extends AsyncDisposable {
    * @throws NoSuchRowError
    */
   deleteBmc(key: string, actor: string, now: Date): Promise<void>;
+
+  /** Claims against what was proved, newest first. @param all also those that were decided */
+  conflicts(all: boolean): Promise<ConflictRow[]>;
+  /**
+   * Stores what an operator decides about a claim. Accepted: the row that it contradicts is unproved from then on.
+   * @throws NoSuchRowError, ConflictDecidedError
+   */
+  resolveConflict(id: number, decision: Decision, actor: string, now: Date): Promise<ConflictRow>;
 
   /** Writes an entry behind the last one of the audit log. */
   appendAudit(entry: NewAuditEntry): Promise<AuditEntryRow>;

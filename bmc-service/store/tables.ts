@@ -82,6 +82,7 @@ export class Tables {
     this.database.run("UPDATE bmcs SET key = ?, mac = ? WHERE key = ?", mac, mac, row.key);
     this.database.run("UPDATE accounts SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
     this.database.run("UPDATE sessions SET bmc_key = ? WHERE bmc_key = ?", mac, row.key);
+    this.database.run("UPDATE conflicts SET bmc_key = ? WHERE bmc_key = ? AND decision = 0", mac, row.key);
     this.changes.push({ key: row.key, deleted: true });
     this.changed(mac);
     this.changedTwins({ ...row, key: mac });

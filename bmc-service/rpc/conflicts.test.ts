@@ -1,0 +1,290 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AccountState, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { call, refusal } from "../fixture/clients.ts";
+import { EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
+import { FakeBmc } from "../fixture/fake-bmc.ts";
+import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
+import type { BmcLogin } from "../reach/connect-bmc.ts";
+
+const password = "Secret-pass-1234";
+let site: Site;
+let service: TestService;
+/** By address. */
+let bmcs: Map<string, FakeBmc>;
+
+beforeEach(async () => {
+  site = await newSite();
+  bmcs = new Map([["10.0.0.8", new FakeBmc(mac1)]]);
+  service = await startTestService(site, (login: BmcLogin) => {
+    const bmc = bmcs.get(login.host) ?? new FakeBmc("52:54:00:b1:00:ee");
+    return bmc.connect(login);
+  });
+  const agent = new EnrollingAgent(service.agent);
+  await agent.enrol(uuid1, mac1, "rivetab12", password);
+  bmcAt("10.0.0.8").users.push({ slot: 3, name: "rivetab12", password });
+  expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+});
+
+afterEach(async () => {
+  await service[Symbol.asyncDispose]();
+  site[Symbol.dispose]();
+});
+
+function bmcAt(address: string): FakeBmc {
+  const bmc = bmcs.get(address);
+  if (bmc === undefined) throw new Error(`the test has no BMC at ${address}`);
+  return bmc;
+}
+
+async function rowOf(key: string) {
+  const { bmc } = await call(service.operator.bmc, service.operator.bmc.getBmc, { key, showSecrets: false });
+  if (bmc === undefined) throw new Error("no row");
+  return bmc;
+}
+
+async function accounts() {
+  const { accounts: all } = await call(service.viewer.bmc, service.viewer.bmc.listAccounts, {
+    mac: mac1,
+    showSecrets: false,
+  });
+  return all.map(({ userName, state }) => [userName, state]);
+}
+
+async function begun(uuid: string, serial = ""): Promise<EnrollingAgent> {
+  const agent = new EnrollingAgent(service.agent);
+  await agent.begin(uuid, serial);
+  return agent;
+}
+
+const conflicts = async (all = false) =>
+  (await call(service.viewer.bmc, service.viewer.bmc.listConflicts, { all })).conflicts;
+const resolve = async (id: string, decision: ConflictDecision, as = service.admin) =>
+  (await call(as.bmc, as.bmc.resolveConflict, { id, decision })).conflict;
+const { CONFLICT_DECISION_ACCEPTED: accepted, CONFLICT_DECISION_DISMISSED: dismissed } = ConflictDecision;
+const claim = async (uuid = uuid2, serial = "") => refusal((await begun(uuid, serial)).report(factsOf(mac1)));
+
+describe("a claim that contradicts what was proved", () => {
+  test("is kept once and counted, and the row warns of it", async () => {
+    expect((await claim(uuid2, "S-2")).details).toContain("an admin accepts the claim (bmcctl conflicts)");
+    await claim(uuid2, "S-2");
+    const [conflict, ...more] = await conflicts();
+    expect(more).toEqual([]);
+    expect(conflict).toMatchObject({
+      key: mac1,
+      machineUuid: uuid2,
+      boardSerial: "S-2",
+      claimedMac: mac1,
+      claimedBy: "agent",
+      count: 2,
+      decision: ConflictDecision.CONFLICT_DECISION_UNSPECIFIED,
+      decidedBy: "",
+      decidedAt: undefined,
+    });
+    const { warnings } = await rowOf(mac1);
+    expect(warnings.map(({ kind }) => kind)).toEqual([
+      WarningKind.WARNING_KIND_SHARED_CERTIFICATE,
+      WarningKind.WARNING_KIND_CONFLICT,
+    ]);
+    expect(warnings[1]?.text).toContain(`conflict ${conflict?.id}: BMC ${mac1} is linked to machine ${uuid1}`);
+  });
+
+  test("is another one from another machine, for another BMC, and for none", async () => {
+    await claim();
+    await claim(uuid2, "S-2");
+    const same = await begun(uuid1);
+    await refusal(same.reportNone());
+    expect((await conflicts()).map(({ claimedMac, boardSerial }) => [claimedMac, boardSerial])).toEqual([
+      ["", ""],
+      [mac1, "S-2"],
+      [mac1, ""],
+    ]);
+  });
+
+  test("that is dismissed changes nothing, and may be made again", async () => {
+    await claim();
+    const [open] = await conflicts();
+    const decided = await resolve(open?.id ?? "", dismissed);
+    expect(decided).toMatchObject({ decision: dismissed, decidedBy: "admin" });
+    expect(Math.abs(Number(decided?.decidedAt) - Date.now())).toBeLessThan(60_000);
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, machineUuid: uuid1 });
+    expect((await rowOf(mac1)).warnings.map(({ kind }) => kind)).not.toContain(WarningKind.WARNING_KIND_CONFLICT);
+    expect(await conflicts()).toEqual([]);
+    await claim();
+    expect((await conflicts()).map(({ id }) => id)).not.toContain(open?.id);
+    expect(await conflicts(true)).toHaveLength(2);
+  });
+
+  test("that is accepted lets the BMC go to the other board, which is linked at its next enrolment", async () => {
+    await claim();
+    const [open] = await conflicts();
+    await resolve(open?.id ?? "", accepted);
+    expect(await rowOf(mac1)).toMatchObject({
+      state: State.STATE_REPORTED,
+      stateReason: `conflict ${open?.id} was accepted by "admin": not proved until the next enrolment`,
+    });
+    expect(await accounts()).toEqual([["rivetab12", AccountState.ACCOUNT_STATE_CONFIRMED]]);
+    const moved = new EnrollingAgent(service.agent);
+    await moved.enrol(uuid2, mac1, "rivetnew", "New-password-456");
+    bmcAt("10.0.0.8").users.splice(0, 1, { slot: 3, name: "rivetnew", password: "New-password-456" });
+    expect(namesOf(await moved.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, machineUuid: uuid2 });
+    const without = await rowOf(uuid1);
+    expect(without).toMatchObject({ key: uuid1, mac: "" });
+    expect(without.stateReason).toContain(`its BMC ${mac1} belongs to machine ${uuid2} now`);
+  });
+
+  test("by a machine that has another BMC now, accepted, lets it have that", async () => {
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1));
+    await refusal(agent.report(factsOf(mac2)));
+    const [open] = await conflicts();
+    expect(open).toMatchObject({ key: mac1, machineUuid: uuid1, claimedMac: mac2 });
+    await resolve(open?.id ?? "", accepted);
+    expect(await rowOf(mac1)).toMatchObject({ machineUuid: "", state: State.STATE_REPORTED });
+    const again = await begun(uuid1);
+    await again.report(factsOf(mac2));
+    expect(await rowOf(uuid1)).toMatchObject({ key: mac2 });
+  });
+
+  test("is decided by an admin, once, and by an identifier that there is", async () => {
+    await claim();
+    const id = (await conflicts())[0]?.id ?? "";
+    expect(await refusal(resolve(id, accepted, service.operator))).toMatchObject({ code: "PERMISSION_DENIED" });
+    expect(await refusal(resolve("999", accepted))).toEqual({ code: "NOT_FOUND", details: "there is no conflict 999" });
+    expect(await refusal(resolve("x", accepted))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    const undecided = ConflictDecision.CONFLICT_DECISION_UNSPECIFIED;
+    expect(await refusal(resolve(id, undecided))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    await resolve(id, dismissed);
+    await resolve(id, dismissed);
+    expect(await refusal(resolve(id, accepted))).toEqual({
+      code: "FAILED_PRECONDITION",
+      details: `conflict ${id} was dismissed by "admin" already`,
+    });
+  });
+
+  test("goes with the row that is deleted", async () => {
+    await claim();
+    await call(service.admin.bmc, service.admin.bmc.deleteBmc, { key: mac1 });
+    expect(await conflicts()).toEqual([]);
+    expect(await conflicts(true)).toMatchObject([{ decision: accepted, decidedBy: "admin" }]);
+  });
+
+  test("does not fill the disk: the oldest that were decided go, and what does not fit is counted", async () => {
+    await claim();
+    await resolve((await conflicts())[0]?.id ?? "", dismissed);
+    const database = new DatabaseSync(join(site.data, "bmc-service.db"));
+    const many = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
+      INSERT INTO conflicts (bmc_key, machine_uuid, board_serial, claimed_mac, claimed_by, text, first_at, last_at, count)
+      SELECT 'k', 'u', i, '', '', 't', 1, 1, 1 FROM n`;
+    database.exec(many);
+    database.close();
+    await claim(uuid2, "S-1");
+    expect(await conflicts(true)).toHaveLength(1_000);
+    expect((await conflicts(true)).every(({ decision }) => decision !== dismissed)).toBe(true);
+    await claim(uuid2, "S-2");
+    await claim(uuid2, "S-3");
+    const all = await conflicts(true);
+    expect(all).toHaveLength(1_001);
+    const overflow = all.find(({ key }) => key === "");
+    expect(overflow).toMatchObject({ count: 2, text: expect.stringContaining("find out who makes so many") });
+    expect(await refusal(resolve(overflow?.id ?? "", accepted))).toMatchObject({ code: "FAILED_PRECONDITION" });
+    await resolve(overflow?.id ?? "", dismissed);
+  });
+});
+
+describe("what was proved is not overwritten", () => {
+  const rogue = "10.6.6.6";
+
+  test("by a session that says that in-band access is locked, or breaks off", async () => {
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1));
+    await agent.abort("set account", "D4h", true);
+    expect((await rowOf(mac1)).state).toBe(State.STATE_LINKED);
+    await (await begun(uuid1)).abort("open BMC", "no answer");
+    expect((await rowOf(mac1)).state).toBe(State.STATE_LINKED);
+  });
+
+  test("by an address at which nobody has the account: the BMC is found where it was", async () => {
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1, { ipv4Address: rogue }));
+    expect((await rowOf(mac1)).address).toBe("10.0.0.8");
+    bmcs.set(rogue, new FakeBmc(mac1));
+    const id = await agent.escrow(mac1, "rivetevil", "Evil-password-99");
+    await agent.confirm(id);
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(bmcAt(rogue).logins.length).toBeGreaterThan(0);
+    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_LINKED });
+    expect(await accounts()).toContainEqual(["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED]);
+    const { entries } = await call(service.viewer.bmc, service.viewer.bmc.listHistory, { key: mac1, limit: 0 });
+    expect(entries.map(({ action }) => action)).toContain("address refused");
+  });
+
+  test("by an address at which the account works, but with another MAC", async () => {
+    const agent = await begun(uuid1);
+    const other = new FakeBmc(mac2);
+    other.users.push({ slot: 3, name: "rivetab12", password });
+    bmcs.set(rogue, other);
+    await agent.report(factsOf(mac1, { ipv4Address: rogue }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect((await rowOf(mac1)).address).toBe("10.0.0.8");
+  });
+
+  test("by another GUID at the same address", async () => {
+    const agent = await begun(uuid1);
+    bmcAt("10.0.0.8").guid = "00112233445566778899aabbccddee01";
+    await agent.report(factsOf(mac1, { guid: "00112233445566778899aabbccddee02" }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect((await rowOf(mac1)).facts?.guid).toBe("");
+  });
+
+  test("but an address at which the same BMC answers is taken", async () => {
+    const agent = await begun(uuid1);
+    bmcs.set("10.0.0.9", bmcAt("10.0.0.8"));
+    bmcs.delete("10.0.0.8");
+    await agent.report(factsOf(mac1, { ipv4Address: "10.0.0.9", firmwareVersion: "9.10" }));
+    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", facts: { firmwareVersion: "9.10" } });
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.9", state: State.STATE_LINKED });
+  });
+
+  test("while the BMC answers nowhere: another machine cannot take it", async () => {
+    bmcs.delete("10.0.0.8");
+    expect(namesOf(await (await begunAndReported()).handOff()).at(-1)).toBe("failed");
+    expect((await rowOf(mac1)).state).toBe(State.STATE_FAILED);
+    expect((await claim()).code).toBe("FAILED_PRECONDITION");
+    expect(await rowOf(mac1)).toMatchObject({ machineUuid: uuid1, address: "10.0.0.8" });
+  });
+
+  test("by a stranger with the UUID and another board: neither machine nor inventory", async () => {
+    const linked = await begun(uuid1, "");
+    await linked.report(factsOf(mac1));
+    await linked.reportInventoryOf(512n);
+    const stranger = await begun(uuid1, "S-666");
+    await stranger.reportInventoryOf(1n);
+    await stranger.report(factsOf(mac1));
+    await stranger.reportInventoryOf(2n);
+    expect(await rowOf(mac1)).toMatchObject({ machine: { board: undefined }, inventory: { memoryBytes: 512n } });
+    expect(namesOf(await stranger.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ machine: { board: undefined }, inventory: { memoryBytes: 512n } });
+  });
+
+  test("by a MAC address of another channel, unless the BMC has both", async () => {
+    const agent = await begun(uuid1);
+    const channels = [mac1, mac2].map((mac, i) => ({ channel: i + 1, mac, ipv4Address: "", remark: "" }));
+    await agent.report(factsOf(mac2, { channel: 2, channels }));
+    const other = new FakeBmc(mac2);
+    bmcs.set("10.0.0.8", other);
+    other.users.push({ slot: 3, name: "rivetab12", password });
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+    expect(await rowOf(uuid1)).toMatchObject({ key: mac1, facts: { channel: 1 } });
+  });
+
+  async function begunAndReported(): Promise<EnrollingAgent> {
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1));
+    return agent;
+  }
+});

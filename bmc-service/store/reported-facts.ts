@@ -1,0 +1,90 @@
+import { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { isProved } from "./claim.ts";
+import { changeChannel } from "./machines.ts";
+import type { BmcRow } from "./store.ts";
+import type { Tables } from "./tables.ts";
+
+/*
+ * A remote login proves where a BMC is and which one it is; what else an agent reports only describes it. So of a proved row the
+ * description is taken at once, and a new address, channel or GUID is kept beside until a login there has held it: else whoever
+ * knows a UUID and a MAC address could send the service elsewhere.
+ */
+
+/** What a remote login proves. */
+const provedFields = [
+  "mac",
+  "channel",
+  "ipv4Address",
+  "ipv4Source",
+  "ipv4Mask",
+  "ipv4Gateway",
+  "vlanId",
+  "ipv6Addresses",
+  "rmcpPort",
+  "guid",
+] as const satisfies readonly (keyof BmcFacts)[];
+
+/** What is stored of a report at once, and what is kept beside it. */
+export interface TakenReport {
+  readonly facts: BmcFacts;
+  /** Undefined: there is nothing to prove. */
+  readonly reportedFacts: BmcFacts | undefined;
+}
+
+/** @param told what the agent reports of the BMC of `row` */
+export function takeReport(tables: Tables, row: BmcRow, told: BmcFacts): TakenReport {
+  if (row.facts === undefined || !isProved(row, tables.accounts(row.key))) {
+    return { facts: told, reportedFacts: undefined };
+  }
+  const facts = withProved(told, row.facts);
+  return { facts, reportedFacts: sameFacts(facts, told) ? undefined : told };
+}
+
+/**
+ * Stores what a remote login has found.
+ * @param held what was reported and turned out to be so; undefined: the facts that were known did, and what was reported is dropped
+ */
+export function settleReport(tables: Tables, key: string, held: BmcFacts | undefined, now: Date): void {
+  const row = tables.bmc(key);
+  if (row?.reportedFacts === undefined || row.facts === undefined) return;
+  // Another one came while this one was proved: it waits for its own login.
+  if (held !== undefined && !sameFacts(held, row.reportedFacts)) return;
+  const isNewMac = held !== undefined && held.mac !== row.mac;
+  if (isNewMac && tables.bmc(held.mac) !== undefined) return;
+  const facts = held === undefined ? row.facts : withProved(row.facts, held);
+  tables.database.run(
+    "UPDATE bmcs SET facts = ?, reported_facts = NULL, given_address = ? WHERE key = ?",
+    BmcFacts.encode(facts).finish(),
+    held !== undefined && tellsNewAddress(row.facts, held) ? "" : row.givenAddress,
+    key,
+  );
+  const [was, is] = [addressOf(row.facts), addressOf(row.reportedFacts)];
+  if (was !== is) {
+    const [action, detail] =
+      held === undefined
+        ? ["address refused", `${is} was reported, but the BMC was found at ${was} and not there`]
+        : ["address changed", `from ${was} to ${is}`];
+    const { mac, machineUuid = "" } = row;
+    tables.addHistory({ at: now, mac, machineUuid, actor: "service", action, detail });
+  }
+  if (isNewMac) changeChannel(tables, row, held.mac, "service", now);
+}
+
+/** Whether a report names an address that the BMC did not tell before. */
+export function tellsNewAddress(before: BmcFacts | undefined, after: BmcFacts): boolean {
+  const isNew = (now: string | undefined, then: string | undefined) => now !== undefined && now !== "" && now !== then;
+  const [ipv6] = after.ipv6Addresses;
+  return isNew(after.ipv4Address, before?.ipv4Address) || isNew(ipv6, before?.ipv6Addresses[0]);
+}
+
+export function addressOf(facts: BmcFacts): string {
+  return facts.ipv4Address || facts.ipv6Addresses[0] || "no address yet";
+}
+
+function withProved(description: BmcFacts, proved: BmcFacts): BmcFacts {
+  return { ...description, ...Object.fromEntries(provedFields.map((field) => [field, proved[field]])) };
+}
+
+export function sameFacts(one: BmcFacts, other: BmcFacts): boolean {
+  return Buffer.compare(BmcFacts.encode(one).finish(), BmcFacts.encode(other).finish()) === 0;
+}
