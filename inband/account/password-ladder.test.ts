@@ -23,7 +23,8 @@ describe("PasswordLadder", () => {
 
   test.each([0xc7, 0xc8])("a size that is refused (%d) is not tried again", (code) => {
     const wantsTwenty = climb(new PasswordLadder(), ({ bytes }) => (bytes === 16 ? code : 0xcc));
-    expect(new Set(wantsTwenty.slice(1))).toEqual(new Set(["sixteen in twenty", "twenty"]));
+    const inTwenty = ["sixteen in twenty", "twenty", "other specials", "letters and digits"];
+    expect(new Set(wantsTwenty.slice(1))).toEqual(new Set(inTwenty));
     expect(wantsTwenty).toHaveLength(8);
     const wantsSixteen = climb(new PasswordLadder(passwordForms[1]), ({ bytes }) => (bytes === 20 ? code : 0xcc));
     expect(new Set(wantsSixteen.slice(1))).toEqual(new Set(["sixteen", "other specials", "letters and digits"]));

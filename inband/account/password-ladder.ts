@@ -10,9 +10,15 @@ const sizeRefused: ReadonlySet<number> = new Set([
   CompletionCode.requestLengthLimitExceeded,
 ]);
 
+/** The same in 20 bytes, but for the first form: there is one for that. */
+function inTwentyBytes(form: PasswordForm): PasswordForm {
+  return form.name === "sixteen" ? form : { ...form, bytes: 20 };
+}
+
 /**
  * Which form of password is tried, and which after a refusal: the next one of the list, and from the start again, because a
- * password can be refused for what it happens to hold. A size that was refused is not tried again.
+ * password can be refused for what it happens to hold. A size that was refused is not tried again: what differs by its
+ * characters goes in the other size then.
  */
 export class PasswordLadder {
   #form: PasswordForm;
@@ -38,9 +44,9 @@ export class PasswordLadder {
     if (this.#tried.length >= mostPasswords) return false;
     const badSizes = this.#tried.filter((each) => sizeRefused.has(each.completionCode)).map(({ form }) => form.bytes);
     const at = passwordForms.findIndex(({ name }) => name === this.#form.name);
-    const next = [...passwordForms.slice(at + 1), ...passwordForms.slice(0, at + 1)].find(
-      ({ bytes }) => !badSizes.includes(bytes),
-    );
+    const next = [...passwordForms.slice(at + 1), ...passwordForms.slice(0, at + 1)]
+      .map((form) => (badSizes.includes(16) ? inTwentyBytes(form) : form))
+      .find(({ bytes }) => !badSizes.includes(bytes));
     this.#form = next ?? this.#form;
     return next !== undefined;
   }

@@ -52,6 +52,12 @@ describe("a password policy", () => {
       [16, 16, 20, 16, 16],
     ],
     [
+      "letters and digits in 20 bytes only",
+      { sizes: [20], sizeRefused: 0xc8, policy: { ...noPolicy, allowedSpecials: "" } },
+      PasswordForm.PASSWORD_FORM_LETTERS_AND_DIGITS,
+      [16, 16, 20, 16, 16],
+    ],
+    [
       "FFh (OpenBMC's PAM)",
       { policy: { ...noPolicy, minLength: 17, refused: 0xff } },
       PasswordForm.PASSWORD_FORM_TWENTY,

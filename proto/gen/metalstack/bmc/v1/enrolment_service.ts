@@ -41,9 +41,9 @@ export const PasswordForm = {
   PASSWORD_FORM_SIXTEEN_IN_TWENTY: 2,
   /** PASSWORD_FORM_TWENTY - 20 characters in the 20-byte form. */
   PASSWORD_FORM_TWENTY: 3,
-  /** PASSWORD_FORM_OTHER_SPECIALS - 16 characters in the 16-byte form with other special characters. */
+  /** PASSWORD_FORM_OTHER_SPECIALS - 16 characters with other special characters, in the 16-byte form if the BMC takes that. */
   PASSWORD_FORM_OTHER_SPECIALS: 4,
-  /** PASSWORD_FORM_LETTERS_AND_DIGITS - 16 characters in the 16-byte form without special characters. */
+  /** PASSWORD_FORM_LETTERS_AND_DIGITS - 16 characters without special characters, in the 16-byte form if the BMC takes that. */
   PASSWORD_FORM_LETTERS_AND_DIGITS: 5,
   UNRECOGNIZED: -1,
 } as const;
