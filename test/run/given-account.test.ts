@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { describeOutcome, exitCodeOf } from "../../agent/outcome.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Profile } from "../simulator/profile.ts";
 import { profiles, spec } from "../simulator/profiles.ts";
 import { virtualClock } from "../simulator/virtual-clock.ts";
 import { Machine, type MachineOptions } from "./machine.ts";
@@ -95,13 +96,28 @@ describe("a machine that is linked by the account of an operator", () => {
   });
 });
 
-test("a known account that the BMC refuses from remote is replaced in the same boot", async () => {
-  const machine = new Machine({ profile: spec });
-  await machine.boot({ clock: virtualClock() });
-  const [slot = 0] = machine.ours();
-  const user = machine.bmc.users[slot - 1] ?? expect.unreachable();
-  user.enabled = false;
-  const { outcome } = await bootAgain(machine);
-  expect(outcome).toMatchObject({ kind: "linked", bmc: { slot } });
-  expect(machine.notes.join("\n")).toContain("The BMC refuses the account that the service knows");
+describe("a known account that lets nobody in from remote any more is made anew in the same boot", () => {
+  const linked = async (profile: Profile) => {
+    const machine = new Machine({ profile });
+    expect((await machine.boot({ clock: virtualClock() })).kind).toBe("linked");
+    return machine;
+  };
+
+  test("because it was disabled", async () => {
+    const machine = await linked(spec);
+    const [slot = 0] = machine.ours();
+    const user = machine.bmc.users[slot - 1] ?? expect.unreachable();
+    user.enabled = false;
+    expect((await bootAgain(machine)).outcome).toMatchObject({ kind: "linked", bmc: { slot } });
+    expect(machine.notes.join("\n")).toContain("The BMC refuses the account that the service knows");
+    expect(machine.ours()).toEqual([slot]);
+  });
+
+  test("because a reset of the BMC has closed its channel again, of which it had kept no stored copy", async () => {
+    const machine = await linked({ ...spec, channels: { ...spec.channels, closed: true } });
+    machine.bmc.channelAccess.nonVolatile = { ...machine.bmc.channelAccess.nonVolatile, accessMode: 0 };
+    machine.bmc.reset(0, 0);
+    expect((await bootAgain(machine)).outcome.kind).toBe("linked");
+    expect(machine.notes.join("\n")).toMatch(/Channel 1 \(in use\) was opened/);
+  });
 });
