@@ -1,3 +1,4 @@
+import { hasOurShape } from "../../inband/account/credentials.ts";
 import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
 import { nameText, type SimulatedUser, sameBytes } from "../simulator/users.ts";
 import type { FakeService } from "./fake-service.ts";
@@ -15,10 +16,17 @@ export class Invariants {
   readonly #before: ReadonlyMap<number, string>;
   /** User IDs of others. */
   readonly #foreign: ReadonlySet<number>;
+  /** User IDs where an account of ours was that the service has forgotten, and the password that it had. */
+  readonly #forgotten = new Map<number, Uint8Array | undefined>();
+  /** How many accounts of ours were enabled when the run began. */
+  #enabledBefore = 0;
   /** The state at the last look: what does not change need not be looked at again. */
   #seen = "";
-  /** Whether the service has had an account that works. */
-  #worked = false;
+  /**
+   * Whether the service has an account with which it has logged in, or one that took the place of such a one. What no login
+   * has proved may be taken back.
+   */
+  #proved = false;
 
   constructor(bmc: SimulatedBmc, service: FakeService) {
     this.#bmc = bmc;
@@ -33,22 +41,38 @@ export class Invariants {
     return this.#bmc.users.filter((user) => names.has(nameText(user)));
   }
 
+  /** Accounts of ours, also those that the service has forgotten, with which somebody could log in. */
   enabledOurs(): number {
-    return this.ours().filter(({ enabled }) => enabled).length;
+    const ours = new Set(this.ours());
+    const isOurs = (user: SimulatedUser) =>
+      ours.has(user) || (!this.#foreign.has(user.id) && hasOurShape("rivet", nameText(user)));
+    return this.#bmc.users.filter((user) => user.enabled && isOurs(user)).length;
+  }
+
+  /** An account of ours has come that the service knows nothing of. */
+  forgotten(id: number): void {
+    this.#forgotten.set(id, this.#bmc.users[id - 1]?.password);
+  }
+
+  /** A run begins: at no instant of it there are more accounts of ours open than before and the new one. */
+  begin(): void {
+    this.#enabledBefore = this.enabledOurs();
   }
 
   /** What others did to our account is not for the agent to answer for. */
   accept(): void {
-    this.#worked = this.#hasWorkingAccount();
+    this.#proved = this.#hasWorkingAccount("verified");
     this.#seen = "";
   }
 
   /** @throws Violation */
   check(when: string): void {
-    const state = `${this.#service.accounts.length}\n${this.#bmc.users.map(stateOf).join("\n")}`;
+    const verified = this.#service.accounts.filter((each) => each.verified).length;
+    const state = `${this.#service.accounts.length} ${verified}\n${this.#bmc.users.map(stateOf).join("\n")}`;
     if (state === this.#seen) return;
     this.#seen = state;
     this.#foreignUntouched(when);
+    this.#fewOpen(when);
     this.#passwordsEscrowed(when);
     this.#opens(when);
   }
@@ -56,16 +80,22 @@ export class Invariants {
   #foreignUntouched(when: string): void {
     const slots = new Set(this.#service.accounts.map(({ slot }) => slot));
     for (const user of this.#bmc.users) {
-      const mayChange = slots.has(user.id) && !this.#foreign.has(user.id);
+      const mayChange = (slots.has(user.id) || this.#forgotten.has(user.id)) && !this.#foreign.has(user.id);
       if (!mayChange && stateOf(user) !== this.#before.get(user.id)) {
         throw new Violation(`${when}: user ID ${user.id} was changed, which is not ours`);
       }
     }
   }
 
+  #fewOpen(when: string): void {
+    const enabled = this.enabledOurs();
+    if (enabled > this.#enabledBefore + 1) throw new Violation(`${when}: ${enabled} accounts of ours are enabled`);
+  }
+
   #passwordsEscrowed(when: string): void {
     for (const { id, password } of this.#bmc.users) {
       if (password === undefined || this.#foreign.has(id)) continue;
+      if (this.#isForgotten({ id, password })) continue;
       const known = this.#service.accounts.some(
         (each) => each.slot === id && sameBytes(padded(each.password), password),
       );
@@ -73,11 +103,18 @@ export class Invariants {
     }
   }
 
+  /** Whether the password is still that of an account which the service has forgotten. */
+  #isForgotten({ id, password }: Pick<SimulatedUser, "id" | "password">): boolean {
+    const before = this.#forgotten.get(id);
+    return before !== undefined && password !== undefined && sameBytes(before, password);
+  }
+
   #opens(when: string): void {
     const works = this.#hasWorkingAccount();
-    if (this.#worked && !works) throw new Violation(`${when}: the service had an account, and has none any more`);
-    this.#worked = works;
-    const open = this.ours().filter(({ enabled, ipmiMessaging }) => enabled && ipmiMessaging);
+    if (this.#proved && !works) throw new Violation(`${when}: the service had an account, and has none any more`);
+    this.#proved ||= this.#hasWorkingAccount("verified");
+    // One that the service has forgotten opened before as well.
+    const open = this.ours().filter((user) => user.enabled && user.ipmiMessaging && !this.#isForgotten(user));
     if (open.length > 0 && !works) {
       throw new Violation(`${when}: an account of ours is open, and the service cannot use it`);
     }
@@ -87,13 +124,14 @@ export class Invariants {
    * Whether a name and a password that the service has are those of a user with rights. The channel may be closed all the
    * same: it is opened last, and a copy that was not stored is gone when the BMC restarts.
    */
-  #hasWorkingAccount(): boolean {
+  #hasWorkingAccount(which: "any" | "verified" = "any"): boolean {
+    const candidates = this.#service.candidates().filter(({ account }) => which === "any" || account.verified);
     return this.#bmc.users.some((user) => {
       const { password, enabled, ipmiMessaging, callbackOnly } = user;
       if (password === undefined || !enabled || !ipmiMessaging || callbackOnly) return false;
       const opens = (each: { userName: string; password: Uint8Array }) =>
         each.userName === nameText(user) && sameBytes(padded(each.password), password);
-      return this.#service.candidates().some(opens);
+      return candidates.some(opens);
     });
   }
 }

@@ -1,4 +1,7 @@
 import fc from "fast-check";
+import { hasOurShape } from "../../inband/account/credentials.ts";
+import type { FaultEffect, FaultRule } from "../simulator/fault-rule.ts";
+import type { EmptyName } from "../simulator/profile.ts";
 import type { GivenUser } from "../simulator/users.ts";
 
 /** One course of things: a BMC, what happened to it before, and runs in which things go wrong. Plain data, so that it shrinks. */
@@ -15,14 +18,19 @@ export interface ScenarioBmc {
   readonly profile: string;
   readonly userIds: number;
   readonly fixedNameCount: number;
+  /** How user IDs without a name answer; as the profile says if left out. */
+  readonly emptyName: EmptyName | undefined;
   readonly users: readonly GivenUser[];
   /** LAN channels; the last one has an address. */
   readonly channels: readonly number[];
   readonly open: boolean;
 }
 
-/** Runs in which nothing goes wrong, and what others do to our account. */
-export type HistoryEvent = "run" | "rotate" | "account deleted" | "account disabled" | "orphan";
+/**
+ * Runs in which nothing goes wrong, what others do to our account, and accounts of ours beside it: one that the service has
+ * in escrow, and one of which it has forgotten.
+ */
+export type HistoryEvent = "run" | "rotate" | "account deleted" | "account disabled" | "orphan" | "forgotten orphan";
 
 /** One run of the agent. */
 export interface Boot {
@@ -34,6 +42,8 @@ export interface Boot {
   readonly retry: boolean;
   readonly limitMs: number;
   readonly ipmiFaults: readonly IpmiFault[];
+  /** What the BMC's answers meet on the wire. */
+  readonly wireFaults: readonly FaultRule[];
   readonly serviceFaults: readonly ServiceFault[];
   /** The machine loses its power after so many commands and calls. */
   readonly powerCutAfter: number | undefined;
@@ -131,6 +141,29 @@ const ipmiEffect: fc.Arbitrary<IpmiEffect> = fc.oneof(
   },
 );
 
+/** An answer that is late, double, for another command, too short or too long; a write that is answered and forgotten. */
+const wireEffect: fc.Arbitrary<FaultEffect> = fc.oneof(
+  fc.constant({ late: true as const }),
+  fc.constant({ duplicate: true as const }),
+  fc.record({ otherCommand: fc.constantFrom(0x01, 0x44, 0x46, 0x47) }),
+  fc.record({ truncate: fc.integer({ min: 0, max: 18 }) }),
+  fc.record({ tooLong: fc.constantFrom(1, 3, 20, 300) }),
+  fc.record({ delayMs: fc.constantFrom(20, 4_000, 70_000), late: fc.constant(true as const) }),
+  fc.constant({ execute: "pretend" as const }),
+  fc.record({ resetMs: fc.constantFrom(0, 5_000, 90_000), execute: fc.constantFrom("yes" as const, "no" as const) }),
+);
+
+const wireFault: fc.Arbitrary<FaultRule> = fc.record(
+  {
+    netFn: fc.constant(0x06),
+    cmd: fc.constantFrom(0x43, 0x44, 0x45, 0x46, 0x47),
+    from: fc.integer({ min: 1, max: 20 }),
+    count: fc.constantFrom(1, 2, 6),
+    effects: fc.array(wireEffect, { minLength: 1, maxLength: 2 }),
+  },
+  { requiredKeys: ["from", "count", "effects"] },
+);
+
 const ipmiFault: fc.Arbitrary<IpmiFault> = fc.oneof(
   // Somewhere in the run of about 45 commands.
   fc.record({
@@ -166,15 +199,21 @@ const boot: fc.Arbitrary<Boot> = fc.record({
   retry: fc.boolean(),
   limitMs: fc.constantFrom(900_000, 900_000, 60_000),
   ipmiFaults: fc.array(ipmiFault, { maxLength: 3 }),
+  wireFaults: fc.array(wireFault, { maxLength: 2 }),
   serviceFaults: fc.array(serviceFault, { maxLength: 2 }),
   powerCutAfter: seldom(fc.nat(80)),
 });
 
-/** Letters and digits, as every BMC takes them; some look like ours. */
-const foreignName = fc.oneof(
-  fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_]{0,14}$/),
-  fc.stringMatching(/^rivet[a-z0-9]{1,10}$/),
-);
+/** Letters and digits, as every BMC takes them; some look like ours, but none has exactly their shape. */
+const foreignName = fc
+  .oneof(
+    fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_]{0,14}$/),
+    fc.stringMatching(/^rivet[a-z0-9]{1,11}$/),
+    fc.stringMatching(/^rivet[a-zA-Z0-9_]{10}$/),
+    fc.stringMatching(/^rivet[a-z]{10}$/),
+    fc.constantFrom("rivetjoe", "riveter", "rivetsupervisor", "Rivet0a1b2c3d4e"),
+  )
+  .filter((name) => !hasOurShape("rivet", name));
 
 const users = (userIds: number): fc.Arbitrary<GivenUser[]> =>
   fc.uniqueArray(
@@ -191,12 +230,21 @@ const users = (userIds: number): fc.Arbitrary<GivenUser[]> =>
     },
   );
 
+/** As many as there are seldom, because each costs a command. */
+const userIdCount = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom(2, 3, 5, 10, 15, 16, 16, 20) },
+  { weight: 1, arbitrary: fc.integer({ min: 2, max: 63 }) },
+);
+
 const bmc = (profiles: readonly string[]): fc.Arbitrary<ScenarioBmc> =>
-  fc.constantFrom(2, 3, 5, 10, 15, 16, 16, 20).chain((userIds) =>
+  userIdCount.chain((userIds) =>
     fc.record({
       profile: fc.constantFrom(...profiles),
       userIds: fc.constant(userIds),
       fixedNameCount: fc.constantFrom(0, 1, 1, 2, 4),
+      emptyName: seldom(
+        fc.constantFrom<EmptyName>("zeros", "ones", "(Empty User)", { refused: 0xcc }, { refused: 0xcb }),
+      ),
       users: users(userIds),
       channels: fc.uniqueArray(fc.integer({ min: 1, max: 11 }), { minLength: 1, maxLength: 3 }),
       open: fc.boolean(),
@@ -204,7 +252,7 @@ const bmc = (profiles: readonly string[]): fc.Arbitrary<ScenarioBmc> =>
   );
 
 const history: fc.Arbitrary<HistoryEvent[]> = fc.array(
-  fc.constantFrom("run", "run", "rotate", "account deleted", "account disabled", "orphan"),
+  fc.constantFrom("run", "run", "rotate", "account deleted", "account disabled", "orphan", "forgotten orphan"),
   { maxLength: 3 },
 );
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Command } from "../../ipmi/command.ts";
 import { getUserName } from "../../ipmi/commands/get-user-name.ts";
+import { setUserAccess } from "../../ipmi/commands/set-user-access.ts";
 import { setUserName } from "../../ipmi/commands/set-user-name.ts";
 import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
 import { Secret } from "../../ipmi/secret.ts";
@@ -39,6 +40,13 @@ function meddling(inner: Transport, before: (message: Message) => void, after: (
 
 function messageOf<Q, P>(command: Command<Q, P>, request: NoInfer<Q>): Message {
   return { netFn: command.netFn, lun: 0, cmd: command.cmd, data: command.encodeRequest(request) };
+}
+
+/** Disabling, taking the rights, taking the name. */
+function closesAccount({ cmd, data }: Message): boolean {
+  if (cmd === setUserPassword.cmd) return data[1] === 0;
+  if (cmd === setUserAccess.cmd) return data[2] === 15;
+  return cmd === setUserName.cmd && data.subarray(1).every((each) => each === 0);
 }
 
 /** Each breaks one thing around the agent that the agent itself would never break. */
@@ -122,6 +130,23 @@ const broken: readonly [what: string, doubles: Doubles, violation: RegExp][] = [
     },
     /never ends/,
   ],
+  [
+    "a BMC that takes the closing of a former account and does not do it",
+    {
+      transport: (inner) => ({
+        ...meddling(
+          inner,
+          () => undefined,
+          () => undefined,
+        ),
+        exchange: async (message, signal) =>
+          closesAccount(message)
+            ? { completionCode: 0, data: new Uint8Array() }
+            : await inner.exchange(message, signal),
+      }),
+    },
+    /accounts of ours are enabled in the end/,
+  ],
   ["an exit code that says done after a failure", { ended: (end) => ({ ...end, exitCode: 0 }) }, /do not agree/],
   [
     "an error of nobody's",
@@ -150,7 +175,7 @@ test("a failure names the scenario, made small, and how to play it again", async
   const [scenario] = counterexample;
   expect(scenario).toMatchObject({ history: [], boots: [{ ipmiFaults: [], serviceFaults: [] }] });
   const text = failureText({ scenario, path: counterexamplePath, error }, 1);
-  expect(text).toMatch(/^run 1: outcome and exit code do not agree: linked, exit code 70/);
+  expect(text).toMatch(/^run \d: outcome and exit code do not agree: linked, exit code 70/);
   expect(text).toContain(`--seed 1 --path ${counterexamplePath}`);
 });
 

@@ -106,7 +106,7 @@ export class SimulatedBmc {
   /** Authentication Type Enables, LAN parameter 2: 5 bytes. */
   authenticationTypes: Uint8Array;
   readonly #condition: Condition;
-  readonly #faults: FaultRules;
+  #faults: FaultRules;
   #late: readonly Delivery[] = [];
   #writes = 0;
 
@@ -127,6 +127,12 @@ export class SimulatedBmc {
     this.#condition = new Condition(profile.timing);
     this.#faults = new FaultRules([...(options.faults ?? []), ...profile.faults]);
     if (options.onPower !== undefined) this.chassis.onPower = options.onPower;
+  }
+
+  /** What goes wrong from now on, beside the behaviour; what went wrong on its way until now does so no more. */
+  replaceFaults(faults: readonly FaultRule[]): void {
+    this.#faults = new FaultRules([...faults, ...this.profile.faults]);
+    this.#late = [];
   }
 
   /** The names of the commands that change something, as far as they were sent. */
