@@ -40,13 +40,19 @@ export function beginSession(tables: Tables, session: NewSession): string {
   return machineKey;
 }
 
-function endFormer({ database }: Tables, machineKey: string, { bootId, binding }: NewSession, isOwn: boolean): void {
-  const rows = database.all("SELECT * FROM sessions WHERE machine_key = ? AND ended = ''", machineKey);
-  for (const former of rows.map(sessionRow)) {
+/**
+ * Of all machines with that UUID: which of them it is that begins is known only when its BMC is, and its serial number is no proof.
+ * Those that are proved to be another one (with the same right to be here) go on.
+ */
+function endFormer({ database }: Tables, machineKey: string, { machine, bootId, binding }: NewSession, isOwn: boolean) {
+  // The keys of a UUID are the UUID, and the UUID with "/" and more; "0" comes after "/".
+  const sql = "SELECT * FROM sessions WHERE machine_key >= ? AND machine_key < ? AND ended = ''";
+  for (const former of database.all(sql, machine.uuid, `${machine.uuid}0`).map(sessionRow)) {
     const isSame = same(former.certificate, binding.certificate);
     const isRepeated = former.bootId === bootId && same(former.keyHash, binding.keyHash);
     const heardMs = isSame || isRepeated || isOwn ? undefined : binding.heardMs(former.id, former.createdAt);
     if (heardMs !== undefined) throw new MachineBusyError(heardMs);
+    if (former.machineKey !== machineKey) continue;
     const why = "another enrolment of this machine has begun since";
     database.run("UPDATE sessions SET ended = ? WHERE id = ?", why, former.id);
   }

@@ -20,7 +20,7 @@ export class Liveness {
 
   /** The session has called. */
   heard(id: string): void {
-    this.#note(id, false);
+    if (this.#heard.get(id)?.over !== true) this.#note(id, false);
   }
 
   /** Its hand-off has ended, or it has given up: whatever it still tells, nobody has to wait for it. */

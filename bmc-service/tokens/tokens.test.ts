@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { call, refusal } from "../fixture/clients.ts";
-import { EnrollingAgent, factsOf, mac1, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
+import { EnrollingAgent, factsOf, mac1, machineOf, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
 import { TokenMachine } from "../fixture/token-machine.ts";
@@ -166,12 +166,6 @@ describe("a token is refused", () => {
     await (await machineWith(uuid2)).beginWith(text);
   });
 
-  test("whose time is over", async () => {
-    const { text } = await create({ ttlSeconds: 1 });
-    await new Promise((resolve) => setTimeout(resolve, 1_050));
-    expect(await begin(text)).toMatchObject({ details: expect.stringContaining("its time is over") });
-  });
-
   test("that was revoked; the sessions that it opened end", async () => {
     const { text, id } = await create({ uses: 2 });
     const machine = await machineWith(uuid1);
@@ -242,6 +236,71 @@ describe("uses", () => {
     await machine.goOn().report(factsOf(mac1));
     expect(await list()).toMatchObject([{ id, used: 1 }]);
     expect(await refusal((await machineWith(uuid2)).beginWith(text))).toMatchObject({ code: "UNAUTHENTICATED" });
+  });
+});
+
+describe("while an enrolment is under way", () => {
+  const begin = async (text: string) => (await machineWith(uuid1)).beginWith(text);
+
+  async function underWay(): Promise<EnrollingAgent> {
+    const machine = await machineWith(uuid1);
+    await machine.beginWith((await create()).text);
+    const agent = machine.goOn();
+    await agent.report(factsOf(mac1));
+    return agent;
+  }
+
+  test("another one of the machine is refused, and spends no token; the first goes on", async () => {
+    const first = await underWay();
+    const { text } = await create();
+    expect(await refusal(begin(text))).toEqual({
+      code: "ABORTED",
+      details: "another enrolment of this machine is under way, last heard 0 s ago; try again",
+    });
+    expect(await refusal(new EnrollingAgent(service.agent).begin(uuid1))).toMatchObject({ code: "ABORTED" });
+    // Nor does a board serial number help that nobody has seen.
+    const stranger = await machineWith(uuid1);
+    const machine = machineOf(uuid1, "S-99");
+    expect(await refusal(stranger.beginWith(text, { machine }))).toMatchObject({ code: "ABORTED" });
+    expect((await list()).find(({ id }) => text.startsWith(id))).toMatchObject({ used: 0 });
+    await first.report(factsOf(mac1));
+  });
+
+  test("a token for this very machine ends it at once", async () => {
+    const first = await underWay();
+    await begin((await create({ machineUuid: uuid1 })).text);
+    expect(await refusal(first.report(factsOf(mac1)))).toEqual({
+      code: "UNAUTHENTICATED",
+      details: "session_token: over, another enrolment of this machine has begun since; begin again",
+    });
+  });
+
+  test("the same certificate ends it at once", async () => {
+    const first = new EnrollingAgent(service.agent);
+    await first.begin(uuid1);
+    await new EnrollingAgent(service.agent).begin(uuid1);
+    expect(await refusal(first.report(factsOf(mac1)))).toMatchObject({ code: "UNAUTHENTICATED" });
+  });
+
+  test("another machine with the same UUID and certificate is left alone", async () => {
+    const first = new EnrollingAgent(service.agent);
+    await first.begin(uuid1, "S-1");
+    await new EnrollingAgent(service.agent).begin(uuid1, "S-2");
+    await first.report(factsOf(mac1));
+  });
+
+  test("it makes place when it gives up", async () => {
+    const first = await underWay();
+    await first.abort("set account", "enough");
+    await begin((await create()).text);
+  });
+
+  test("it makes place when the hand-off is done", async () => {
+    const first = await underWay();
+    await first.confirm(await first.escrow(mac1, "rivet1", "Secret-1"));
+    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-1" });
+    await first.handOff();
+    await begin((await create()).text);
   });
 });
 

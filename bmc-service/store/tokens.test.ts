@@ -1,0 +1,69 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { machineOf, uuid1 } from "../fixture/enrolling.ts";
+import { SqliteStore } from "./sqlite-store.ts";
+
+const minuteMs = 60_000;
+const start = 1_700_000_000_000;
+const at = (ms: number) => new Date(start + ms);
+let directory: string;
+let store: SqliteStore;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "tokens-"));
+  store = new SqliteStore(join(directory, "store.db"), randomBytes(32));
+});
+afterEach(async () => {
+  await store[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true });
+});
+
+async function create(id: string, createdAt: Date, uses = 1): Promise<Buffer> {
+  const hash = randomBytes(32);
+  const expiresAt = new Date(createdAt.getTime() + 15 * minuteMs);
+  await store.createToken({ id, hash, machineUuid: "", createdAt, expiresAt, uses, createdBy: "operator" });
+  return hash;
+}
+
+function begin(tokenHash: Uint8Array, now: Date, keyHash = randomBytes(32)) {
+  const binding = { certificate: randomBytes(32), keyHash, tokenHash, heardMs: () => undefined };
+  const expiresAt = new Date(now.getTime() + 60 * minuteMs);
+  const session = { id: randomUUID(), tokenHash: randomBytes(32), machine: machineOf(uuid1), bootId: "boot" };
+  return store.beginSession({ ...session, agentVersion: "test", claimedBy: uuid1, binding, now, expiresAt });
+}
+
+describe("time", () => {
+  test("a token is good to its last millisecond", async () => {
+    const hash = await create("rvt_a", at(0), 2);
+    await begin(hash, at(15 * minuteMs - 1));
+    await expect(begin(hash, at(15 * minuteMs))).rejects.toMatchObject({ problem: "expired" });
+  });
+
+  test("a call that is repeated after that is still the call of before", async () => {
+    const hash = await create("rvt_a", at(0));
+    const keyHash = randomBytes(32);
+    await begin(hash, at(0), keyHash);
+    await begin(hash, at(20 * minuteMs), keyHash);
+    await expect(begin(hash, at(20 * minuteMs))).rejects.toMatchObject({ problem: "expired" });
+    expect(await store.tokens()).toMatchObject([{ used: 1 }]);
+  });
+
+  test("one that was over a month ago is forgotten when another is made", async () => {
+    await create("rvt_a", at(0));
+    await create("rvt_b", at(29 * 24 * 60 * minuteMs));
+    expect(await store.tokens()).toHaveLength(2);
+    await create("rvt_c", at(31 * 24 * 60 * minuteMs));
+    expect((await store.tokens()).map(({ id }) => id)).toEqual(["rvt_c", "rvt_b"]);
+  });
+});
+
+test("a token stays revoked from when it was revoked first", async () => {
+  const hash = await create("rvt_a", at(0));
+  await store.revokeToken("rvt_a", at(1));
+  expect(await store.revokeToken("rvt_a", at(2))).toMatchObject({ revokedAt: at(1) });
+  await expect(begin(hash, at(3))).rejects.toMatchObject({ problem: "revoked" });
+  await expect(store.revokeToken("rvt_x", at(3))).rejects.toMatchObject({ code: "no-such-token" });
+});
