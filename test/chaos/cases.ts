@@ -6,7 +6,7 @@ export type Instants = Readonly<Record<Beginning, readonly Instant[]>>;
 
 const harmful = faultNames.filter((each) => each !== "none");
 
-/** One of so many cases has an agent that is a process of its own: starting one takes half a second. */
+/** One of so many agents is a process of its own, which is killed: starting one takes half a second. */
 const processShare = 50;
 
 /** Every fault at every instant. */
@@ -31,6 +31,13 @@ export function randomCase(instants: Instants, random: Random): Case {
   return { beginning, ownProcess: false, faults };
 }
 
+/** An agent in a process of its own that is killed. */
+function processCase(instants: Instants, random: Random): Case {
+  const beginning = random.pick(beginnings);
+  const faults: PlacedFault[] = [{ fault: "agent-killed", at: random.pick(instants[beginning]), boot: 0 }];
+  return { beginning, ownProcess: true, faults };
+}
+
 /**
  * So many cases: all systematic ones and then random ones, or, if that is more than wanted, some of the systematic ones and a
  * random one for every four of them. The same for the same seed.
@@ -40,7 +47,9 @@ export function chooseCases(instants: Instants, runs: number, seed: number): Cas
   const systematic = shuffled(systematicCases(instants), random);
   const taken = systematic.slice(0, Math.max(Math.ceil(runs * 0.8), runs - systematic.length));
   const rest = Array.from({ length: Math.max(0, runs - taken.length) }, () => randomCase(instants, random));
-  return shuffled([...taken, ...rest], random).map((each, i) => ({ ...each, ownProcess: i % processShare === 0 }));
+  return shuffled([...taken, ...rest], random).map((each, i) =>
+    i % processShare === processShare - 1 ? processCase(instants, random) : each,
+  );
 }
 
 function shuffled<T>(list: readonly T[], random: Random): T[] {

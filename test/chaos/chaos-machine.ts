@@ -2,21 +2,24 @@ import { exitCodeOf, type Outcome } from "../../agent/outcome.ts";
 import { run } from "../../agent/run.ts";
 import { makeStep, type StepName } from "../../agent/step.ts";
 import { defaultLimits, type EnrolmentClient, type World } from "../../agent/world.ts";
+import type { Clock } from "../../inband/clock.ts";
 import { allCommands } from "../../ipmi/commands/index.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import type { Message, Reply, Transport } from "../../ipmi/transport.ts";
-import { connectEnrolment } from "../../outband-client/service/enrolment.ts";
-import { type RetryOptions, withRejoin, withRetry } from "../../outband-client/service/retry.ts";
 import { ServiceError } from "../../outband-client/service/service-error.ts";
+import { ExitCode } from "../../proto/exit-code.ts";
 import { foreignUsers, fru } from "../run/machine.ts";
 import { smbiosTables } from "../run/smbios-tables.ts";
 import { lanFace } from "../simulator/bmc-faces.ts";
 import { strict } from "../simulator/profiles.ts";
 import { createBmc, type SimulatedBmc } from "../simulator/simulated-bmc.ts";
 import { SimulatedTransport } from "../simulator/simulated-transport.ts";
+import { runInProcess } from "./agent-process.ts";
 import { type FaultName, type Instant, type InstantKind, instant, type PlacedFault } from "./fault.ts";
+import { hurriedClock } from "./hurried-clock.ts";
 import { Invariants } from "./invariants.ts";
 import { OutsideClock } from "./outside-clock.ts";
+import { clientWithInstants, connectPatiently, type Pass } from "./service-client.ts";
 import { momentMs, type Site } from "./site.ts";
 
 /** How long the kernel's driver waits for a BMC that does not answer, and a BMC for its own start, ms. */
@@ -32,6 +35,8 @@ export interface Doubles {
 export interface Boot {
   readonly rotate: boolean;
   readonly faults: readonly PlacedFault[];
+  /** The agent is a process of its own. */
+  readonly ownProcess?: boolean;
 }
 
 /** How a boot ended, and what went wrong in it. */
@@ -122,6 +127,8 @@ class FaultyRun {
   /** Brings back what the BMC was before its last write. */
   #undo: () => void = () => undefined;
   sameBoot = false;
+  /** The machine's time, for who cannot be seen waiting. */
+  readonly #hurried: Clock = { now: () => this.#machine.clock.now(), sleep: hurriedClock.sleep };
 
   constructor(machine: ChaosMachine, site: Site, boot: Boot, number: number) {
     this.#machine = machine;
@@ -133,96 +140,54 @@ class FaultyRun {
   async play({ bootId, uuid, randomBelow, doubles }: Surroundings): Promise<Booted> {
     const { bmc, clock } = this.#machine;
     const { transport = (inner: Transport) => inner, client = (inner: EnrolmentClient) => inner } = doubles;
-    const world: World = {
-      readSmbios: async () => smbiosTables(uuid),
-      openBmc: async () => this.#transport(transport(new SimulatedTransport(bmc, [], clock), bmc)),
-      connectService: async () => this.#client(client(this.#connect())),
-      readBootId: async () => bootId,
-      gatherInventory: async () => ({ processors: [], memoryBytes: 0n, disks: [], networkInterfaces: [], gaps: [] }),
-      randomBelow,
-      clock,
-      note: () => undefined,
-      settings: { agentVersion: "metal-rivet test", rotate: this.#boot.rotate, limits: defaultLimits },
+    const pass: Pass = (...at) => this.#pass(...at);
+    const onStep = (step: StepName) => {
+      this.#step = step;
     };
-    const step = makeStep({
-      clock,
-      signal: this.#death.signal,
-      onEvent: (event) => {
-        if (event.kind === "started") this.#step = event.step;
-      },
-      hook: (when, name) => this.#pass(when, "step", name),
-    });
-    const ended = await run(world, step).catch((error: unknown) =>
-      error instanceof Error ? error : new Error(String(error)),
-    );
+    const { rotate } = this.#boot;
+    const { port } = this.#site.relay;
+    const { pem } = this.#site;
+    let ended: Outcome | Error;
+    if (this.#boot.ownProcess === true) {
+      const way = this.#transport(new SimulatedTransport(bmc, [], this.#hurried), this.#hurried);
+      const around = { pass, onStep, transport: way, death: this.#death.signal };
+      ended = await clock.outside(() => runInProcess({ uuid, bootId, rotate, port, pem }, around));
+    } else {
+      const service = () =>
+        clientWithInstants(client(connectPatiently(port, pem, this.#patience.signal)), pass, (work) =>
+          clock.outside(work),
+        );
+      const world: World = {
+        readSmbios: async () => smbiosTables(uuid),
+        openBmc: async () => this.#transport(transport(new SimulatedTransport(bmc, [], clock), bmc), clock),
+        connectService: async () => service(),
+        readBootId: async () => bootId,
+        gatherInventory: async () => ({ processors: [], memoryBytes: 0n, disks: [], networkInterfaces: [], gaps: [] }),
+        randomBelow,
+        clock,
+        note: () => undefined,
+        settings: { agentVersion: "metal-rivet test", rotate, limits: defaultLimits },
+      };
+      const step = makeStep({
+        clock,
+        signal: this.#death.signal,
+        onEvent: (event) => event.kind === "started" && onStep(event.step),
+        hook: (when, name) => pass(when, "step", name),
+      });
+      ended = await run(world, step).catch((error: unknown) =>
+        error instanceof Error ? error : new Error(String(error)),
+      );
+      if (exitCodeOf(ended) === ExitCode.bug && !this.#death.signal.aborted) throw ended;
+    }
     this.#look("after the run");
     if (this.#violation !== undefined) throw this.#violation;
     const linked = !(ended instanceof Error) && (ended.kind === "linked" || ended.kind === "recognised");
-    if (exitCodeOf(ended) === 70 && !this.#death.signal.aborted) throw ended;
     return { ended, linked, instants: this.#instants, hits: this.#hits };
   }
 
-  #connect(): EnrolmentClient {
-    const client = connectEnrolment({
-      address: `127.0.0.1:${this.#site.relay.port}`,
-      ...this.#site.pem,
-      callLimitMs: 3_000,
-    });
-    const options = (signal: AbortSignal): RetryOptions => ({
-      limitMs: 30_000,
-      firstWaitMs: 10,
-      maxWaitMs: 50,
-      signal: AbortSignal.any([signal, this.#patience.signal]),
-    });
-    return {
-      begin: (request, signal) => withRetry((inner) => client.begin(request, inner), options(signal)),
-      reportBmc: (request, signal) => withRetry((inner) => client.reportBmc(request, inner), options(signal)),
-      reportInventory: (request, signal) =>
-        withRetry((inner) => client.reportInventory(request, inner), options(signal)),
-      escrowAccount: (request, signal) => withRetry((inner) => client.escrowAccount(request, inner), options(signal)),
-      confirmAccount: (request, signal) => withRetry((inner) => client.confirmAccount(request, inner), options(signal)),
-      abort: (request, signal) => client.abort(request, AbortSignal.any([signal, this.#patience.signal])),
-      watchHandOff: (request, signal) => withRejoin((inner) => client.watchHandOff(request, inner), options(signal)),
-      [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
-    };
-  }
-
-  /** Calls to the service, with an instant before and after each. */
-  #client(inner: EnrolmentClient): EnrolmentClient {
-    const { clock } = this.#machine;
-    const call = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-      await this.#pass("before", "call", name);
-      const answer = await clock.outside(work);
-      await this.#pass("after", "call", name);
-      return answer;
-    };
-    const events = async function* (this: FaultyRun, ...args: Parameters<EnrolmentClient["watchHandOff"]>) {
-      await this.#pass("before", "call", "watchHandOff");
-      const leave = clock.enter();
-      try {
-        for await (const event of inner.watchHandOff(...args)) {
-          await this.#pass("after", "event", event.event?.$case ?? "none");
-          yield event;
-        }
-      } finally {
-        leave();
-      }
-    };
-    return {
-      begin: (...args) => call("begin", () => inner.begin(...args)),
-      reportBmc: (...args) => call("reportBmc", () => inner.reportBmc(...args)),
-      reportInventory: (...args) => call("reportInventory", () => inner.reportInventory(...args)),
-      escrowAccount: (...args) => call("escrowAccount", () => inner.escrowAccount(...args)),
-      confirmAccount: (...args) => call("confirmAccount", () => inner.confirmAccount(...args)),
-      abort: (...args) => call("abort", () => inner.abort(...args)),
-      watchHandOff: (...args) => events.apply(this, args),
-      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-    };
-  }
-
   /** Commands to the BMC, with an instant before and after each that changes something. */
-  #transport(inner: Transport): Transport {
-    const { bmc, clock } = this.#machine;
+  #transport(inner: Transport, clock: Clock): Transport {
+    const { bmc } = this.#machine;
     return {
       name: inner.name,
       maxRequestBytes: inner.maxRequestBytes,

@@ -27,8 +27,10 @@ describe("cases", () => {
     expect(chooseCases(instants, 200, 8)).not.toEqual(chosen);
     for (const each of chosen) expect(parseCase(caseText(each))).toEqual(each);
     // All systematic ones are there when there is room, and random ones besides.
-    const texts = new Set(chosen.map((each) => caseText({ ...each, ownProcess: false })));
-    for (const each of systematicCases(instants)) expect(texts).toContain(caseText(each));
+    const texts = new Set(chosen.map(caseText));
+    const missing = systematicCases(instants).filter((each) => !texts.has(caseText(each)));
+    expect(missing.length).toBeLessThanOrEqual(4);
+    expect(chosen.filter(({ ownProcess }) => ownProcess)).toHaveLength(4);
     expect(chosen.filter(({ faults }) => faults.length > 1)).not.toEqual([]);
   });
 

@@ -1,9 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../inband/clock.ts";
 import { virtualClock } from "../simulator/virtual-clock.ts";
-
-/** Virtual milliseconds for each real one while somebody outside is waited for. */
-const speed = 20;
+import { speed } from "./hurried-clock.ts";
 
 /**
  * The time of a simulated machine whose service is a real process: it jumps from timer to timer while only timers are

@@ -56,7 +56,8 @@ export async function play(
     let booted: Booted | undefined;
     for (let number = 0; number < faulty; number += 1) {
       const rotate = played.beginning === "rotation" && number === 0;
-      booted = await machine.boot({ rotate, faults: played.faults.filter(({ boot }) => boot === number) });
+      const faults = played.faults.filter(({ boot }) => boot === number);
+      booted = await machine.boot({ rotate, faults, ownProcess: played.ownProcess });
       instants = [...instants, ...booted.instants];
       hits.push(...booted.hits);
       await site.heal();
