@@ -126,6 +126,18 @@ export interface PasswordsProfile {
   /** The code with which the test operation is refused, where it is not supported; "yes" says 00h to everything. */
   readonly test?: number | "yes";
   readonly policy?: PasswordPolicy;
+  /** What becomes of a password that was answered 00h; kept as it was given if left out. */
+  readonly keeps?: KeptPassword;
+}
+
+/** How a BMC changes a password without telling. */
+export interface KeptPassword {
+  /** Only the first so many characters. */
+  readonly characters?: number;
+  /** Without these characters. */
+  readonly without?: string;
+  /** Only if it came in this size; the former one stays otherwise. */
+  readonly onlySize?: 16 | 20;
 }
 
 export interface LanProfile {

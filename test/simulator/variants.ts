@@ -58,6 +58,31 @@ const all: readonly Profile[] = [
       policy: { ...noPolicy, minLength: 18, specials: 1, refused: 0xff },
     },
   },
+  {
+    ...spec,
+    name: "cuts-long-passwords",
+    sources: ["ipmitool #347, phosphor-host-ipmid #149 (20 characters cut to 16 without a word)"],
+    passwords: { ...spec.passwords, keeps: { characters: 16 } },
+  },
+  {
+    ...spec,
+    name: "drops-special-characters",
+    sources: ["MAAS bmc_config.py (Huawei, Lenovo: which special characters do); that they are dropped is assumed"],
+    passwords: { ...spec.passwords, keeps: { without: "!@%_" } },
+  },
+  {
+    ...spec,
+    name: "keeps-twenty-bytes-only",
+    sources: ["go-hal d147859 (Lenovo needs 20 bytes); that 16 are answered with 00h is assumed"],
+    passwords: { ...spec.passwords, keeps: { onlySize: 20 } },
+  },
+  {
+    ...spec,
+    name: "loses-every-second-write-and-cannot-test",
+    sources: ["FreeIPMI workarounds #3 and #8 (Supermicro H8QME)"],
+    passwords: { ...spec.passwords, test: 0xc1 },
+    timing: { losesEveryWrite: 2 },
+  },
   ...[true, false].map(
     (kept): Profile => ({
       ...spec,

@@ -8,6 +8,7 @@ import {
 } from "../../../ipmi/commands/index.ts";
 import { CompletionCode } from "../../../ipmi/completion-code.ts";
 import { follows } from "../password-policy.ts";
+import type { KeptPassword } from "../profile.ts";
 import type { SimulatedBmc } from "../simulated-bmc.ts";
 import { nameText, padded, type SimulatedUser, sameBytes } from "../users.ts";
 import { type Arrival, type Entry, levelNumber, on, refuse, refuseIf, resolveChannel } from "./handler.ts";
@@ -87,7 +88,9 @@ export const userCommands: readonly Entry[] = [
         const given = filled(password?.reveal() ?? refuse(CompletionCode.requestLengthInvalid));
         const { policy } = passwords;
         if (policy !== undefined && !follows(policy, given, nameText(user), bmc.users)) refuse(policy.refused);
-        user.password = given;
+        const { keeps } = passwords;
+        if (keeps?.onlySize !== undefined && keeps.onlySize !== size) return {};
+        user.password = keeps === undefined ? given : kept(given, keeps);
         user.passwordBytes = size;
         return {};
       }
@@ -135,6 +138,13 @@ function shownName(bmc: SimulatedBmc, user: SimulatedUser): string {
       // The nameless user 1 has an empty name, not none.
       return user.id === 1 ? "" : refuse(emptyName.refused);
   }
+}
+
+/** What a BMC that changes passwords has in the end. */
+function kept(given: Uint8Array, { characters = 20, without = "" }: KeptPassword): Uint8Array {
+  return filled(
+    given.slice(0, characters).filter((each) => !without.includes(String.fromCharCode(each)) || each === 0),
+  );
 }
 
 function filled(password: Uint8Array): Uint8Array {
