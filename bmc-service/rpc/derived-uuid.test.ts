@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { GuidComparison } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { call, refusal } from "../fixture/clients.ts";
@@ -60,15 +61,16 @@ async function link(number: 0 | 1) {
 const rows = async () => (await call(service.operator.bmc, service.operator.bmc.listBmcs, {})).bmcs;
 
 describe("machines with derived UUIDs", () => {
-  test("are linked side by side, marked, and without a warning, though their firmware tells one UUID", async () => {
+  test("are linked side by side, marked, and not taken for duplicates, though their firmware tells one UUID", async () => {
     for (const number of [0, 1] as const) {
       const { events } = await link(number);
       expect(namesOf(await events()).at(-1)).toBe("handedOff");
     }
+    const warnings = [{ kind: WarningKind.WARNING_KIND_SHARED_CERTIFICATE }];
     const told = { uuidDerived: true, firmwareUuid: bogus };
     expect(await rows()).toMatchObject([
-      { mac: mac1, machineUuid: derived[0], warnings: [], machine: { uuid: derived[0], ...told } },
-      { mac: mac2, machineUuid: derived[1], warnings: [], machine: { uuid: derived[1], ...told } },
+      { mac: mac1, machineUuid: derived[0], warnings, machine: { uuid: derived[0], ...told } },
+      { mac: mac2, machineUuid: derived[1], warnings, machine: { uuid: derived[1], ...told } },
     ]);
     const linkage = (await begin(new EnrollingAgent(service.agent), { uuid: derived[0], uuidDerived: true })).linkage;
     expect(linkage).toMatchObject({ mac: mac1, fresh: true });

@@ -234,6 +234,7 @@ describe("a BMC that tells no address", () => {
     await give("ADMIN", canary);
     expect((await rowOf())?.address).toBe("bmc7.example.org:9001");
     await agent.report(factsOf(mac1, { guid, ipv4Address: "10.0.0.9" }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect((await rowOf())?.address).toBe("10.0.0.9");
   });
 
@@ -294,6 +295,7 @@ describe("a BMC that tells nothing in-band", () => {
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     await agent.begin(uuid1);
     await agent.report(factsOf(mac1, { guid }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf()).toMatchObject({ state: State.STATE_LINKED, facts: { guid }, address: "10.0.0.8" });
   });
 
