@@ -142,6 +142,26 @@ describe("the service takes over ipmi_sim", () => {
   });
 });
 
+test("the service finds the MAC address of a BMC that tells none in-band, where an operator says that it is", async () => {
+  using elsewhere = await newSite();
+  await using other = await startTestService(elsewhere, connectLan);
+  const hidden = new EnrollingAgent(other.agent);
+  await hidden.begin(uuidOf(6));
+  await hidden.report(factsOf("", { channel: 0, ipv4Address: "", channels: [], guid }));
+  const { bmc } = other.operator;
+  const account = { userName: user.name, password: Buffer.from(user.password) };
+  const address = `127.0.0.1:${sim.lanPort}`;
+  const row = (await call(bmc, bmc.updateBmc, { mac: uuidOf(6), drivers: [], account, address })).bmc;
+  expect(row).toMatchObject({
+    mac,
+    address,
+    state: State.STATE_LINKED,
+    remoteGuid: guid,
+    account: { slot: user.slot },
+  });
+  expect((await call(bmc, bmc.getPower, { mac })).servedBy).toBe("IPMI");
+});
+
 describe("the service does not take over", () => {
   test("with a wrong password", async () => {
     const other = "02:00:5e:10:00:24";
