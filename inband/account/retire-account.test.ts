@@ -74,4 +74,16 @@ describe("retireAccount", () => {
     const never = withFormer((line) => (line.startsWith("Set User Access") ? [] : undefined));
     expect(await retire(never)).toContain("not without rights (the BMC does not keep it)");
   });
+
+  test("rights that stay: the name stays too, else a nameless slot with rights would be left", async () => {
+    const never = withFormer((line) => (line.startsWith("Set User Access") ? 0xcc : undefined));
+    expect(await retire(never)).toMatch(/: disabled, not without rights \(completion code CCh[^)]*\)\)?\.$/);
+    expect(writesOf(never).some((line) => line.startsWith("Set User Name"))).toBe(false);
+  });
+
+  test("rights that a BMC takes in three bytes only", async () => {
+    const bmc = withFormer((line) => (line === "Set User Access 81040f00" ? 0xc7 : undefined));
+    expect(await retire(bmc)).toMatch(/: disabled, without rights, without a name\.$/);
+    expect(writesOf(bmc)).toContain("Set User Access 81040f");
+  });
 });

@@ -1,4 +1,3 @@
-import { setUserAccess } from "../../ipmi/commands/set-user-access.ts";
 import { setUserName } from "../../ipmi/commands/set-user-name.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type Conversation, InterruptedWriteError, sendPatiently } from "../conversation.ts";
@@ -6,7 +5,7 @@ import { isRefusal, refusalText } from "../read-parameter.ts";
 import type { FormerAccount } from "./plan-account.ts";
 import { readSlot } from "./scan-accounts.ts";
 import { levelNumber, tryReadingAccess } from "./user-state.ts";
-import { switchUser } from "./write-user.ts";
+import { sendAccess, switchUser } from "./write-user.ts";
 
 /** A BMC may lose a write, or restart over it. */
 const mostSends = 2;
@@ -16,6 +15,8 @@ const noAccess = 15;
 
 /** How the slot is now: still as wanted; not ours any more, then nothing is written there. */
 type Progress = "done" | "not ours" | { readonly problem: string };
+
+const withoutRights = "without rights";
 
 /** One write of a retirement. */
 interface Change {
@@ -28,6 +29,7 @@ interface Change {
 /**
  * Closes an account of ours that nobody needs any more: disables it, takes its rights on the channel and its name, as far
  * as the BMC lets. Right before each write its name is read again: whatever else is in the slot by then is left alone.
+ * Without its rights taken it keeps its name: a slot that has rights and no name is nobody's to use, not even ours.
  * @returns what was done and what could not be, one sentence
  * @throws NotReadyError, TransportError
  */
@@ -48,7 +50,10 @@ export async function retireAccount(
       break;
     }
     if (progress === "done") done.push(change.wanted);
-    else problems.push(`not ${change.wanted} (${progress.problem})`);
+    else {
+      problems.push(`not ${change.wanted} (${progress.problem})`);
+      if (change.wanted === withoutRights) break;
+    }
   }
   return `${account}: ${[...done, ...problems].join(", ")}.`;
 }
@@ -65,24 +70,13 @@ function changesOf(conversation: Conversation, channel: number, slot: number): r
       write: () => switchUser(conversation, { channel, slot }, "disable"),
     },
     {
-      wanted: "without rights",
+      wanted: withoutRights,
       isSo: async () => {
         const rights = (await access())?.access;
         return rights?.ipmiMessaging === false && [0, noAccess].includes(levelNumber(rights.privilegeLimit));
       },
       write: () =>
-        sendPatiently(conversation, setUserAccess, {
-          access: {
-            changeBits: true,
-            callbackOnly: false,
-            linkAuthentication: false,
-            ipmiMessaging: false,
-            channelNumber: channel,
-          },
-          userId: slot,
-          privilegeLimit: noAccess,
-          sessionLimit: 0,
-        }),
+        sendAccess(conversation, { channel, slot }, { changeBits: true, ipmiMessaging: false, privilege: noAccess }),
     },
     {
       wanted: "without a name",

@@ -62,28 +62,12 @@ export function passwordRequest(
 
 /**
  * Gives the rights on the channel, privilege and IPMI messaging in one command. Where that is refused the privilege goes
- * first and alone: Dell R420 and some Supermicro boards want it before messaging is switched on. The fourth byte is optional
- * (IPMI 2.0 §22.26): Intel boards must have it, and a BMC that does not know it gets three.
+ * first and alone: Dell R420 and some Supermicro boards want it before messaging is switched on.
  */
-export async function writeAccess(
-  conversation: Conversation,
-  wanted: WantedAccount,
-  withSessionLimit = true,
-): Promise<void> {
-  const { channel, slot, privilege } = wanted;
+export async function writeAccess(conversation: Conversation, wanted: WantedAccount): Promise<void> {
+  const { privilege } = wanted;
   const send = (changeBits: boolean) =>
-    sendPatiently(conversation, setUserAccess, {
-      access: {
-        changeBits,
-        callbackOnly: false,
-        linkAuthentication: false,
-        ipmiMessaging: changeBits,
-        channelNumber: channel,
-      },
-      userId: slot,
-      privilegeLimit: privilege,
-      ...(withSessionLimit ? { sessionLimit: 0 } : {}),
-    });
+    sendAccess(conversation, wanted, { changeBits, ipmiMessaging: changeBits, privilege });
   const isSo = async () => {
     const access = await tryReadingAccess(conversation, wanted);
     return !(access instanceof CompletionCodeError) && hasAccess(access, wanted);
@@ -92,9 +76,27 @@ export async function writeAccess(
     await unlessItIsSo(() => send(true), isSo);
   } catch (error) {
     if (!(error instanceof CompletionCodeError) || isNotNow(error)) throw error;
-    if (withSessionLimit && isWrongLength(error)) return await writeAccess(conversation, wanted, false);
     await send(false);
     await unlessItIsSo(() => send(true), isSo);
+  }
+}
+
+/**
+ * Sends Set User Access, with its fourth byte if the BMC takes that: it is optional (IPMI 2.0 §22.26), but Intel boards must
+ * have it.
+ */
+export async function sendAccess(
+  conversation: Conversation,
+  { channel, slot }: Pick<WantedAccount, "channel" | "slot">,
+  { changeBits, ipmiMessaging, privilege }: { changeBits: boolean; ipmiMessaging: boolean; privilege: number },
+): Promise<void> {
+  const flags = { changeBits, callbackOnly: false, linkAuthentication: false, ipmiMessaging, channelNumber: channel };
+  const request = { access: flags, userId: slot, privilegeLimit: privilege };
+  try {
+    await sendPatiently(conversation, setUserAccess, { ...request, sessionLimit: 0 });
+  } catch (error) {
+    if (!(error instanceof CompletionCodeError && isWrongLength(error))) throw error;
+    await sendPatiently(conversation, setUserAccess, request);
   }
 }
 
