@@ -8,6 +8,8 @@ export interface LabOptions {
   readonly keep: boolean;
   /** False: the machines' kernels load no IPMI driver. */
   readonly ipmiDriver: boolean;
+  /** The machines have no certificate; each gets an enrolment token. */
+  readonly token: boolean;
   /** What the BMCs are like; without one they are ipmi_sim. */
   readonly profile?: Profile;
   readonly output: "text" | "json";
@@ -31,6 +33,7 @@ Examples:
   npm run lab
   npm run lab -- --machines 3
   npm run lab -- --no-ipmi-driver
+  npm run lab -- --token
   npm run lab -- --profile hpe-ilo
   npm run lab -- --profile intel-oem   its BMC lets nobody in: that has to show
   npm run lab -- --keep                stays up; says how to look around and stop
@@ -54,6 +57,9 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
     .addOption(new Option("--profile <NAME>", "what the BMCs are like, instead of ipmi_sim").argParser(knownProfile))
     .addOption(new Option("--keep", "leave everything running and say how to look around").default(false))
     .addOption(new Option("--no-ipmi-driver", "load no IPMI driver in the machines: raw KCS over /dev/port"))
+    .addOption(
+      new Option("--token", "give the machines enrolment tokens of their own instead of a certificate").default(false),
+    )
     .addOption(
       new Option("--output <FORMAT>", "text, or one JSON document at the end (progress goes to standard error)")
         .choices(["text", "json"])

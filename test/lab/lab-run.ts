@@ -10,8 +10,11 @@ import { showEnd, showTable } from "./lab-report.ts";
 import type { LabResult, MachineResult } from "./lab-result.ts";
 import { assembleMachine, type SimulatedMachine } from "./machine.ts";
 import type { Screen } from "./screen.ts";
-import { initPki, type RunningService, readCertificates, startService } from "./service.ts";
+import { initPki, newToken, type RunningService, readCertificates, startService } from "./service.ts";
 import { makeUpTruth } from "./truth.ts";
+
+/** The first boot, and the power cycle. */
+const bootsOfMachine = 2;
 
 /** Everything that runs. */
 export interface Lab {
@@ -31,6 +34,8 @@ export interface LabRunOptions {
   readonly profile?: Profile;
   /** False: the machines' kernels load no IPMI driver. */
   readonly ipmiDriver: boolean;
+  /** The machines have no certificate; each gets an enrolment token. */
+  readonly token: boolean;
   readonly screen: Screen;
   readonly signal: AbortSignal;
   /** Called when all is done and everything still runs; what it waits for ends the lab. */
@@ -162,9 +167,10 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
     ({ address }) => address,
   );
   const documents = stack.use(await startDocumentServer());
-  const certificates = readCertificates(pki, "agent");
-  for (const { name } of machines) {
-    documents.put(`${name}.yaml`, { service: service.addressSeenByVm, ...certificates });
+  const { ca, ...own } = readCertificates(pki, "agent");
+  for (const { name, truth } of machines) {
+    const shown = options.token ? { token: await newToken(service, truth.uuid, bootsOfMachine) } : own;
+    documents.put(`${name}.yaml`, { service: service.addressSeenByVm, ca, ...shown });
   }
   return { directory, machines, service, documents, screen, signal, ipmiDriver: options.ipmiDriver };
 }

@@ -57,6 +57,7 @@ async function lab(options: LabOptions, progress: NodeJS.WriteStream, colours: s
     const result = await runLab({
       machines: options.machines,
       ipmiDriver: options.ipmiDriver,
+      token: options.token,
       ...(options.profile === undefined ? {} : { profile: options.profile }),
       screen,
       signal,

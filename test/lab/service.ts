@@ -150,3 +150,10 @@ const cancelledBy = (signal: AbortSignal | undefined) => (signal === undefined ?
 export function connectOperator(service: RunningService): BmcClient {
   return connectBmcService({ address: service.address, ...readCertificates(service.pkiDirectory, "operator") });
 }
+
+/** The text of a new enrolment token for one machine, good for an hour. */
+export async function newToken(service: RunningService, machineUuid: string, uses: number): Promise<string> {
+  await using operator = connectOperator(service);
+  const request = { machineUuid, ttlSeconds: 3_600, uses };
+  return (await operator.createToken(request, AbortSignal.timeout(10_000))).text.toString();
+}

@@ -74,6 +74,8 @@ export interface Boot extends BootResult {
 export interface BootOptions {
   /** Keys of the configuration document, on top of service and certificates. */
   readonly config?: Readonly<Record<string, string | number | boolean>>;
+  /** The document has neither certificate nor key, only the CA. */
+  readonly withoutCertificate?: boolean;
   /** More words for the kernel command line. */
   readonly args?: string;
   /** Instead of the URL of the document: no document is given. */
@@ -91,7 +93,9 @@ export async function boot<Name extends string>(
   const machine = site.machines[name];
   const document = `${name}.yaml`;
   const { addressSeenByVm } = site.service;
-  site.documents.put(document, { service: addressSeenByVm, log: "json", ...site.certificates, ...options.config });
+  const { ca, ...own } = site.certificates;
+  const shown = options.withoutCertificate === true ? { ca } : { ca, ...own };
+  site.documents.put(document, { service: addressSeenByVm, log: "json", ...shown, ...options.config });
   machine.bmc?.proxy.forget();
   machine.console.skip();
   const config = options.withoutDocument === true ? "" : `rivet.config=${site.documents.urlOf(document)}`;
