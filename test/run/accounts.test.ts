@@ -1,12 +1,15 @@
 import { describe, expect, test } from "vitest";
+// Loaded only when it is needed: loading takes a time that no clock of a test sees.
+import "../../agent/retire-former.ts";
 import { exitCodeOf } from "../../agent/outcome.ts";
 import { defaultLimits } from "../../agent/world.ts";
 import { formText, passwordForms } from "../../inband/account/password-form.ts";
-import { PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { FailureKind, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { noPolicy } from "../simulator/password-policy.ts";
 import type { Profile } from "../simulator/profile.ts";
 import { strict } from "../simulator/profiles.ts";
 import type { Fault } from "../simulator/simulated-transport.ts";
+import { nameText } from "../simulator/users.ts";
 import { virtualClock } from "../simulator/virtual-clock.ts";
 import { foreignUsers, Machine } from "./machine.ts";
 
@@ -114,8 +117,39 @@ describe("a password policy", () => {
   });
 });
 
+describe("a BMC that takes a password with 00h and has another one", () => {
+  test.each([
+    ["cuts 20 characters to 16", { keeps: { characters: 16 } }, PasswordForm.PASSWORD_FORM_TWENTY],
+    ["drops some special characters", { keeps: { without: "!@%_" } }, undefined],
+    ["keeps those of 20 bytes only", { keeps: { onlySize: 20 } }, undefined],
+  ] as const)("%s: gets a new one in another form, escrowed before", async (_what, passwords, formHint) => {
+    const machine = machineWith({ passwords });
+    if (formHint !== undefined) machine.service.formHint = formHint;
+    await links(machine);
+    const { accounts } = machine.service;
+    expect(accounts.length).toBeGreaterThan(1);
+    expect(new Set(accounts.map(({ password }) => Buffer.from(password).toString("latin1"))).size).toBe(
+      accounts.length,
+    );
+    expect(accounts.filter(({ confirmed }) => confirmed)).toEqual([accounts.at(-1)]);
+    expect(refusals(machine)[0]).toMatch(/does not do \(Set User Password: .*(80h|81h)/);
+  });
+
+  test("whatever it is: 8 attempts, exit 77", async () => {
+    const machine = machineWith({ passwords: { keeps: { characters: 3 } } });
+    const error = await machine.boot({ clock: virtualClock() }).catch((each: unknown) => each as Error);
+    expect((error as Error).message).toContain("does not keep it as it was");
+    expect(exitCodeOf(error as Error)).toBe(77);
+    expect(machine.service.accounts).toHaveLength(8);
+  });
+});
+
 describe("writes that get lost", () => {
-  test.each([3, 4, 5, 6, 7])("every %dth: written again, and told", async (losesEveryWrite) => {
+  test("every second one, by a BMC that cannot test a password: it gets it often enough", async () => {
+    await links(machineWith({ timing: { losesEveryWrite: 2 }, passwords: { test: 0xc1 } }));
+  });
+
+  test.each([2, 3, 4, 5, 6, 7])("every %dth: written again, and told", async (losesEveryWrite) => {
     await links(machineWith({ timing: { losesEveryWrite } }));
   });
 
@@ -136,6 +170,14 @@ describe("a name that is refused", () => {
     expect(machine.notes.join("\n")).toMatch(
       /refuses the name "rivet\w+" for user ID 6: .* Trying user ID 7 first\.$/m,
     );
+  });
+
+  test("where all free slots are empty by a completion code: another of them is tried, after a closer look", async () => {
+    const users = { fixedSlots: [3], emptyName: { refused: 0xcc } };
+    const machine = machineWith({ users });
+    Object.assign(machine.bmc.users[5] ?? {}, { enabled: true, ipmiMessaging: true, privilege: 4 });
+    expect(await machine.boot()).toMatchObject({ kind: "linked", bmc: { slot: 7 } });
+    expect(machine.bmc.user(6)).toMatchObject({ enabled: true, privilege: 4, password: undefined });
   });
 
   test("in every slot: exit 77 after eight of them, and nothing else was written", async () => {
@@ -167,6 +209,116 @@ describe("a name that is refused", () => {
     const [first, , last] = machine.service.accounts;
     expect(last?.userName).toBe(first?.userName);
     expect(machine.service.opens()).toBe(last);
+  });
+});
+
+describe("names that cannot be read because the BMC is busy", () => {
+  const busy = (ids: readonly number[]): Fault[] => [
+    { on: ({ cmd, data }) => cmd === 0x46 && ids.includes(data[0] ?? 0), effect: { answer: 0xc0 } },
+  ];
+  const all = Array.from({ length: 62 }, (_, i) => i + 2);
+
+  test("in one slot: another one is taken", async () => {
+    const machine = machineWith({});
+    const faults = busy([3]);
+    expect(await machine.boot({ clock: virtualClock(), faults })).toMatchObject({ kind: "linked", bmc: { slot: 6 } });
+  });
+
+  test.each([15, 63])("in all of %d: exit 75 with what was seen, within the step's limit", async (ids) => {
+    const machine = machineWith({ users: { ids } });
+    const clock = virtualClock();
+    const error = await machine.boot({ clock, faults: busy(all) }).catch((each: unknown) => each as Error);
+    expect(error).toMatchObject({ step: "escrow account", cause: { name: "SlotsUnreadableError" } });
+    expect((error as Error).message).toContain("2 unreadable (completion code C0h");
+    expect(exitCodeOf(error as Error)).toBe(75);
+    expect(clock.now()).toBeLessThan(60_000);
+    expect(machine.bmc.writes).toEqual([]);
+  });
+});
+
+test.each([1, 3])("a stray code on Get User Access of slot %d ends no run", async (slot) => {
+  const machine = machineWith({});
+  const faults: Fault[] = [{ on: ({ cmd, data }) => cmd === 0x44 && data[1] === slot, effect: { answer: 0x93 } }];
+  await links(machine, faults);
+});
+
+describe("former accounts of ours", () => {
+  const shaped = { id: 8, name: "rivet0a1b2c3d4e", password: "forgotten" };
+  const second = { id: 9, name: "rivet5f6g7h8i9j", password: "forgotten" };
+  const alike = [
+    { id: 10, name: "rivetsupervisor", password: "not ours" },
+    { id: 11, name: "rivetjoe", password: "not ours" },
+    { id: 12, name: "rivetLookalike1", password: "not ours" },
+  ];
+  const others = (machine: Machine) => JSON.stringify(machine.bmc.users.filter(({ id }) => ![3, 8, 9].includes(id)));
+  const withUsers = (...users: readonly (typeof shaped)[]) =>
+    machineWith({ users: { given: [...foreignUsers, ...alike, ...users], namePattern: ".*" } });
+  const enabled = (machine: Machine) => [3, 8, 9].filter((id) => machine.bmc.user(id).enabled);
+  const retiring = ({ events }: Machine) => events.filter(({ step }) => step === "retire former accounts");
+
+  test("that nobody remembers: one gives its slot to the new account, the others are closed after the hand-off", async () => {
+    const machine = withUsers(shaped, second);
+    const before = others(machine);
+    const atHandOff: number[][] = [];
+    machine.service.hook = (when, call) => {
+      if (when === "after" && call === "watchHandOff") atHandOff.push(enabled(machine));
+    };
+    const outcome = await machine.boot();
+    expect(outcome).toMatchObject({ kind: "linked", bmc: { slot: 8 } });
+    expect(outcome.ipmi.commands).toBe(machine.bmc.log.length);
+    expect(atHandOff).toEqual([[8, 9]]);
+    expect(enabled(machine)).toEqual([8]);
+    expect(machine.bmc.user(9)).toMatchObject({ ipmiMessaging: false, privilege: 15 });
+    expect(nameText(machine.bmc.user(9))).toBe("");
+    expect(others(machine)).toBe(before);
+    expect(machine.service.facts?.findings.at(-1)).toBe(
+      'User ID 9, "rivet5f6g7h8i9j", a former account of ours: disabled, without rights, without a name.',
+    );
+    expect(machine.events.at(-1)).toMatchObject({ kind: "done", step: "retire former accounts", number: 10, of: 10 });
+  });
+
+  test("that the service knows: as well; a machine that is recognised is not scanned for them", async () => {
+    const machine = new Machine();
+    await machine.boot();
+    const [first] = machine.service.accounts;
+    if (first !== undefined) machine.service.accounts.push({ ...first, id: "2", userName: shaped.name, slot: 8 });
+    Object.assign(machine.bmc.user(8), { name: Buffer.from(shaped.name.padEnd(16, "\0")), enabled: true });
+    machine.service.accounts.reverse();
+    expect(await machine.boot()).toMatchObject({ kind: "recognised", ipmi: { commands: 4 } });
+    expect(enabled(machine)).toEqual([3, 8]);
+    expect(await machine.boot({ rotate: true })).toMatchObject({ kind: "linked", bmc: { slot: 3 } });
+    expect(enabled(machine)).toEqual([3]);
+  });
+
+  test("stay as they are if the service does not get in", async () => {
+    const machine = withUsers(shaped, second);
+    machine.service.refuse = { kind: FailureKind.FAILURE_KIND_UNREACHABLE, reason: "no way" };
+    expect(await machine.boot()).toMatchObject({ kind: "failed" });
+    expect(machine.bmc.user(9).enabled).toBe(true);
+    expect(retiring(machine)).toEqual([]);
+  });
+
+  test("beside the slot that an operator asks for are closed too", async () => {
+    const machine = withUsers(shaped);
+    const settings = { agentVersion: "test", rotate: false, userSlot: 3, limits: defaultLimits };
+    expect(await machine.boot({ world: { settings } })).toMatchObject({ kind: "linked", bmc: { slot: 3 } });
+    expect(enabled(machine)).toEqual([3]);
+  });
+
+  test("that the BMC does not let go are told, and the machine is linked all the same", async () => {
+    const machine = withUsers(shaped, second);
+    const about9: Fault["on"] = ({ cmd, data }) => (cmd === 0x47 || cmd === 0x45) && data[0] === 9;
+    expect(await machine.boot({ faults: [{ on: about9, effect: { answer: 0xd5 } }] })).toMatchObject({
+      kind: "linked",
+    });
+    expect(machine.service.facts?.findings.at(-1)).toMatch(/without rights, not disabled \(.*D5h.*not without a name/);
+  });
+
+  test("there are none: the run has no further step", async () => {
+    const machine = new Machine();
+    await machine.boot();
+    expect(retiring(machine)).toEqual([]);
+    expect(machine.events.at(-1)).toMatchObject({ step: "hand-off", number: 9, of: 9 });
   });
 });
 
