@@ -205,6 +205,13 @@ describe("what was proved is not overwritten", () => {
     expect((await rowOf(mac1)).state).toBe(State.STATE_LINKED);
     await (await begun(uuid1)).abort("open BMC", "no answer");
     expect((await rowOf(mac1)).state).toBe(State.STATE_LINKED);
+    // Only when the account is known to work no more.
+    bmcAt("10.0.0.8").users.length = 0;
+    const again = await begunAndReported();
+    expect(namesOf(await again.handOff()).at(-1)).toBe("failed");
+    await again.abort("set account", "D4h", true);
+    expect((await rowOf(mac1)).state).toBe(State.STATE_LOCKED);
+    expect((await claim()).code).toBe("FAILED_PRECONDITION");
   });
 
   test("by an address at which nobody has the account: the BMC is found where it was", async () => {

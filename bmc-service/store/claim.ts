@@ -20,6 +20,11 @@ export function isProved(row: BmcRow, accounts: readonly AccountRow[]): boolean 
   }
 }
 
+/** Whether the account that was proved is not known to have ceased to work. */
+export function isWorking(row: BmcRow, accounts: readonly AccountRow[]): boolean {
+  return isProved(row, accounts) && row.state !== State.STATE_FAILED && row.state !== State.STATE_LOCKED;
+}
+
 const remedy =
   "If that is meant (a part was moved or replaced), an admin accepts the claim (bmcctl conflicts) and the machine boots again";
 

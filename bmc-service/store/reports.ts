@@ -1,6 +1,6 @@
 import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { isProved, otherFound } from "./claim.ts";
+import { isProved, isWorking, otherFound } from "./claim.ts";
 import { keepClaim } from "./conflicts.ts";
 import { followChannel, reporterOf, settleSession } from "./machines.ts";
 import { addressOf, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
@@ -117,11 +117,11 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
   const { machineKey, machineUuid } = session;
   const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineKey) : tables.bmc(session.bmcKey);
   const mac = row?.machineKey === machineKey ? row.mac : "";
-  const proved = row !== undefined && isProved(row, tables.accounts(row.key));
+  const works = row !== undefined && isWorking(row, tables.accounts(row.key));
   // A lock that was seen before is no less one because a later run ended for another reason.
   const locked = how.inbandLocked || (row?.machineKey === machineKey && row.state === State.STATE_LOCKED);
   const stopped = `the agent stopped${how.step === "" ? "" : ` at step "${how.step}"`}: ${how.reason}`;
-  const reason = locked ? `in-band access is locked, ${remedyOfLock(row, machineKey, proved)} (${stopped})` : stopped;
+  const reason = locked ? `in-band access is locked, ${remedyOfLock(row, machineKey, works)} (${stopped})` : stopped;
   if (row === undefined) {
     // A machine that fails before it has found its BMC must not be invisible.
     const state = locked ? State.STATE_LOCKED : State.STATE_UNSPECIFIED;
@@ -129,15 +129,15 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
     settleSession(tables, session, machineKey, null, now);
   } else if (row.machineKey === machineKey && locked) {
     // What was proved opens the BMC still, whatever account the run wanted to make.
-    tables.setState(row.key, proved ? State.STATE_LINKED : State.STATE_LOCKED, reason, now);
+    tables.setState(row.key, works ? State.STATE_LINKED : State.STATE_LOCKED, reason, now);
   } else if (row.machineKey === machineKey) {
     tables.setRemark(row, reason, now);
   }
   tables.addHistory({ at: now, mac, machineUuid, actor: "agent", action: "aborted", detail: reason });
 }
 
-function remedyOfLock(row: BmcRow | undefined, machineKey: string, proved: boolean): string {
-  if (proved) return "the account that the service knows stays in use";
+function remedyOfLock(row: BmcRow | undefined, machineKey: string, works: boolean): string {
+  if (works) return "the account that the service knows stays in use";
   const own = row?.machineKey === machineKey ? row : undefined;
   const { ipv4Address = "", ipv6Addresses = [] } = own?.facts ?? {};
   const isReachable = own?.mac !== "" && (ipv4Address !== "" || ipv6Addresses.length > 0 || own?.givenAddress !== "");
