@@ -8,7 +8,7 @@ export type SqlRow = Readonly<Record<string, SQLOutputValue>>;
 const defaultLockTimeoutMs = 5_000;
 
 /** Pages that a copy takes before it tells how far it is. */
-const pagesAtOnce = 1_000;
+const pagesAtOnce = 100;
 
 /** An SQLite file: statements are prepared once, errors are StoreErrors naming the file. */
 export class Database implements Disposable {

@@ -33,6 +33,8 @@ export interface RekeyOptions {
   readonly newKey: string | undefined;
   /** Whether secrets that do not open are emptied; without it they are a reason to refuse. */
   readonly forgetDamaged: boolean;
+  /** How long to wait for others that read the database, ms; default that of Database. */
+  readonly lockTimeoutMs?: number;
   /** Called after each step, for tests. */
   readonly reached?: (step: (typeof rekeySteps)[number]) => void;
 }
@@ -49,7 +51,7 @@ export async function rekey(options: RekeyOptions): Promise<SecretsFound> {
     throw new ConfigError("--new-key-file", text);
   }
   const oldKey = await databaseKey(source, options.database);
-  using database = new Database(options.database);
+  using database = new Database(options.database, options.lockTimeoutMs);
   migrate(database, migrations);
   requireKey(database, oldKey);
   database.useWriteAheadLog();

@@ -1,0 +1,206 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { damageNewest, filesHolding, makeDatabase, storedPasswords } from "../fixture/stored-accounts.ts";
+import { type BackupOptions, backUp } from "./backup.ts";
+import { Database } from "./database.ts";
+import { databaseKey } from "./database-key.ts";
+import { createKey } from "./key-file.ts";
+import { type RestoreOptions, restore } from "./restore.ts";
+
+const passwords = ["Qz7-first-Pw9@kX", "Qz7-other-Pw9@kX"];
+let directory: string;
+let database: string;
+let keyFile: string;
+let key: Uint8Array;
+let file: string;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "backup-"));
+  mkdirSync(join(directory, "data"));
+  mkdirSync(join(directory, "backup"));
+  database = join(directory, "data", "bmc-service.db");
+  file = join(directory, "backup", "monday.db");
+  keyFile = join(directory, "pki", "secret.key");
+  key = await createKey(keyFile);
+  await makeDatabase(database, key, passwords);
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const backup = (more: Partial<BackupOptions> = {}) =>
+  backUp({ database, file, keys: [key], force: false, progress: () => undefined, ...more });
+const restored = (more: Partial<RestoreOptions> = {}) =>
+  restore({ database, file, keys: [key], force: false, now: new Date("2026-01-02T03:04:05.678Z"), ...more });
+const written = () => readdirSync(join(directory, "backup"));
+const data = () => readdirSync(join(directory, "data")).filter((name) => !/-(wal|shm)$/.test(name));
+
+/** A process that writes to the history all the time, and how many entries it has committed. */
+function startWriter() {
+  const program = `
+    const database = new (require("node:sqlite").DatabaseSync)(process.argv[1], { timeout: 5000 });
+    const insert = database.prepare(
+      "INSERT INTO history (at, mac, machine_uuid, actor, action, detail) VALUES (1, 'm', 'u', 'a', 'b', hex(randomblob(2000)))");
+    for (let i = 1; ; i += 1) { insert.run(); require("node:fs").writeSync(1, i + "\\n"); }`;
+  const child = spawn(process.execPath, ["-e", program, database], { stdio: ["ignore", "pipe", "inherit"] });
+  let committed = 0;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    committed = Number(text.trimEnd().split("\n").at(-1));
+  });
+  const end = async () => {
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  };
+  return { committed: () => committed, end };
+}
+
+describe("a backup", () => {
+  test("taken while others write holds all that was committed before, and becomes a database again", async () => {
+    const writer = startWriter();
+    await expect.poll(writer.committed, { timeout: 8_000 }).toBeGreaterThan(200);
+    const before = writer.committed();
+    const shares: number[] = [];
+    const made = await backup({ progress: (share) => shares.push(share) });
+    await writer.end();
+    expect(made).toMatchObject({ secrets: 2, damaged: [], bytes: statSync(file).size });
+    expect(shares.length).toBeGreaterThan(0);
+    rmSync(join(directory, "data"), { recursive: true });
+    mkdirSync(join(directory, "data"));
+    expect(await restored()).toMatchObject({ secrets: 2, damaged: [], aside: undefined });
+    expect(await storedPasswords(database, key)).toEqual(passwords);
+    using connection = new DatabaseSync(database);
+    const found = Number(connection.prepare("SELECT count(*) AS number FROM history").get()?.number);
+    expect(found).toBeGreaterThanOrEqual(before);
+  });
+
+  test("is one file for its owner alone, and holds neither a password nor the key", async () => {
+    await backup();
+    expect(written()).toEqual(["monday.db"]);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const keys = [Buffer.from(key), Buffer.from(key).toString("base64")];
+    expect(filesHolding(join(directory, "backup"), [...passwords, ...keys])).toEqual([]);
+    expect(filesHolding(join(directory, "data"), [...passwords, ...keys])).toEqual([]);
+  });
+
+  test("replaces a file only when that is asked for", async () => {
+    writeFileSync(file, "a letter");
+    await expect(backup()).rejects.toThrow("is there already");
+    expect(readFileSync(file, "utf8")).toBe("a letter");
+    await backup({ force: true });
+    expect(statSync(file).size).toBeGreaterThan(10_000);
+    expect(written()).toEqual(["monday.db"]);
+  });
+
+  test("that is killed in the middle leaves no file of that name, and is no obstacle for the next", async () => {
+    const program = join(import.meta.dirname, "..", "fixture", "interrupted.ts");
+    // More pages than one step of the copy takes.
+    using connection = new DatabaseSync(database);
+    connection.exec("CREATE TABLE more (bytes BLOB) STRICT; INSERT INTO more VALUES (zeroblob(600000))");
+    const child = spawn(process.execPath, [program, "backup", database, keyFile, file], { stdio: "inherit" });
+    expect(await once(child, "exit")).toEqual([null, "SIGKILL"]);
+    expect(written()).toContain("monday.db.unfinished");
+    expect(written()).not.toContain("monday.db");
+    await backup();
+    expect(written()).toEqual(["monday.db"]);
+  });
+
+  test("of damaged pages or with another key is refused, and nothing is left", async () => {
+    await expect(backup({ keys: [new Uint8Array(32)] })).rejects.toMatchObject({ problem: "wrong key" });
+    await expect(backup({ file: join(directory, "nowhere", "x.db") })).rejects.toThrow("FILE: ");
+    const bytes = readFileSync(database);
+    bytes.fill(0xa5, 8_192);
+    writeFileSync(database, bytes);
+    await expect(backup()).rejects.toMatchObject({ problem: "corrupt" });
+    expect(written()).toEqual([]);
+  });
+
+  test("names a secret that is damaged, and has the rest", async () => {
+    const id = damageNewest(database);
+    expect(await backup()).toMatchObject({ secrets: 2, damaged: [`account:${id}`] });
+  });
+
+  test.runIf(existsSync("/dev/full"))("says that the disk is full (needs /dev/full)", async () => {
+    using source = new Database(database);
+    const full = source.copyTo("/dev/full", () => undefined);
+    await expect(full).rejects.toMatchObject({ problem: "unwritable", message: expect.stringContaining("is full") });
+    // The connection is good for more.
+    await source.copyTo(file, () => undefined);
+  });
+});
+
+describe("a restore", () => {
+  beforeEach(async () => {
+    await backup();
+  });
+
+  test("puts a database that is there aside, with all that it has", async () => {
+    const newer = new DatabaseSync(database);
+    newer.exec("PRAGMA journal_mode = WAL; DELETE FROM accounts");
+    const before = readFileSync(file);
+    await expect(restored()).rejects.toThrow("--force puts it aside");
+    newer.close();
+    const aside = `${database}.before-2026-01-02T03-04-05-678Z`;
+    expect(await restored({ force: true })).toMatchObject({ aside });
+    expect(await storedPasswords(database, key)).toEqual(passwords);
+    expect(await storedPasswords(aside, key)).toEqual([]);
+    expect(statSync(database).mode & 0o777).toBe(0o600);
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  test("takes the place of a database that is damaged", async () => {
+    writeFileSync(database, Buffer.alloc(20_000, 0xa5));
+    const { aside } = await restored({ force: true });
+    expect(readFileSync(String(aside))).toEqual(Buffer.alloc(20_000, 0xa5));
+    expect(await storedPasswords(database, key)).toEqual(passwords);
+  });
+
+  test.each([
+    ["damaged", (bytes: Buffer) => bytes.fill(0xa5, 8_192), "corrupt"],
+    ["cut off", (bytes: Buffer) => bytes.subarray(0, 8_192), "corrupt"],
+    ["empty", () => Buffer.alloc(0), "corrupt"],
+    ["of a newer release", (bytes: Buffer) => bytes.fill(99, 63, 64), "newer schema"],
+  ])("of a backup that is %s changes nothing", async (_how, spoil, problem) => {
+    writeFileSync(file, spoil(readFileSync(file)));
+    const before = readFileSync(database);
+    await expect(restored({ force: true })).rejects.toMatchObject({ problem });
+    expect(readFileSync(database).equals(before)).toBe(true);
+    expect(data()).toEqual(["bmc-service.db"]);
+  });
+
+  test("with another key, of nothing, or of a database in use changes nothing", async () => {
+    await expect(restored({ force: true, keys: [new Uint8Array(32)] })).rejects.toMatchObject({ problem: "wrong key" });
+    await expect(restored({ force: true, file: "/nowhere.db" })).rejects.toThrow("there is no such file");
+    writeFileSync(`${file}-wal`, "x");
+    await expect(restored({ force: true })).rejects.toThrow("a database in use");
+    expect(data()).toEqual(["bmc-service.db"]);
+  });
+
+  test("that was interrupted after the old database was taken away is run again", async () => {
+    // What is left of the old one must not be played into the new one.
+    const writer = startWriter();
+    await expect.poll(writer.committed, { timeout: 8_000 }).toBeGreaterThan(5);
+    await writer.end();
+    rmSync(database);
+    writeFileSync(`${database}.restoring`, "half");
+    const source = { path: keyFile, guardedBySystemd: false };
+    await expect(databaseKey(source, database)).rejects.toThrow("Run it again");
+    await restored();
+    expect(await storedPasswords(database, await databaseKey(source, database))).toEqual(passwords);
+    using connection = new DatabaseSync(database);
+    expect(connection.prepare("SELECT count(*) AS number FROM history").get()).toEqual({ number: 0 });
+    expect(existsSync(`${database}.before-2026-01-02T03-04-05-678Z-wal`)).toBe(true);
+  });
+});
