@@ -185,6 +185,11 @@ async function login(
     } catch (error) {
       if (error instanceof SessionError) world.onLogin(error.status);
       const failure = asHandOffError(error);
+      // It has let the account in as far as that goes, and would answer every other one in the same way.
+      if (error instanceof SessionError && error.status === "wrong K_g") {
+        const reason = `${error.message}. The service logs in without K_G: clear that key on the BMC`;
+        throw new HandOffError(FailureKind.FAILURE_KIND_LOGIN_REFUSED, reason, { cause: error });
+      }
       if (failure?.kind !== FailureKind.FAILURE_KIND_LOGIN_REFUSED) throw error;
       refused.add(candidate);
       last = failure;

@@ -53,7 +53,9 @@ describe("the profiles", () => {
       "ami-v6only facebook-openbmc booting weak-login lossy-kcs";
     expect([...profiles.keys()].slice(0, 16)).toEqual(boards.split(" "));
     for (const { name, sources } of [...everyProfile.values()]) {
-      expect(sources.join(" "), name).toMatch(/^(§\d|IPMI 2\.0)/);
+      expect(sources.length, name).toBeGreaterThan(0);
+      // A section is one of the specification.
+      for (const source of sources) expect(source.replaceAll(/IPMI 2\.0 §/g, ""), name).not.toContain("§");
     }
   });
 });
@@ -80,7 +82,8 @@ describe.each([...everyProfile.values()])("a run on $name", (profile) => {
         break;
       case "failed":
         expect(service.opens()).toBeUndefined();
-        expect(machine.ours()).toHaveLength(1);
+        // Made in vain, so it was taken back.
+        expect(machine.bmc.users.filter(({ id, enabled }) => enabled && machine.ours().includes(id))).toEqual([]);
         break;
       case "not ready":
       case "no free slot":

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { exitCodeOf } from "../../agent/outcome.ts";
 import { newSite, startTestService } from "../../bmc-service/fixture/service.ts";
 import { systemClock } from "../../inband/clock.ts";
 import { run as bmcctl } from "../../outband-client/cli/fixture/run.ts";
@@ -123,4 +124,14 @@ describe("a machine whose BMC tells nothing at all in-band", () => {
     expect((await boot()).kind).toBe("locked");
     expect(await described(mac)).toMatchObject({ mac, state: "locked" });
   });
+});
+
+test("a BMC with a key of its own for logins, K_G, says what to do about it", async () => {
+  const { mac, boot, described, operator } = await site("two-key-login");
+  const outcome = await boot();
+  expect(outcome).toMatchObject({ kind: "failed", reason: expect.stringMatching(/K_G.*clear that key on the BMC/) });
+  expect(exitCodeOf(outcome)).toBe(77);
+  expect((await described(mac)).state_reason).toContain("clear that key on the BMC");
+  const given = await operator("update", mac, "--user", "rackadmin", "--password-file", file);
+  expect(given).toMatchObject({ code: 77, stderr: expect.stringContaining("clear that key on the BMC") });
 });

@@ -78,6 +78,7 @@ export function lanFace(bmc: SimulatedBmc, options: FaceOptions = {}): LanServer
     },
     suites: cipherSuites.filter(({ id }) => bmc.profile.lan.cipherSuites.includes(id)),
     guid: bmc.guid ?? new Uint8Array(16),
+    ...(bmc.profile.lan.kg === undefined ? {} : { kg: bmc.profile.lan.kg }),
     sessionless: (message) =>
       message.netFn === 0x06 && sessionlessCommands.has(message.cmd) ? receive(message, { channel, privilege: 2 }) : [],
     handle: (message, privilege) => receive(message, { channel, privilege }),

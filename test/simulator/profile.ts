@@ -157,6 +157,8 @@ export interface LanProfile {
   readonly setRefused?: number;
   /** Every login from remote is refused, whatever the account. */
   readonly refusesLogin?: true;
+  /** K_G, 20 characters: a login takes this key beside the password. IPMI 2.0 §22.25. */
+  readonly kg?: string;
 }
 
 export interface FruProfile {

@@ -214,8 +214,9 @@ export class SimulatedBmc {
     return { id: user.id, password: user.password, privilege: Math.min(user.privilege, privilegeLevelLimit) };
   }
 
-  /** The privilege that a login from remote with this name and password has; undefined if it is refused. */
+  /** The privilege that a login from remote with this name and password alone has; undefined if it is refused. */
   login(name: string, password: Uint8Array): number | undefined {
+    if (this.profile.lan.kg !== undefined) return undefined;
     const user = this.remoteUser(name);
     const wanted = new Uint8Array(20);
     wanted.set(password);

@@ -126,6 +126,13 @@ const all: readonly Profile[] = [
   },
   {
     ...spec,
+    name: "two-key-login",
+    sources: ["IPMI 2.0 §22.25: K_G, set by whoever used the BMC before"],
+    expected: "failed",
+    lan: { ...spec.lan, kg: "a-key-of-20-letters!" },
+  },
+  {
+    ...spec,
     name: "full-table",
     sources: ["assumed: every slot is somebody's"],
     expected: "no free slot",

@@ -70,7 +70,7 @@ export const channelCommands: readonly Entry[] = [
         none: type(0),
       },
       login: {
-        kgSet: false,
+        kgSet: bmc.profile.lan.kg !== undefined,
         perMessageAuthentication: true,
         userLevelAuthentication: true,
         nonNullUsers: true,
