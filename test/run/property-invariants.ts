@@ -18,6 +18,9 @@ export class Invariants {
   readonly #foreign: ReadonlySet<number>;
   /** User IDs where an account of ours was that the service has forgotten, and the password that it had. */
   readonly #forgotten = new Map<number, Uint8Array | undefined>();
+  #forgets = false;
+  /** Whether an account of ours was open that the service cannot use, when the run began. */
+  #isExposed = false;
   /** How many accounts of ours were enabled when the run began. */
   #enabledBefore = 0;
   /** The state at the last look: what does not change need not be looked at again. */
@@ -54,9 +57,15 @@ export class Invariants {
     this.#forgotten.set(id, this.#bmc.users[id - 1]?.password);
   }
 
-  /** A run begins: at no instant of it there are more accounts of ours open than before and the new one. */
-  begin(): void {
+  /**
+   * A run begins: at no instant of it there are more accounts of ours open than before and the new one.
+   * @param forgets whether the BMC answers writes and forgets them: a password that is not there before the test tells is
+   *   nobody's fault
+   */
+  begin(forgets: boolean): void {
     this.#enabledBefore = this.enabledOurs();
+    this.#forgets = forgets;
+    this.#isExposed = this.#openOurs() > 0 && !this.#hasWorkingAccount();
   }
 
   /** What others did to our account is not for the agent to answer for. */
@@ -113,11 +122,15 @@ export class Invariants {
     const works = this.#hasWorkingAccount();
     if (this.#proved && !works) throw new Violation(`${when}: the service had an account, and has none any more`);
     this.#proved ||= this.#hasWorkingAccount("verified");
-    // One that the service has forgotten opened before as well.
-    const open = this.ours().filter((user) => user.enabled && user.ipmiMessaging && !this.#isForgotten(user));
-    if (open.length > 0 && !works) {
+    if (works) this.#isExposed = false;
+    else if (this.#openOurs() > 0 && !this.#forgets && !this.#isExposed) {
       throw new Violation(`${when}: an account of ours is open, and the service cannot use it`);
     }
+  }
+
+  /** One that the service has forgotten opened before as well, whatever its name is now. */
+  #openOurs(): number {
+    return this.ours().filter((user) => user.enabled && user.ipmiMessaging && !this.#isForgotten(user)).length;
   }
 
   /**

@@ -121,7 +121,7 @@ class Player {
   async boot(boot: Boot): Promise<RunEnd> {
     const when = `run ${this.outcomes.length + 1}`;
     const clock = this.#clock;
-    this.#invariants.begin();
+    this.#invariants.begin(boot.wireFaults.some(({ effects }) => effects.some(({ execute }) => execute === "pretend")));
     this.#bmc.replaceFaults(boot.wireFaults);
     const cut = new PowerCut(boot.powerCutAfter, () => this.#invariants.check(when));
     const said: unknown[] = [];
