@@ -76,6 +76,12 @@ describe("pacing", () => {
     expect(notes).toEqual(["The BMC needs time after a write: 3.1 s are left to it from now on."]);
   });
 
+  test.each([0xc0, 0xc3, 0xce, 0xd2])("30 times %d to a write, however fast they come, is no refusal", async (code) => {
+    const patient = bmc((name, nth) => (name === "Set User Name" && nth <= 30 ? code : undefined));
+    expect(await write(patient.conversation)).toEqual({});
+    expect(patient.waits.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(30_000);
+  });
+
   test("busy without a write before, or busy for good, teaches no pause", async () => {
     const first = bmc((name, nth) => (name === "Get User Name" && nth < 3 ? 0xc0 : undefined));
     await read(first.conversation);

@@ -17,8 +17,14 @@ export interface Patience {
 /** Quanta S99Q answers C0h for 3 s after every write. */
 export const patient: Patience = { waitsMs: [50, 100, 200, 400, 800, 1600, 2000], onUnspecified: 7 };
 
-/** For writes: what was begun is to be ended. Some boards take 15 s to become idle (xcat repeats each step as often). */
-export const persistent: Patience = { ...patient, waitsMs: [...patient.waitsMs, 3000, 4000] };
+/**
+ * For writes, and for looks at them: what was begun is to be ended. Some boards take 15 s to become idle (xcat repeats each
+ * step as often), and where a BMC counts instead, 30 of its answers are waited for.
+ */
+export const persistent: Patience = {
+  ...patient,
+  waitsMs: [...patient.waitsMs, ...new Array<number>(23).fill(1_000)],
+};
 
 /** For facts without which nothing goes on, and which some BMCs do not know. */
 export const patientUnlessUnspecified: Patience = { ...patient, onUnspecified: 2 };

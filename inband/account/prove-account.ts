@@ -1,7 +1,7 @@
 import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
-import { type Conversation, InterruptedWriteError, isNotNow, sendPatiently } from "../conversation.ts";
+import { type Conversation, InterruptedWriteError, isNotNow, persistent, sendPatiently } from "../conversation.ts";
 import { refusalText } from "../read-parameter.ts";
 import { AccountError, AccountRefusedError } from "./account-error.ts";
 import { setPassword } from "./set-password.ts";
@@ -123,7 +123,7 @@ async function testInSize(
   size: 16 | 20,
 ): Promise<TestedPassword> {
   try {
-    await sendPatiently(conversation, setUserPassword, passwordRequest(wanted, password, "test", size));
+    await sendPatiently(conversation, setUserPassword, passwordRequest(wanted, password, "test", size), persistent);
     return "the same";
   } catch (error) {
     if (!(error instanceof CompletionCodeError)) throw error;

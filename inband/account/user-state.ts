@@ -3,7 +3,7 @@ import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
 import { getUserName } from "../../ipmi/commands/get-user-name.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
-import { type Conversation, isNotNow, sendPatiently } from "../conversation.ts";
+import { type Conversation, isNotNow, type Patience, persistent, sendPatiently } from "../conversation.ts";
 import { SlotTakenError } from "./account-error.ts";
 import { isLocked } from "./inband-locked.ts";
 import { isEmptyName, saysEmpty } from "./scan-accounts.ts";
@@ -15,8 +15,9 @@ export type UserAccess = typeof getUserAccess extends Command<infer _, infer P> 
 export function readAccess(
   conversation: Conversation,
   { channel, slot }: Pick<WantedAccount, "channel" | "slot">,
+  patience?: Patience,
 ): Promise<UserAccess> {
-  return sendPatiently(conversation, getUserAccess, { channelNumber: channel, userId: slot });
+  return sendPatiently(conversation, getUserAccess, { channelNumber: channel, userId: slot }, patience);
 }
 
 /**
@@ -30,7 +31,7 @@ export async function tryReadingAccess(
 ): Promise<UserAccess | CompletionCodeError> {
   for (let again = true; ; again = false) {
     try {
-      return await readAccess(conversation, place);
+      return await readAccess(conversation, place, persistent);
     } catch (error) {
       if (!(error instanceof CompletionCodeError) || isNotNow(error) || isLocked(error)) throw error;
       if (!again) return error;
@@ -57,7 +58,7 @@ export async function hasName(conversation: Conversation, wanted: WantedAccount)
 /** Empty also where the BMC answers with a code that means it. */
 async function readName(conversation: Conversation, slot: number): Promise<string> {
   try {
-    return (await sendPatiently(conversation, getUserName, { userId: slot })).userName;
+    return (await sendPatiently(conversation, getUserName, { userId: slot }, persistent)).userName;
   } catch (error) {
     if (error instanceof CompletionCodeError && saysEmpty(error)) return "";
     throw error;
