@@ -63,6 +63,11 @@ export function appendAudit(database: Database, entry: NewAuditEntry): AuditEntr
   return { ...entry, number, hash };
 }
 
+/** What a command on the service's own machine has changed. */
+export function doneHere(action: string, detail: string): NewAuditEntry {
+  return { at: new Date(), actor: "bmc-service", role: "", action, subject: "", detail, result: "OK", from: "" };
+}
+
 /** Newest first. */
 export function readAudit(database: Database, { limit, subjects, before }: AuditQuery): AuditEntryRow[] {
   const sql = `SELECT * FROM audit WHERE number < coalesce(?, number + 1)

@@ -25,6 +25,7 @@ import { databaseKey } from "./database-key.ts";
 import { createKey } from "./key-file.ts";
 import { type RekeyOptions, rekey, rekeySteps } from "./rekey.ts";
 import { sealedColumns } from "./sealed-columns.ts";
+import { SqliteStore } from "./sqlite-store.ts";
 import { StoreError } from "./store-error.ts";
 
 const passwords = ["Qz7-first-Pw9@kX", "Qz7-other-Pw9@kX", "Qz7-third-Pw9@kX"];
@@ -60,6 +61,10 @@ test("every secret opens with the new key, and what the old one has sealed is in
   expect(keyFiles()).toEqual(["secret.key"]);
   expect(filesHolding(directory, [...oldSeals, ...passwords, keyText(oldKey)])).toEqual([]);
   expect(await storedPasswords(database, key)).toEqual(passwords);
+  await using store = new SqliteStore(database, key);
+  const entries = await store.audit({ limit: 10, subjects: undefined, before: undefined });
+  expect(entries).toMatchObject([{ actor: "bmc-service", action: "rekey", detail: "3 secrets sealed anew", from: "" }]);
+  expect(await store.isAuditIntact()).toBe(true);
   await expect(storedPasswords(database, oldKey)).rejects.toMatchObject({ problem: "wrong key" });
 });
 
@@ -94,6 +99,12 @@ describe("killed in the moment", () => {
     expect(await databaseKey(source, database)).toEqual(key);
     expect(keyFiles()).toEqual(["secret.key"]);
   });
+});
+
+test.runIf(process.geteuid?.() === 0)("root leaves the key to its owner (as another user there is nothing to do)", async () => {
+  chownSync(source.path, 1_234, 1_234);
+  await change();
+  expect(statSync(source.path)).toMatchObject({ uid: 1_234, gid: 1_234 });
 });
 
 test("a secret that is damaged is a reason to refuse, unless it may be forgotten", async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { appendAudit, doneHere } from "../audit/audit-log.ts";
 import { ConfigError } from "../config-error.ts";
 import { Database } from "./database.ts";
 import { databaseKey, nextKeyPath, settle } from "./database-key.ts";
@@ -103,6 +104,8 @@ function sealAnew(database: Database, from: SecretBox, to: SecretBox, options: R
     if (damaged.length > 0 && !forgetDamaged) throw damagedSecrets(database.path, damaged);
     writeKeyCheck(database, to);
     requestPurge(database);
+    const forgotten = damaged.length === 0 ? "" : `, ${damaged.length} damaged ones emptied`;
+    appendAudit(database, doneHere("rekey", `${secrets} secrets sealed anew${forgotten}`));
     reached("secrets sealed");
     return { secrets, damaged };
   });
