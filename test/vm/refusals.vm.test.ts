@@ -53,11 +53,11 @@ beforeAll(async () => {
     unreadable: await boot(site, "one", {
       config: { cert: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" },
     }),
+    noSerial: await boot(site, "noSerial"),
   });
   const second = async () => ({
     wrongCa: await boot(site, "two", { config: { ca: foreign.ca } }),
     wrongClient: await boot(site, "two", { config: { cert: foreign.cert, key: foreign.key } }),
-    noSerial: await boot(site, "noSerial"),
     noBmc: await boot(site, "noBmc"),
   });
   const [one, two] = await Promise.all([first(), second()]);
