@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { generatePassword, generateUserName, PolicyError, type RandomBelow } from "./credentials.ts";
+import { generatePassword, generateUserName, hasOurShape, PolicyError, type RandomBelow } from "./credentials.ts";
 import { passwordForms } from "./password-form.ts";
 
 /** Numbers from a seed, so that a failure can be repeated. */
@@ -62,6 +62,21 @@ describe("generateUserName", () => {
       }),
     );
     expect(new Set(Array.from({ length: 1000 }, () => generateUserName("rivet"))).size).toBe(1000);
+  });
+
+  test.each(["rivet", "m", "abc12"])(
+    "has our shape, with the prefix %s: letters and digits, never a mere word",
+    (prefix) => {
+      for (let seed = 1; seed <= 300; seed += 1) {
+        const name = generateUserName(prefix, seeded(seed));
+        expect(name.slice(prefix.length)).toMatch(/(?=.*[0-9])(?=.*[a-z])/);
+        expect(hasOurShape(prefix, name)).toBe(true);
+      }
+    },
+  );
+
+  test("with a prefix of more than 5 characters no name is told by its shape", () => {
+    expect(hasOurShape("metalrivet", generateUserName("metalrivet"))).toBe(false);
   });
 
   test("is not one that is taken", () => {

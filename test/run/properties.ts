@@ -12,10 +12,11 @@ import { checkProperties, failureText } from "./property-runs.ts";
 const help = `Usage: npm run properties -- [--count N] [--seed N] [--path PATH] [--report FILE]
 
 Plays random scenarios: a simulated BMC, what happened to it before, and runs of the agent in which commands and calls
-to the service are refused, lost, cut short or late, in which the BMC restarts and the machine loses its power. At every
-instant: accounts of others are as they were, every password on the BMC is in escrow, and what opened it still does.
-After each run: it ended within its limit, outcome and exit code agree, at most one account of ours is enabled, and no
-password was told. In the end, when nothing goes wrong any more, the machine is linked.
+to the service are refused, lost, cut short, late, double, too long or for another command, in which writes are forgotten,
+the BMC restarts and the machine loses its power. At every instant: accounts of others are as they were, every password on
+the BMC is in escrow, and what opened it still does; of ours no more are open than before and the new one. After each run:
+it ended within its limit, outcome and exit code agree, no password was told, and where the machine was linked and nothing
+went wrong one account of ours is enabled. In the end, when nothing goes wrong any more, the machine is linked.
 
   --count N      how many scenarios (default 10000)
   --seed N       of the random scenarios (default: another one each time; it is told)
