@@ -73,6 +73,16 @@ describe("init-pki", () => {
     expect(again).toMatchObject({ code: 78, err: expect.stringContaining("--force") });
   });
 
+  test("adds the authority for agents to a site that has the rest", async () => {
+    for (const name of ["agents-ca.pem", "agents-ca.key"]) rmSync(join(site.pki, name));
+    const made = await run("init-pki", "--out", site.pki, "--agents-ca-only");
+    expect(made).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/agents-ca\.pem\n.*agents-ca\.key\nValid until/),
+    });
+    expect(await serve()).toMatchObject({ code: 0 });
+  });
+
   test.each([
     ["--name", "bad_name"],
     ["--name", "host:1"],
@@ -87,6 +97,20 @@ describe("init-pki", () => {
 });
 
 describe("serve refuses", () => {
+  test("to speak without TLS to others than its own machine", async () => {
+    const refused = await run(
+      "serve",
+      "--listen",
+      "0.0.0.0:0",
+      "--data",
+      site.data,
+      "--pki",
+      site.pki,
+      "--insecure-plaintext",
+    );
+    expect(refused).toMatchObject({ code: 78, err: expect.stringContaining("it serves 127.0.0.1 and [::1] only") });
+  });
+
   test.each([
     ["--listen", "4443"],
     ["--listen", "127.0.0.1:99999"],

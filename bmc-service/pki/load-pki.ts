@@ -62,6 +62,9 @@ async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Dat
     throw wrong(paths.key, `it is not the key of ${paths.certificate}`);
   }
   if (!parsed.ca) throw wrong(paths.certificate, "it is no certificate of an authority");
+  if (parsed.publicKey.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
+    throw wrong(paths.certificate, "its key is no EC key on the curve P-256");
+  }
   // Who signed a caller's certificate is told by the issuer's name.
   if (parsed.subject === siteCa.subject) {
     throw wrong(paths.certificate, "it has the name of the site's own authority; the two must differ");

@@ -1,7 +1,10 @@
-import { X509Certificate } from "node:crypto";
+import "reflect-metadata";
+
+import { KeyObject, webcrypto, X509Certificate } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BasicConstraintsExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ConfigError } from "../config-error.ts";
 import { parseCertificateName } from "./certificate-name.ts";
@@ -147,6 +150,25 @@ describe("the server's files", () => {
     rmSync(join(out, "agents-ca.pem"));
     rmSync(join(out, "agents-ca.key"));
     expect((await loadServerPki(out, now)).agentsCa).toBeUndefined();
+  });
+
+  test.each([
+    ["metal-rivet agents CA", "P-384", "its key is no EC key on the curve P-256"],
+    ["metal-rivet CA", "P-256", "it has the name of the site's own authority"],
+  ])("an authority for agents named %s with a key on %s: %s", async (name, namedCurve, problem) => {
+    const algorithm = { name: "ECDSA", namedCurve, hash: "SHA-256" };
+    const keys = (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+    const made = await X509CertificateGenerator.createSelfSigned({
+      name: `CN=${name}`,
+      keys,
+      signingAlgorithm: algorithm,
+      notAfter: new Date("2030-01-01"),
+      extensions: [new BasicConstraintsExtension(true)],
+    });
+    writeFileSync(join(out, "agents-ca.pem"), made.toString("pem"));
+    const key = KeyObject.from(keys.privateKey).export({ type: "pkcs8", format: "pem" });
+    writeFileSync(join(out, "agents-ca.key"), key);
+    await expect(loadServerPki(out, now)).rejects.toThrow(`${join(out, "agents-ca.pem")}: ${problem}`);
   });
 
   test("that are out of their time say when it was", async () => {
