@@ -34,6 +34,7 @@ export async function deriveIdentity(
 /** Which UUID is used instead of which, and what it is made of; one sentence. */
 export function derivedText({ uuid, smbios, derivedFrom }: MachineIdentity): string {
   const { boardSerial = "", mac = "" } = derivedFrom ?? {};
-  const refused = refusedUuidText(smbios.system.uuid);
-  return `Refused: ${refused}. Used instead: ${uuid}, derived from board serial number ${boardSerial} and BMC MAC address ${mac}.`;
+  const refused = smbios.system.uuid;
+  const why = refused === undefined ? "The firmware tells no system UUID" : `Refused: ${refusedUuidText(refused)}`;
+  return `${why}. Used instead: ${uuid}, derived from board serial number ${boardSerial} and BMC MAC address ${mac}.`;
 }
