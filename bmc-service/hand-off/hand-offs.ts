@@ -99,7 +99,10 @@ export class HandOffs {
           accounts: [givenAccount(key, login, actor)],
           remedy: "Nothing was changed; check name and password at the BMC itself",
         };
-        const { outcome, failure } = await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
+        const { outcome, failure } =
+          address === undefined
+            ? await this.#takeOverProved(row, by, [], unheard, signal)
+            : await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
         signal.throwIfAborted();
         if (failure !== undefined) throw failure;
         const given = { ...login, address: address && formatEndpoint(address) };

@@ -257,6 +257,19 @@ describe("what was proved is not overwritten", () => {
     expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.9", state: State.STATE_LINKED });
   });
 
+  test("and an account that an operator gives is tried where the BMC is reported, too", async () => {
+    const moved = bmcAt("10.0.0.8");
+    bmcs.set("10.0.0.9", moved);
+    bmcs.delete("10.0.0.8");
+    moved.users.splice(0, 1, { slot: 2, name: "ADMIN", password });
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1, { ipv4Address: "10.0.0.9" }));
+    const { bmc: client } = service.operator;
+    const account = { userName: "ADMIN", password: Buffer.from(password) };
+    await call(client, client.updateBmc, { mac: mac1, drivers: [], account, address: "" });
+    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.9", state: State.STATE_LINKED });
+  });
+
   test("while the BMC answers nowhere: another machine cannot take it", async () => {
     bmcs.delete("10.0.0.8");
     expect(namesOf(await (await begunAndReported()).handOff()).at(-1)).toBe("failed");
