@@ -54,6 +54,7 @@ describe("exitCodeOf", () => {
     ["protocol", 76],
     ["unauthenticated", 77],
     ["conflict", 75],
+    ["damaged", 75],
     ["internal", 75],
     ["configuration", 78],
   ] as [ServiceStatus, number][])("service %s: %d", (status, code) => {

@@ -202,6 +202,7 @@ function exitCodeOfServiceStatus(status: ServiceStatus): ExitCode {
     case "unauthenticated":
     case "exhausted":
     case "not found":
+    case "damaged":
     case "internal":
       return ExitCode.temporary;
     case "invalid":

@@ -91,3 +91,13 @@ test("a directory without database, and a key that nobody names, are refused", a
     expect(await run(...command)).toMatchObject({ code: 64, err: expect.stringContaining("--data") });
   }
 });
+
+test("the example for systemd starts a service", async () => {
+  const unit = readFileSync(join(import.meta.dirname, "..", "bmc-service.service"), "utf8");
+  const command = /^ExecStart=\S+\/bmc-service (.*)$/m.exec(unit)?.[1] ?? "";
+  const here = command
+    .replace("/etc/bmc-service/pki", site.pki)
+    .replace("/var/lib/bmc-service", site.data)
+    .replace("0.0.0.0:4443", "127.0.0.1:0");
+  expect(await run(...here.split(" "), "--log-level", "silent")).toEqual({ code: 0, out: "", err: "" });
+});

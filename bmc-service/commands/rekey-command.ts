@@ -12,9 +12,10 @@ start of the service (or of this command) finds the key that fits and ends what 
 Without --new-key-file the new key takes the place of the old one, which is overwritten and deleted. Disks that write
 elsewhere than they are told (flash, snapshots) may keep it all the same.
 
-Where the key is a credential of systemd, name its file by --key and a new one by --new-key-file. Then put the new file in
-the place of the credential and start the service; or load both, as bmc-service.key and bmc-service.key.new, and the
-service takes the one that fits. The old file is yours to destroy (shred -u).
+With LoadCredential= in systemd, name the file that it loads by --key, as root; if the change was interrupted, run it
+again. With LoadCredentialEncrypted=, decrypt the old key to a file for --key, name a new one by --new-key-file, encrypt
+that and put it in the place of the credential. Or load both, as bmc-service.key and bmc-service.key.new: the service
+takes the one that fits. The old file is yours to destroy then (shred -u).
 
 Backups from before need the old key. Make a new one.
 ${keyHelp}

@@ -16,6 +16,7 @@ Files:
                        are signed with; without them no tokens are taken
   PKI/secret.key       the key that opens the passwords in the database; made with mode 0600 at the first
                        start, when the database is new. Lost key, lost passwords: back it up elsewhere.
+                       \`bmc-service rekey\` changes it; with secret.key.new beside it, the one that fits is taken.
 
 Environment:
   CREDENTIALS_DIRECTORY  set by systemd (LoadCredential=bmc-service.key:FILE): its file bmc-service.key is

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -101,11 +102,14 @@ describe("killed in the moment", () => {
   });
 });
 
-test.runIf(process.geteuid?.() === 0)("root leaves the key to its owner (as another user there is nothing to do)", async () => {
-  chownSync(source.path, 1_234, 1_234);
-  await change();
-  expect(statSync(source.path)).toMatchObject({ uid: 1_234, gid: 1_234 });
-});
+test.runIf(process.geteuid?.() === 0)(
+  "root leaves the key to its owner (as another user there is nothing to do)",
+  async () => {
+    chownSync(source.path, 1_234, 1_234);
+    await change();
+    expect(statSync(source.path)).toMatchObject({ uid: 1_234, gid: 1_234 });
+  },
+);
 
 test("a secret that is damaged is a reason to refuse, unless it may be forgotten", async () => {
   const id = damageNewest(database);

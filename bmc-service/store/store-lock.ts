@@ -1,4 +1,5 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, chownSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "./store-error.ts";
 
@@ -25,6 +26,7 @@ export class StoreLock implements Disposable {
       // Nothing is ever written, so there is nothing to roll back: no journal that a full disk could refuse.
       connection.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
       chmodSync(path, 0o600);
+      giveToOwnerOfDirectory(path);
       this.#connection = connection;
     } catch (error) {
       connection?.close();
@@ -47,4 +49,11 @@ export class StoreLock implements Disposable {
   [Symbol.dispose](): void {
     if (this.#connection.isOpen) this.#connection.close();
   }
+}
+
+/** What root has made in the directory of the service's user must not keep that one out. */
+function giveToOwnerOfDirectory(path: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(dirname(path));
+  chownSync(path, uid, gid);
 }

@@ -76,6 +76,8 @@ function serviceFailure({ status, answered, message }: ServiceError): Omit<Failu
       return { exitCode: ExitCode.temporary, advice: '"bmcctl describe" shows how far the linkage has come.' };
     case "conflict":
     case "exhausted":
+    // The service's words say what is damaged and what mends it.
+    case "damaged":
       return { exitCode: ExitCode.temporary };
     case "deadline":
       if (answered) return { exitCode: ExitCode.temporary, advice: "It may have been done: look before trying again." };

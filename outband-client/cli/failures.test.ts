@@ -91,6 +91,15 @@ describe("failures", () => {
     expect(stderr).toContain(`${details}\n  Use --role admin.\n`);
   });
 
+  test("what is damaged at the service is exit code 75 in its words, and no bug", async () => {
+    const details = 'account 1 ("rivetab12") of BMC 52:54:00:b1:00:01: its password is damaged in the database';
+    service.fault = { code: status.DATA_LOSS, details };
+    const { code, stderr } = await bmcctl(["power", linked.mac, "on"]);
+    expect(code).toBe(75);
+    expect(stderr).toContain(details);
+    expect(stderr).not.toContain("bug");
+  });
+
   test("no answer in time is exit code 75, and --timeout is that time", async () => {
     service.fault = "silence";
     const { code, stderr } = await bmcctl(["power", linked.mac, "on", "--timeout", "0.3"]);

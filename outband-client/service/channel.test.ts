@@ -239,6 +239,7 @@ describe("answers", () => {
     [status.FAILED_PRECONDITION, "precondition"],
     [status.RESOURCE_EXHAUSTED, "exhausted"],
     [status.ABORTED, "conflict"],
+    [status.DATA_LOSS, "damaged"],
     [status.UNKNOWN, "internal"],
     [status.INTERNAL, "internal"],
   ])("status %i is %s, with the service's own words", async (code, expected) => {

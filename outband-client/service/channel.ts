@@ -275,9 +275,10 @@ function statusOf(code: status): ServiceStatus {
       return "deadline";
     case status.UNIMPLEMENTED:
       return "unimplemented";
+    case status.DATA_LOSS:
+      return "damaged";
     case status.INTERNAL:
     case status.UNKNOWN:
-    case status.DATA_LOSS:
       return "internal";
     case status.OK:
       return "protocol";

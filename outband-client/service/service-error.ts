@@ -11,6 +11,7 @@
  * - "exhausted": too much or too long
  * - "deadline": the service took the call and did not answer in time; what was asked may have been done
  * - "unimplemented": the service is older than the caller
+ * - "damaged": what the service has stored of it is damaged
  * - "internal": a bug in the service
  * - "protocol": what answers is no BMC service
  * - "configuration": address, CA, certificate or key cannot be used; nothing was sent
@@ -26,6 +27,7 @@ export type ServiceStatus =
   | "exhausted"
   | "deadline"
   | "unimplemented"
+  | "damaged"
   | "internal"
   | "protocol"
   | "configuration";
