@@ -294,6 +294,15 @@ describe("a BMC that tells nothing in-band", () => {
     await agent.report(factsOf("", hidden));
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     await agent.begin(uuid1);
+    await agent.reportNone();
+    bmc.deafFor = 100;
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+    bmc.deafFor = 0;
+    await agent.begin(uuid1);
+    await agent.reportNone();
+    expect(await rowOf()).toMatchObject({ mac: mac1, machineUuid: uuid1, drivers: ["IPMI"] });
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    await agent.begin(uuid1);
     await agent.report(factsOf(mac1, { guid }));
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf()).toMatchObject({ state: State.STATE_LINKED, facts: { guid }, address: "10.0.0.8" });
@@ -320,6 +329,19 @@ describe("a BMC that tells nothing in-band", () => {
     expect(await rowOf(uuid1)).toEqual(before);
     expect(await rowOf(mac1)).toMatchObject({ machineUuid: uuid2, state: State.STATE_REPORTED });
     expect(await accounts()).toEqual([]);
+  });
+
+  test("is refused where the BMC found has another machine's UUID as its GUID", async () => {
+    await agent.begin(uuid2);
+    await agent.report(factsOf(mac2));
+    await hiddenRow();
+    bmc.guid = uuid2.replaceAll("-", "");
+    const refused = await refusal(giveAt("10.0.0.8", uuid1));
+    expect(refused.code).toBe("FAILED_PRECONDITION");
+    expect(refused.details).toContain(`has the UUID of machine ${uuid2}`);
+    expect((await rowOf(uuid1))?.mac).toBe("");
+    bmc.guid = uuid1.replaceAll("-", "");
+    expect(await giveAt("10.0.0.8", uuid1)).toMatchObject({ mac: mac1, state: State.STATE_LINKED });
   });
 
   test("takes the row of a BMC that has no machine, with the accounts that are known of it", async () => {

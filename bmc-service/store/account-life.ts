@@ -244,7 +244,7 @@ export function adoptAccount(
   actor: string,
   now: Date,
 ): string {
-  const row = settleFoundBmc(tables, given.address, before, proof.lan, now);
+  const row = settleFoundBmc(tables, given.address, before, proof, now);
   const same = tables
     .accounts(row.key)
     .find((each) => each.userName === given.userName && readablePassword(each)?.equals(given.password));

@@ -1,11 +1,11 @@
-import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { isProved, isWorking, otherFound } from "./claim.ts";
 import { keepClaim } from "./conflicts.ts";
 import { followChannel, reporterOf, settleSession } from "./machines.ts";
 import { addressOf, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
 import type { Abort, BmcRow, Session } from "./store.ts";
-import type { Tables } from "./tables.ts";
+import { accountInUse, type Tables } from "./tables.ts";
 
 /** What a report became: a row, or the conflict that was noted instead. */
 export type Reported = { readonly row: BmcRow } | { readonly conflict: string };
@@ -84,9 +84,12 @@ export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now:
   const former = tables.bmcOfMachine(machineKey);
   const tried = noBmc.tried.map(({ way, reason }) => `${way}: ${reason}`).join("; ");
   const why = tried === "" ? "no BMC found" : `no BMC found (${tried})`;
+  const inUse = former && accountInUse(tables.accounts(former.key));
+  if (former !== undefined && inUse?.state === AccountState.ACCOUNT_STATE_VERIFIED && inUse.givenBy !== "") {
+    // An operator has linked what is closed in-band: that it shows nothing there says nothing against it.
+    return remember(tables, session, machineKey, former.key, false, now);
+  }
   if (former !== undefined && isProved(former, tables.accounts(former.key))) {
-    // Never seen in-band: it was found from remote, where an operator said. That it shows nothing is no news.
-    if (former.facts?.transport === "") return remember(tables, session, machineKey, former.key, false, now);
     return conflict(tables, former, session, "", otherFound(former, why), now);
   }
   if (former !== undefined && former.key !== machineKey) leave(tables, former, `it reports that it has ${why}`, now);
