@@ -53,6 +53,14 @@ describe("scanAccounts", () => {
     expect(waits).toEqual([50, 100, 50, 100, 200, 400, 800]);
   });
 
+  test("the numbers are waited for longest: without them nothing goes on", async () => {
+    const { conversation } = scriptedBmc((name, _, nth) => {
+      if (name === "Get User Access") return nth <= 30 ? 0xc0 : [3, 1, 1, 0];
+      return nameBytes("someone");
+    });
+    expect((await scanAccounts(conversation, 1)).slots).toHaveLength(2);
+  });
+
   test("C9h is the end of the user IDs, if it is said twice", async () => {
     const { conversation, log } = scanned({ 4: 0xc9 }, [63, 1, 1, 0x0f]);
     expect((await scanAccounts(conversation, 1)).slots.map(({ id }) => id)).toEqual([2, 3]);

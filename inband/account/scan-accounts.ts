@@ -8,6 +8,7 @@ import {
   isNotNow,
   NoAnswerError,
   type Patience,
+  persistent,
   sendPatiently,
 } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
@@ -83,7 +84,7 @@ async function readCounts(
   for (const userId of idsWithCounts) {
     try {
       const request = { channelNumber: channel, userId };
-      const counts = await unlessClosed(() => sendPatiently(conversation, getUserAccess, request));
+      const counts = await unlessClosed(() => sendPatiently(conversation, getUserAccess, request, persistent));
       const maxUserIds = counts.maxUserIds === 0 ? presumedUserIds : counts.maxUserIds;
       return { maxUserIds, fixedNameCount: counts.fixedNameCount };
     } catch (error) {
