@@ -47,7 +47,7 @@ describe("firmware that tells a filler as UUID", () => {
     ["no MAC address", async () => channel(0x80), "S-1", /the BMC tells no MAC address/],
     [
       "a MAC address that is not told today",
-      async () => channel(0xff),
+      async () => channel(0xc7),
       "S-1",
       /did not tell the MAC address of channel 1/,
     ],
