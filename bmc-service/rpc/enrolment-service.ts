@@ -135,7 +135,7 @@ async function begin(
   const sessionToken = randomBytes(32).toString("base64url");
   const now = new Date();
   const expiresAt = new Date(now.getTime() + sessionMs);
-  const { certificate, binding } = await admission.admit(request, uuid, context.caller, expiresAt);
+  const { certificate, binding } = await admission.admit(request, uuid, context, expiresAt);
   const machineKey = await store.beginSession({
     id: randomUUID(),
     tokenHash: sha256(sessionToken),

@@ -29,7 +29,7 @@ import type { Rule } from "./rules.ts";
 export interface Notes {
   readonly machine?: string;
   readonly mac?: string;
-  /** Identifier of an enrolment token, or why the one that was shown is good for nothing. */
+  /** Identifier of an enrolment token. */
   readonly token?: string;
   readonly conflict?: string;
   /** Number and hash of what the call has left in the audit log. */

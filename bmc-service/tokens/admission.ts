@@ -3,12 +3,14 @@ import type { BeginRequest } from "../../proto/gen/metalstack/bmc/v1/enrolment_s
 import type { Metrics } from "../metrics.ts";
 import type { AgentsAuthority } from "../pki/agents-authority.ts";
 import type { AgentsCa } from "../pki/load-pki.ts";
+import type { CallContext } from "../rpc/guarded.ts";
 import type { Caller } from "../rpc/role.ts";
 import { invalid, RpcError } from "../rpc/rpc-error.ts";
 import { type SessionBinding, TokenRefusedError } from "../store/enrolment-token.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { Liveness } from "./liveness.ts";
 import { sha256 } from "./sha256.ts";
+import { tokenId } from "./token-text.ts";
 
 export interface AdmissionOptions {
   readonly store: Store;
@@ -46,13 +48,21 @@ export class Admission {
    * @param expiresAt when the session ends; a certificate that is issued for it ends then too
    * @throws RpcError, TokenRefusedError
    */
-  async admit(request: BeginRequest, machineUuid: string, caller: Caller, expiresAt: Date): Promise<Admitted> {
+  async admit(
+    request: BeginRequest,
+    machineUuid: string,
+    { caller, note }: Pick<CallContext, "caller" | "note">,
+    expiresAt: Date,
+  ): Promise<Admitted> {
     const { enrolmentToken, certificateRequest } = request;
+    const id = tokenId(enrolmentToken);
     const tokenHash = enrolmentToken.length === 0 ? undefined : sha256(enrolmentToken);
     enrolmentToken.fill(0);
     if (tokenHash === undefined) requireCertificate(caller, certificateRequest);
     // First of all, and cheap: whoever has no token costs no signature.
     else if (!(await this.#options.store.knowsToken(tokenHash))) throw new TokenRefusedError("unknown");
+    // What is no token may be another secret, given by mistake: not a character of that is written down.
+    else note({ token: id });
     const { heardMs } = this.#options.liveness;
     if (certificateRequest.length === 0 || caller.credential === "plaintext") {
       if (caller.credential === "none" || caller.credential === "of one enrolment") {

@@ -19,5 +19,10 @@ const idCharacters = prefix.length + 12;
 /** "rvt_" and 24 random bytes in hexadecimal: it needs no quotes on a kernel command line, in YAML or in a shell. */
 export function makeToken(): MadeToken {
   const text = Buffer.from(`${prefix}${randomBytes(randomLength).toString("hex")}`);
-  return { text, id: text.toString("latin1", 0, idCharacters), hash: sha256(text) };
+  return { text, id: tokenId(text), hash: sha256(text) };
+}
+
+/** What a token is called: the beginning of its text. */
+export function tokenId(text: Buffer): string {
+  return text.toString("latin1", 0, idCharacters);
 }

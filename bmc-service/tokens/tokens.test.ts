@@ -96,7 +96,10 @@ describe("a machine without a certificate", () => {
     await agent.confirm(id);
     bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-1" });
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-    expect(await list()).toMatchObject([{ used: 1 }]);
+    const [token] = await list();
+    expect(token).toMatchObject({ used: 1 });
+    const begun = service.log.map((line) => JSON.parse(line)).find(({ rpc }) => rpc === "EnrolmentService/Begin");
+    expect(begun).toMatchObject({ actor: "no certificate", machine: uuid1, token: token?.id, code: "OK" });
   });
 
   test("may do nothing but begin", async () => {
@@ -149,6 +152,7 @@ describe("a token is refused", () => {
       details: "enrolment_token: this service knows no such token; make another one (bmcctl token create)",
     });
     expect(await service.metrics()).toContain('bmc_service_token_refusals_total{reason="unknown"} 1');
+    expect(service.log.join("")).not.toContain("rvt_0");
   });
 
   test("that was spent", async () => {

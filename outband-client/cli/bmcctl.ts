@@ -52,6 +52,7 @@ function program(world: World): Command {
     .addOption(new Option("--role <role>", "whose certificate to use (default: operator)").choices(roles))
     .addOption(new Option("--output <format>", "form of the output").choices(outputFormats))
     .addOption(new Option("--timeout <seconds>", "longest wait for one answer").argParser(parseSeconds))
+    .option("--insecure-plaintext", "no TLS and no certificates; only to a service on 127.0.0.1 or [::1]")
     .addOption(new Option("--config <file>", "configuration file (default: ~/.config/bmcctl.yaml)"))
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({

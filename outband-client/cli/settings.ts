@@ -24,6 +24,8 @@ export interface GlobalOptions {
   /** Seconds. */
   readonly timeout?: number;
   readonly config?: string;
+  /** No TLS, to a service on this machine; a flag only. */
+  readonly insecurePlaintext?: boolean;
 }
 
 interface FileSettings {
@@ -55,17 +57,18 @@ export function readSettings(options: GlobalOptions, env: World["env"]): GlobalO
  * @throws UsageError if service or PKI directory are not named; ConfigError if they cannot be used
  */
 export function connect(settings: GlobalOptions & { readonly file: string }, limitMs: number): BmcClient {
-  const { service, pki, role = "operator", file } = settings;
-  if (service === undefined)
+  const { service: address, pki, role = "operator", file } = settings;
+  if (address === undefined)
     throw new UsageError(`no service named: give --service HOST:PORT, or "service:" in ${file}`);
+  const callLimitMs = settings.timeout === undefined ? limitMs : settings.timeout * 1_000;
+  if (settings.insecurePlaintext === true) return connectPlaintext(address, callLimitMs);
   if (pki === undefined) throw new UsageError(`no PKI directory named: give --pki DIR, or "pki:" in ${file}`);
   const parts = { ca: join(pki, "ca.pem"), cert: join(pki, `${role}.pem`), key: join(pki, `${role}.key`) } as const;
   const ca = readPem(parts.ca);
   const cert = readOwn(parts.cert, pki);
   const key = readOwn(parts.key, pki);
-  const callLimitMs = settings.timeout === undefined ? limitMs : settings.timeout * 1_000;
   try {
-    return connectBmcService({ address: service, ca, cert, key, callLimitMs });
+    return connectBmcService({ address, ca, cert, key, callLimitMs });
   } catch (error) {
     if (!(error instanceof ServiceError) || error.status !== "configuration") throw error;
     const [, part, rest] = /^(ca|cert|key): (.*)$/s.exec(error.message) ?? [];
@@ -73,6 +76,15 @@ export function connect(settings: GlobalOptions & { readonly file: string }, lim
       throw new ConfigError(`${parts[part]}: ${rest}`, { cause: error });
     }
     throw new UsageError(error.message, { cause: error });
+  }
+}
+
+function connectPlaintext(address: string, callLimitMs: number): BmcClient {
+  try {
+    return connectBmcService({ address, plaintext: true, callLimitMs });
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.status !== "configuration") throw error;
+    throw new UsageError(`--insecure-plaintext: ${error.message}`, { cause: error });
   }
 }
 

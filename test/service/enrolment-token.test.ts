@@ -11,6 +11,7 @@ import { factsOf, mac1, machineOf, uuid1, uuid2 } from "../../bmc-service/fixtur
 import { FakeBmc } from "../../bmc-service/fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../../bmc-service/fixture/service.ts";
 import type { ServiceSettings } from "../../bmc-service/service.ts";
+import { run } from "../../outband-client/cli/fixture/run.ts";
 
 const forever = new AbortController().signal;
 let site: Site;
@@ -100,6 +101,14 @@ test("without TLS, agent and service on one machine understand each other", asyn
   await start({ insecurePlaintext: true });
   await enrol(uuid1, { insecure_plaintext: "1" });
   expect(service.log.join("")).toContain("no TLS: whoever can use this machine is agent and admin");
+  const { port } = service.running;
+  const listed = await run(["--service", `127.0.0.1:${port}`, "--insecure-plaintext", "ls"]);
+  expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining(mac1) });
+  const elsewhere = await run(["--service", `10.0.0.1:${port}`, "--insecure-plaintext", "ls"]);
+  expect(elsewhere).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining("only 127.0.0.1 and [::1] are allowed"),
+  });
 });
 
 test("an agent without TLS talks to nobody but its own machine", async () => {
