@@ -74,13 +74,15 @@ function mixed(living: readonly AccountRow[]): Candidate[] {
     // Nobody but its operator renames a given account.
     .filter(({ givenBy }) => givenBy === "")
     .filter((each, i) => i < mostMixed || isVerified(each));
-  const pairs = made.flatMap((newer, i) =>
-    made
-      .slice(i + 1)
-      .filter(({ slot, userName }) => slot === newer.slot && userName !== newer.userName)
-      .toSorted((a, b) => Number(isVerified(b)) - Number(isVerified(a)))
-      .map((older) => ({ newer, older })),
-  );
+  const pairs = made
+    .flatMap((newer, i) =>
+      made
+        .slice(i + 1)
+        .filter(({ slot, userName }) => slot === newer.slot && userName !== newer.userName)
+        .map((older) => ({ newer, older })),
+    )
+    // The password that was proved is there still, unless a run got further than to its name.
+    .toSorted((a, b) => Number(isVerified(b.older)) - Number(isVerified(a.older)));
   return [
     ...pairs.map(({ newer, older }) => ({ nameOf: newer, passwordOf: older })),
     ...pairs.map(({ newer, older }) => ({ nameOf: older, passwordOf: newer })),
