@@ -60,7 +60,7 @@ export async function choosePlace(
   for (;;) {
     const plan = planAccount(scan, options);
     const chosen = scan.slots.find(({ id }) => id === plan.slot);
-    const sure = chosen?.state !== "empty" || chosen.completionCode === undefined;
+    const sure = chosen?.state !== "empty" || chosen.presumed !== true;
     const seen = sure ? undefined : await lookCloser(conversation, channel, plan.slot, userSlot === plan.slot);
     if (seen === undefined) {
       const otherSlots = plan.replaces === undefined && userSlot === undefined ? emptySlots(scan, plan.slot) : [];
@@ -110,7 +110,7 @@ async function readAgain(conversation: Conversation, scan: AccountScan): Promise
   const read = slotReader(conversation);
   const seen: Slot[] = [];
   for (const slot of scan.slots) {
-    if (slot.state === "named" || (slot.state === "empty" && slot.completionCode === undefined)) continue;
+    if (slot.state === "named" || (slot.state === "empty" && slot.presumed !== true)) continue;
     const again = await read(slot.id);
     if (again !== "no such ID") seen.push(again);
   }
@@ -125,7 +125,7 @@ async function lookForRights(
 ): Promise<AccountScan> {
   const seen: Slot[] = [];
   for (const slot of scan.slots) {
-    if (slot.state !== "empty" || slot.completionCode === undefined) continue;
+    if (slot.state !== "empty" || slot.presumed !== true) continue;
     if (ourSlot !== "unknown" && slot.id !== ourSlot) continue;
     const problem = await rightsOf(conversation, scan.channel, slot.id, true);
     if (problem !== undefined) seen.push(problem);
@@ -156,7 +156,7 @@ async function lookCloser(
   const again = await readSlot(conversation, slot);
   if (again === "no such ID") return { id: slot, state: "unreadable", reason: "the BMC calls it out of range" };
   if (again.state !== "empty") return again;
-  if (again.completionCode === undefined) return undefined;
+  if (again.presumed !== true) return undefined;
   return await rightsOf(conversation, channel, slot, isAskedFor);
 }
 

@@ -4,7 +4,7 @@ import type { AccountScan, Slot } from "./scan-accounts.ts";
 
 const named = (id: number, name: string): Slot => ({ id, state: "named", name });
 const free = (id: number): Slot => ({ id, state: "empty" });
-const freeByCode = (id: number): Slot => ({ id, state: "empty", completionCode: 0xcc });
+const freeByCode = (id: number): Slot => ({ id, state: "empty", presumed: true });
 const unreadable = (id: number): Slot => ({ id, state: "unreadable", reason: "completion code 93h" });
 const busy = (id: number): Slot => ({ id, state: "unreadable", reason: "completion code C0h", mayPass: true });
 const scan = (slots: readonly Slot[], fixedNameCount = 1): AccountScan => ({

@@ -31,9 +31,10 @@ describe("scanAccounts", () => {
   test.each([
     ["CCh (Sun, Inventec)", 0xcc],
     ["CBh (Lenovo)", 0xcb],
-  ])("empty, as far as a completion code can say so: %s", async (_what, completionCode) => {
-    const { slots } = await scanAccounts(scanned({ 3: completionCode }).conversation, 1);
-    expect(slots[1]).toEqual({ id: 3, state: "empty", completionCode });
+    ["16 blanks", new Array<number>(16).fill(0x20)],
+  ])("presumed to be empty: %s", async (_what, answer) => {
+    const { slots } = await scanAccounts(scanned({ 3: answer }).conversation, 1);
+    expect(slots[1]).toEqual({ id: 3, state: "empty", presumed: true });
   });
 
   test.each([0xc0, 0xc3, 0xce, 0xd2, 0xff])("%d is asked again, and never empty", async (code) => {

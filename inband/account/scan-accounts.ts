@@ -19,8 +19,11 @@ export type Slot =
   | {
       readonly id: number;
       readonly state: "empty";
-      /** The completion code that means "no name" on some boards; undefined if the BMC told an empty name. */
-      readonly completionCode?: number;
+      /**
+       * Told by a completion code that means "no name" on some boards, or as blanks: before the slot is used its rights must
+       * be seen to be nobody's.
+       */
+      readonly presumed?: true;
     }
   | { readonly id: number; readonly state: "named"; readonly name: string }
   /** It could not be read, so nobody knows whether it is free. */
@@ -51,7 +54,7 @@ const presumedUserIds = 10;
  */
 export function freeSlot({ slots, fixedNameCount }: Pick<AccountScan, "slots" | "fixedNameCount">): Slot | undefined {
   const free = slots.filter((slot) => slot.state === "empty" && slot.id > fixedNameCount);
-  const told = free.filter((slot) => slot.state === "empty" && slot.completionCode === undefined);
+  const told = free.filter((slot) => slot.state === "empty" && slot.presumed !== true);
   return [...told, ...free].find(({ id }) => id >= 3) ?? told[0] ?? free[0];
 }
 
@@ -136,13 +139,14 @@ async function readName(
 ): Promise<Slot | "no such ID"> {
   try {
     const { userName } = await sendPatiently(conversation, getUserName, { userId: id }, patience);
-    return isEmptyName(userName) ? { id, state: "empty" } : { id, state: "named", name: userName };
+    if (!isEmptyName(userName)) return { id, state: "named", name: userName };
+    return { id, state: "empty", ...(userName.startsWith(" ") ? { presumed: true } : {}) };
   } catch (error) {
     if (!isRefusal(error) || isLocked(error)) throw error;
     if (error instanceof CompletionCodeError) {
       const { completionCode } = error;
       if (completionCode === CompletionCode.parameterOutOfRange) return "no such ID";
-      if (saysEmpty(error)) return { id, state: "empty", completionCode };
+      if (saysEmpty(error)) return { id, state: "empty", presumed: true };
     }
     return unreadable(id, refusalText(error), error);
   }
@@ -159,7 +163,7 @@ export function saysEmpty({ completionCode }: CompletionCodeError): boolean {
   return completionCode === CompletionCode.invalidDataField || completionCode === CompletionCode.notPresent;
 }
 
-/** 16 times 00h as specified; 16 times FFh (pyghmi writes it where zeros are refused); HP's words. */
+/** 16 times 00h as specified; 16 times FFh (pyghmi writes it where zeros are refused); HP's words; blanks. */
 export function isEmptyName(name: string): boolean {
-  return name === "" || /^\xff+$/.test(name) || name === "(Empty User)";
+  return name === "" || /^(\xff+| +)$/.test(name) || name === "(Empty User)";
 }

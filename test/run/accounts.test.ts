@@ -345,10 +345,6 @@ test("what the account's making showed is in the report", async () => {
   expect(machine.service.facts?.channels).not.toEqual([]);
 });
 
-test("rights that the BMC takes in three bytes only", async () => {
-  await links(machineWith({ users: { shortAccess: undefined, longAccess: 0xc7 } }));
-});
-
 describe("enabling", () => {
   test("without a password only, where the rest is refused with CCh", async () => {
     await links(machineWith({ passwords: { enableSizes: [0], enableSizeRefused: 0xcc } }));

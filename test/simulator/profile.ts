@@ -70,7 +70,7 @@ export interface ChannelsProfile {
 }
 
 /** How a user ID without a name answers Get User Name. */
-export type EmptyName = "zeros" | "ones" | "(Empty User)" | { readonly refused: number };
+export type EmptyName = "zeros" | "ones" | "blanks" | "(Empty User)" | { readonly refused: number };
 
 export interface UsersProfile {
   /** User IDs 1 to this one. */

@@ -114,6 +114,12 @@ const all: readonly Profile[] = [
   },
   {
     ...spec,
+    name: "blank-names",
+    sources: ["IPMI 2.0 §22.28: assumed, as a field filled with blanks"],
+    users: { ...spec.users, emptyName: "blanks" },
+  },
+  {
+    ...spec,
     name: "rights-in-three-bytes",
     sources: ["IPMI 2.0 §22.26: the fourth byte is optional; a BMC that refuses it is assumed"],
     users: { ...spec.users, longAccess: 0xc7 },

@@ -132,6 +132,8 @@ function shownName(bmc: SimulatedBmc, user: SimulatedUser): string {
       return "";
     case "ones":
       return "\xff".repeat(16);
+    case "blanks":
+      return " ".repeat(16);
     case "(Empty User)":
       return emptyName;
     default:
