@@ -97,18 +97,21 @@ describe("who may call", () => {
     await call(admin, admin.deleteBmc, { key: mac1 });
   });
 
-  test("an agent with the certificate of one machine enrols no other", async () => {
+  test("an agent with the certificate of one machine enrols no other, and its row warns of none", async () => {
     const pki = mkdtempSync(join(tmpdir(), "machine-pki-"));
     const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 60_000) };
     const authority = await createCertificateAuthority(validity);
     const server = await authority.issue("server", "bmc-service", loopbackNames);
     const own = await authority.issue("agent", uuid1, []);
+    const viewer = await authority.issue("viewer", "viewer", []);
     for (const [name, text] of Object.entries({
       "ca.pem": authority.certificate,
       "server.pem": server.certificate,
       "server.key": server.key,
       "agent.pem": own.certificate,
       "agent.key": own.key,
+      "viewer.pem": viewer.certificate,
+      "viewer.key": viewer.key,
     })) {
       writeFileSync(join(pki, name), text, { mode: 0o600 });
     }
@@ -122,6 +125,10 @@ describe("who may call", () => {
       code: "PERMISSION_DENIED",
       details: `the client certificate is that of machine ${uuid1}: it cannot enrol machine ${uuid2}`,
     });
+    await bound.report(factsOf(mac1));
+    using looker = connectClients(service.running.port, pki, "viewer");
+    const { bmc: row } = await call(looker.bmc, looker.bmc.getBmc, { key: mac1, showSecrets: false });
+    expect(row?.warnings).toEqual([]);
     rmSync(pki, { recursive: true });
   });
 
