@@ -78,8 +78,8 @@ export function readAudit(database: Database, { limit, subjects, before }: Audit
 
 /**
  * Whether no entry was changed or taken away: the hashes hold from the first entry to the last, and the last is the one that
- * SQLite remembers as such. Whoever can write to the file can make a new log with new hashes; the service's own log has each
- * entry's number and hash too, and is to be kept elsewhere.
+ * SQLite remembers as such. Whoever can write to the file can make a new log with new hashes; the service's own log has number
+ * and hash of the last entry of each call, and is to be kept elsewhere.
  */
 export async function isAuditIntact(database: Database): Promise<boolean> {
   let last: { readonly number: number; readonly hash: unknown } = { number: 0, hash: undefined };

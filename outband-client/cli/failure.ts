@@ -43,7 +43,7 @@ export function explain(error: unknown): Failure {
       exitCode: ExitCode.protocol,
       message: error.message,
       advice:
-        "The service's own log has number and hash of each entry: compare. Find out who can write to the database.",
+        "The service's own log has number and hash of what each call has written: compare. Find out who can write to the database.",
     };
   }
   if (error instanceof ServiceError) return { message: error.message, ...serviceFailure(error) };
