@@ -85,6 +85,11 @@ describe("the table", () => {
     expect(violations).toMatchObject({ lost: 1, foreign: 0, duplicate: 0 });
   });
 
+  test("has a line for a step that most runs do not have", () => {
+    const late: Played = { ...good, hits: [{ ...hit, step: "retire former accounts" }] };
+    expect(summarise([late], 3).lines.map(({ step }) => step)).toEqual(["retire former accounts", ""]);
+  });
+
   test("tells of a failure how to see it again", () => {
     const text = summaryText(summarise([bad], 3));
     expect(text).toContain('npm run chaos -- --seed 3 --case "first agent-killed@before:step:begin:1"');

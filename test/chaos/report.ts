@@ -38,8 +38,10 @@ const all = "all";
 export function summarise(results: readonly Played[], seed: number): Summary {
   const faulted = results.filter(({ hits }) => hits.length > 0);
   const labels = [...faultNames.map((each): string => faults[each]), several];
+  // A step that most runs do not have comes last.
+  const steps = new Set([...stepNames, ...faulted.flatMap(({ hits }) => hits.map(({ step }) => step))]);
   const lines = labels.flatMap((fault) =>
-    stepNames.flatMap((step) => {
+    [...steps].flatMap((step) => {
       const own = faulted.filter((each) => faultOf(each) === fault && each.hits[0]?.step === step);
       return own.length === 0 ? [] : [lineOf(fault, step, own)];
     }),
