@@ -38,6 +38,11 @@ describe("proveAccount", () => {
     },
   );
 
+  test.each([0xc3, "no answer"] as const)("a test that is never answered (%s) tells nothing", async (answer) => {
+    const { proof } = await prove(obedient((line) => (tests(line) ? answer : undefined)));
+    expect(proof).toBe("read back only");
+  });
+
   test("a busy BMC is not one that cannot test", async () => {
     await expect(prove(obedient((line) => (tests(line) ? 0xc0 : undefined)))).rejects.toThrow("C0h");
   });

@@ -1,7 +1,14 @@
 import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
-import { type Conversation, InterruptedWriteError, isNotNow, persistent, sendPatiently } from "../conversation.ts";
+import {
+  type Conversation,
+  InterruptedWriteError,
+  isNotNow,
+  NoAnswerError,
+  persistent,
+  sendPatiently,
+} from "../conversation.ts";
 import { refusalText } from "../read-parameter.ts";
 import { AccountError, AccountRefusedError } from "./account-error.ts";
 import { setPassword } from "./set-password.ts";
@@ -116,6 +123,9 @@ async function testPassword(
 const another = 0x80;
 const otherSize = 0x81;
 
+/** The driver says so where no answer came. */
+const lostAnswers: ReadonlySet<number> = new Set([CompletionCode.timeout, CompletionCode.unspecified]);
+
 async function testInSize(
   conversation: Conversation,
   wanted: WantedAccount,
@@ -126,9 +136,12 @@ async function testInSize(
     await sendPatiently(conversation, setUserPassword, passwordRequest(wanted, password, "test", size), persistent);
     return "the same";
   } catch (error) {
+    // The BMC does not answer the test operation at all.
+    if (error instanceof NoAnswerError) return "not told";
     if (!(error instanceof CompletionCodeError)) throw error;
-    if (error.completionCode === another || error.completionCode === otherSize) return error;
-    if (isNotNow(error) && error.completionCode !== CompletionCode.unspecified) throw error;
+    const { completionCode } = error;
+    if (completionCode === another || completionCode === otherSize) return error;
+    if (isNotNow(error) && !lostAnswers.has(completionCode)) throw error;
     // No test operation: Supermicro H8QME.
     return "not told";
   }
