@@ -130,7 +130,7 @@ function explain(code: number): [StoreProblem, string] {
     case 8:
       return ["unwritable", "it is read-only; check owner and mode of the file and its directory"];
     case 10:
-      return ["unwritable", "the disk answers with errors"];
+      return ["unwritable", "the disk answers with errors, or is full"];
     case 11:
     case 26:
       return ["corrupt", "it is damaged or no SQLite database; bring it back from your backup"];

@@ -23,8 +23,8 @@ export class StoreLock implements Disposable {
     let connection: DatabaseSync | undefined;
     try {
       connection = new DatabaseSync(path, { timeout: waitMs });
-      // Nothing is ever written, so there is nothing to roll back: no journal that a full disk could refuse.
-      connection.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
+      // The journal in memory: a full disk refuses one in a file, and without any SQLite writes to the file at once.
+      connection.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
       chmodSync(path, 0o600);
       giveToOwnerOfDirectory(path);
       this.#connection = connection;
