@@ -259,6 +259,17 @@ describe("readFru", () => {
     });
   });
 
+  test("a driver that takes a minute to say that no answer came is not asked for smaller pieces", async () => {
+    let nowMs = 0;
+    const { conversation, log } = withImage(chassis("AB", "CD"), false, () => {
+      nowMs += 50_000;
+      return 0xff;
+    });
+    const clock = { ...conversation.clock, now: () => nowMs };
+    expect(await readFru({ ...conversation, clock })).toMatchObject({ state: "unreadable" });
+    expect(log.filter((line) => line.startsWith("Read FRU Data"))).toHaveLength(2);
+  });
+
   test("a command that is never answered ends the reading, not the run", async () => {
     const image = chassis("P".repeat(30), "S".repeat(30));
     const scripted = withImage(image, false, (_, nth) => (nth > 1 ? "no answer" : undefined));

@@ -41,8 +41,11 @@ export async function readFru(conversation: Conversation, limitMs = 60_000): Pro
 
 /** @throws CompletionCodeError, DecodeError, NoAnswerError if not even the header could be read */
 async function readPieces(conversation: Conversation, reading: FruReading, until: number): Promise<void> {
+  let isFirst = true;
   for (let piece = reading.next(); piece !== undefined; piece = reading.next()) {
-    if (piece.offset > 0 && presentMs(conversation) >= until) return;
+    // A driver that answers FFh for a BMC which does not answer takes a minute for it: for no smaller piece again.
+    if (!isFirst && presentMs(conversation) >= until) return;
+    isFirst = false;
     try {
       reading.received(await readPiece(conversation, piece));
     } catch (error) {
