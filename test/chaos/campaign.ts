@@ -13,6 +13,8 @@ export interface Campaign extends SiteOptions {
   readonly lanes: number;
   readonly doubles?: Doubles;
   readonly onPlayed?: (played: Played) => void;
+  /** Lets no further case begin. */
+  readonly stop?: AbortSignal;
 }
 
 /** Plays what was asked for, to the end, whatever breaks. */
@@ -23,6 +25,7 @@ export async function playCampaign({
   lanes,
   doubles = {},
   onPlayed,
+  stop,
   ...site
 }: Campaign): Promise<Played[]> {
   const results: Played[] = [];
@@ -31,6 +34,7 @@ export async function playCampaign({
   const left = cases.values();
   const work = async (lane: Lane) => {
     for (const each of left) {
+      if (stop?.aborted) return;
       const played = await lane.play(each, seed, doubles);
       results.push(played);
       onPlayed?.(played);

@@ -8,6 +8,9 @@ import { playCampaign } from "./campaign.ts";
 import { type ChaosOptions, parseChaosOptions } from "./options.ts";
 import { summarise, summaryText } from "./report.ts";
 
+/** As of a program that Ctrl-C ends: 128 and the number of SIGINT. */
+const endedEarly = 130;
+
 async function main(): Promise<number> {
   let options: ChaosOptions;
   try {
@@ -21,8 +24,12 @@ async function main(): Promise<number> {
   if (isText) console.log(`seed ${seed}`);
   const startedAt = performance.now();
   let count = 0;
+  // What was played until then is worth telling.
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   const results = await playCampaign({
     ...{ runs, seed, only, lanes },
+    stop: stop.signal,
     onPlayed({ violation }) {
       count += 1;
       if (process.stderr.isTTY)
@@ -40,7 +47,8 @@ async function main(): Promise<number> {
   }
   if (only !== undefined && summary.faulted === 0) console.error("chaos: none of its faults came to pass");
   // 1 as of a failed test; the programs' own codes begin at 64.
-  return summary.failures.length === 0 ? ExitCode.done : 1;
+  if (summary.failures.length > 0) return 1;
+  return stop.signal.aborted ? endedEarly : ExitCode.done;
 }
 
 process.exitCode = await main();

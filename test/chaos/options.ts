@@ -23,14 +23,14 @@ the BMC. In the end one account of ours is enabled.
 Faults: ${Object.keys(faults).join(", ")}.
 
 The table counts runs by the first fault and the step it came in. "linked after boots" 0: the same run linked in
-spite of it. The machine's time jumps where only it is waited for.
+spite of it. The machine's time jumps where only it is waited for. Ctrl-C ends it early, with the table so far.
 
 Examples:
   npm run chaos
   npm run chaos -- --runs 300 --seed 7
   npm run chaos -- --seed 7 --case "rotation bmc-reset-lost@after:write:set-user-password:1"
 
-Exit codes: 0 all of it held, 1 it did not, 64 wrong usage.
+Exit codes: 0 all of it held, 1 it did not, 64 wrong usage, 130 all of it held until Ctrl-C.
 `;
 
 /** @throws CommanderError for --help and for wrong usage */
