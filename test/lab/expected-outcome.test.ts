@@ -10,8 +10,8 @@ test.each([
   ["not ready", "error", 75, true],
   ["not ready", "error", 70, false],
   ["not ready", "linked", 0, false],
-  ["no free slot", "error", 77, true],
-  ["no free slot", "error", 75, false],
+  ["no free slot", "no free slot", 77, true],
+  ["no free slot", "error", 77, false],
 ] as const)("expected %s, ended as %s with exit code %d: %s", (expected, outcome, exitCode, held) => {
   expect(endedAs(expected, { outcome, exitCode })).toBe(held);
 });

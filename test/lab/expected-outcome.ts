@@ -11,7 +11,6 @@ export function endedAs(
     case "not ready":
       return outcome === "error" && exitCode === ExitCode.temporary;
     case "no free slot":
-      return outcome === "error" && exitCode === ExitCode.refused;
     case "linked":
     case "locked":
     case "failed":
