@@ -1,5 +1,6 @@
 import type { FuzzedDecoder } from "../fuzzed-decoder.ts";
 import { agentDecoders } from "./agent-inputs.ts";
+import { certificateRequestDecoder } from "./certificate-request.ts";
 import { fruDecoders } from "./fru.ts";
 import { inspectionDecoders } from "./inspection.ts";
 import { ipmiDecoders } from "./ipmi.ts";
@@ -22,4 +23,5 @@ export const decoders: readonly FuzzedDecoder[] = [
   ...agentDecoders,
   ...pemDecoders,
   ...serviceRequestDecoders,
+  certificateRequestDecoder,
 ];
