@@ -1,12 +1,12 @@
 import type { AccountRefusedError } from "../inband/account/account-error.ts";
 import { isStillEmpty } from "../inband/account/choose-place.ts";
 import { generatePassword } from "../inband/account/credentials.ts";
-import { formText, type PasswordForm } from "../inband/account/password-form.ts";
-import { PasswordLadder } from "../inband/account/password-ladder.ts";
 import type { FormerAccount } from "../inband/account/plan-account.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "../inband/account/wanted-account.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import type { CompletionCodeError } from "../ipmi/errors.ts";
+import { formText, type PasswordForm } from "../ipmi/password-form.ts";
+import { PasswordLadder } from "../ipmi/password-ladder.ts";
 
 /** What an escrowed account needs of the run. */
 export interface EscrowOptions {

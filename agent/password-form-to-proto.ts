@@ -1,4 +1,4 @@
-import { type PasswordForm, passwordForms } from "../inband/account/password-form.ts";
+import { type PasswordForm, passwordForms } from "../ipmi/password-form.ts";
 import { PasswordForm as ProtoForm } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 
 const protoForms: Readonly<Record<PasswordForm["name"], ProtoForm>> = {

@@ -1,10 +1,10 @@
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
-import { formText } from "../inband/account/password-form.ts";
 import { NoFreeSlotError } from "../inband/account/plan-account.ts";
 import { proveAccount } from "../inband/account/prove-account.ts";
 import type { KnownBmc } from "../inband/recognise-bmc.ts";
 import { identifyMachine, refusedUuidText } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios, type Smbios } from "../inband/smbios/parse-smbios.ts";
+import { formText } from "../ipmi/password-form.ts";
 import { FailureKind } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { begin, type Enrolment } from "./enrolment.ts";
 import { HandOffFailedError } from "./hand-off-events.ts";

@@ -1,7 +1,7 @@
+import { type PasswordForm, passwordForms } from "../../ipmi/password-form.ts";
+import { PasswordLadder } from "../../ipmi/password-ladder.ts";
 import { Pace } from "../pace.ts";
 import { nameBytes, type ScriptedAnswer, scriptedBmc } from "../scripted-bmc.fixture.ts";
-import { type PasswordForm, passwordForms } from "./password-form.ts";
-import { PasswordLadder } from "./password-ladder.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "./wanted-account.ts";
 
 export const wanted: WantedAccount = { channel: 2, slot: 3, userName: "rivet0123456789", privilege: 4 };

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { generatePassword, generateUserName, hasOurShape, PolicyError, type RandomBelow } from "./credentials.ts";
-import { passwordForms } from "./password-form.ts";
+import type { RandomBelow } from "../../ipmi/password.ts";
+import { passwordForms } from "../../ipmi/password-form.ts";
+import { generatePassword, generateUserName, hasOurShape, PolicyError } from "./credentials.ts";
 
 /** Numbers from a seed, so that a failure can be repeated. */
 function seeded(seed: number): RandomBelow {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { passwordForms } from "../../ipmi/password-form.ts";
 import { nameBytes } from "../scripted-bmc.fixture.ts";
 import {
   disabled,
@@ -10,7 +11,6 @@ import {
   withoutRights,
 } from "./account.fixture.ts";
 import { AccountRefusedError, SlotTakenError } from "./account-error.ts";
-import { passwordForms } from "./password-form.ts";
 import { proveAccount } from "./prove-account.ts";
 
 type Bmc = ReturnType<typeof obedient>;

@@ -1,5 +1,5 @@
 import type { CompletionCodeError } from "../../ipmi/errors.ts";
-import type { PasswordForm } from "./password-form.ts";
+import type { PasswordForm } from "../../ipmi/password-form.ts";
 
 /** The account as it is to be, but for its password. */
 export interface WantedAccount {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import "../../agent/retire-former.ts";
 import { exitCodeOf } from "../../agent/outcome.ts";
 import { defaultLimits } from "../../agent/world.ts";
-import { formText, passwordForms } from "../../inband/account/password-form.ts";
+import { formText, passwordForms } from "../../ipmi/password-form.ts";
 import { FailureKind, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { noPolicy } from "../simulator/password-policy.ts";
 import type { Profile } from "../simulator/profile.ts";

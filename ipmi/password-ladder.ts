@@ -1,4 +1,4 @@
-import { CompletionCode } from "../../ipmi/completion-code.ts";
+import { CompletionCode } from "./completion-code.ts";
 import { formText, type PasswordForm, passwordForms } from "./password-form.ts";
 
 /** Some BMCs keep a history of passwords or lock an ID after many refusals; a ninth attempt was never seen to help. */
