@@ -1,4 +1,5 @@
 import { access } from "node:fs/promises";
+import type { DocumentDate } from "./config/fetch-document.ts";
 import { kernelSource, parseKernelCommandLine, readKernelKeys } from "./config/kernel-command-line.ts";
 import type { KeyName } from "./config/keys.ts";
 import {
@@ -34,6 +35,11 @@ export function readLocalSources(flags: ReadonlyMap<KeyName, string>, cmdline: U
   return { sources, pixieApiUrl: kernel.pixieApiUrl, remarks: kernel.remarks, local: localSettings(sources) };
 }
 
+/** All settings, and what time it was when the document came, if a server sent it. */
+export interface CompleteSettings extends Settings {
+  readonly documentDate?: DocumentDate | undefined;
+}
+
 /** What `then` asks for, if that can be told although another key is wrong: a machine shall not stay on for a typing error. */
 export function peekAfterwards(cmdline: Uint8Array): Afterwards {
   const given = parseKernelCommandLine(Buffer.from(cmdline).toString("latin1").trimEnd());
@@ -51,7 +57,11 @@ export function peekAfterwards(cmdline: Uint8Array): Afterwards {
  * All settings, the document included, which may lie behind the network.
  * Throws ConfigError, UsageError or DocumentUnavailableError.
  */
-export async function readSettings(from: LocalSources, console: Console, signal?: AbortSignal): Promise<Settings> {
+export async function readSettings(
+  from: LocalSources,
+  console: Console,
+  signal?: AbortSignal,
+): Promise<CompleteSettings> {
   const exists = (path: string) =>
     access(path).then(
       () => true,
@@ -60,15 +70,19 @@ export async function readSettings(from: LocalSources, console: Console, signal?
   const document = await findDocument(from.sources, from.pixieApiUrl, exists);
   if (!document) return await completeSettings(from.sources);
   const startedAt = performance.now();
+  let documentDate: DocumentDate | undefined;
   const loaded = await loadDocument(document, async (url) => {
     const { fetchDocument } = await import("./config/fetch-document.ts");
     return await fetchDocument(url, {
       limitMs: from.local.serviceLimitMs,
       onRetry: (attempt, waitMs, reason) =>
         console.note(`${document.source}: ${reason}; try ${attempt + 1} in ${durationText(waitMs)}`),
+      onDate: (date) => {
+        documentDate = date;
+      },
       ...(signal ? { signal } : {}),
     });
   });
   console.task("read configuration", performance.now() - startedAt, document.source);
-  return await completeSettings([...from.sources, loaded]);
+  return { ...(await completeSettings([...from.sources, loaded])), documentDate };
 }

@@ -3,8 +3,10 @@ import { readFile } from "node:fs/promises";
 import { systemClock } from "../inband/clock.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import type { RetryOptions } from "../outband-client/service/retry.ts";
+import { ServiceError } from "../outband-client/service/service-error.ts";
 import type { BeginRequest } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import type { LocalSettings, Settings } from "./config/settings.ts";
+import type { LocalSettings } from "./config/settings.ts";
+import type { CompleteSettings } from "./configure.ts";
 import { type Console, durationText } from "./console.ts";
 import { openInband } from "./open-inband.ts";
 import { version } from "./version.ts";
@@ -14,7 +16,7 @@ import { defaultLimits, type EnrolmentClient, type RunSettings, type World } fro
 const graceMs = 15_000;
 
 /** The world as it is: this machine, its BMC, the service of the settings. */
-export function realWorld(settings: Settings, console: Console): World {
+export function realWorld(settings: CompleteSettings, console: Console): World {
   return {
     readSmbios: (signal) => readSmbiosTables(undefined, signal),
     openBmc: (signal) => openInband({ kcs: settings.kcs, kcsWaitMs: kcsWaitMs(settings) }, signal),
@@ -56,7 +58,7 @@ export function runSettings({ rotate, userSlot, harden, serviceLimitMs, bmcLimit
 }
 
 /** A client that is patient: what fails because the service is not there is tried again, and said. */
-async function connectService(settings: Settings, console: Console): Promise<EnrolmentClient> {
+async function connectService(settings: CompleteSettings, console: Console): Promise<EnrolmentClient> {
   const [{ connectEnrolment }, { withRejoin, withRetry }] = await Promise.all([
     import("../outband-client/service/enrolment.ts"),
     import("../outband-client/service/retry.ts"),
@@ -71,8 +73,18 @@ async function connectService(settings: Settings, console: Console): Promise<Enr
   });
   return {
     async begin(request, signal) {
-      const send = (complete: BeginRequest) =>
+      const patiently = (complete: BeginRequest) =>
         withRetry((inner) => client.begin(complete, inner), { ...options(signal), alsoOn: "conflict" });
+      const send = (complete: BeginRequest) =>
+        patiently(complete).catch(async (error: unknown) => {
+          if (!(error instanceof ServiceError) || error.clockFault === undefined) throw error;
+          const [{ retryWithCorrectClock }, { realClock }] = await Promise.all([
+            import("./clock/correct-clock.ts"),
+            import("./clock/real-clock.ts"),
+          ]);
+          const clock = realClock(settings, (text) => console.note(text));
+          return await retryWithCorrectClock(error, () => patiently(complete), clock, signal);
+        });
       if (token === undefined) return await send(request);
       const { beginWithToken } = await import("./begin-with-token.ts");
       const needsCertificate = credentials !== "plaintext" && credentials.cert === undefined;

@@ -11,6 +11,15 @@ export class DocumentUnavailableError extends Error {
   readonly code = "unavailable";
 }
 
+/** What time it was when the document came, as its server says. */
+export interface DocumentDate {
+  readonly date: Date;
+  /** When it came, as performance.now() told it. */
+  readonly readAtMs: number;
+  /** "10.0.0.1:8080" */
+  readonly server: string;
+}
+
 export interface FetchDocumentOptions {
   /** Time for all attempts together. */
   readonly limitMs: number;
@@ -18,6 +27,8 @@ export interface FetchDocumentOptions {
   readonly attemptMs?: number;
   /** Said before each wait. */
   readonly onRetry?: (attempt: number, waitMs: number, reason: string) => void;
+  /** Told when the document came, if its server tells the time. RFC 9110 §6.6.1. */
+  readonly onDate?: (date: DocumentDate) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -36,7 +47,8 @@ export async function fetchDocument(url: string, options: FetchDocumentOptions):
     return await pRetry(
       async () => {
         try {
-          return await fetchOnce(url, AbortSignal.any([signal, AbortSignal.timeout(options.attemptMs ?? 15_000)]));
+          const attempt = AbortSignal.any([signal, AbortSignal.timeout(options.attemptMs ?? 15_000)]);
+          return await fetchOnce(url, attempt, options.onDate);
         } catch (error) {
           if (error instanceof ConfigError) throw new AbortError(error);
           last = reasonOf(error);
@@ -63,41 +75,50 @@ export async function fetchDocument(url: string, options: FetchDocumentOptions):
   }
 }
 
-async function fetchOnce(url: string, signal: AbortSignal): Promise<Uint8Array> {
+interface Answer {
+  readonly status: number;
+  readonly location: string | undefined;
+  readonly date: string | undefined;
+  readonly body: Uint8Array;
+}
+
+async function fetchOnce(
+  url: string,
+  signal: AbortSignal,
+  onDate: FetchDocumentOptions["onDate"],
+): Promise<Uint8Array> {
   let target = new URL(url);
   for (let redirections = 0; ; redirections++) {
     const shown = withoutCredentials(target.href);
     const get = target.protocol === "https:" ? getSecure : getPlain;
-    const { status, location, body } = await new Promise<{ status: number; location?: string; body: Uint8Array }>(
-      (resolve, reject) => {
-        const request = get(
-          target,
-          { signal, headers: { accept: "application/yaml, application/json, */*" } },
-          (answer) => {
-            const chunks: Buffer[] = [];
-            let length = 0;
-            answer.on("data", (chunk: Buffer) => {
-              length += chunk.length;
-              if (length > maxDocumentBytes) {
-                reject(new ConfigError(`document ${shown}`, "document", `is larger than ${maxDocumentBytes} bytes`));
-                answer.destroy();
-              } else chunks.push(chunk);
-            });
-            answer.on("error", reject);
-            answer.on("end", () => {
-              const { location } = answer.headers;
-              resolve({
-                status: answer.statusCode ?? 0,
-                body: Buffer.concat(chunks),
-                ...(location ? { location } : {}),
-              });
-            });
-          },
-        );
-        request.on("error", reject);
-      },
-    );
-    if (status === 200) return body;
+    const { status, location, date, body } = await new Promise<Answer>((resolve, reject) => {
+      const request = get(
+        target,
+        { signal, headers: { accept: "application/yaml, application/json, */*" } },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          let length = 0;
+          answer.on("data", (chunk: Buffer) => {
+            length += chunk.length;
+            if (length > maxDocumentBytes) {
+              reject(new ConfigError(`document ${shown}`, "document", `is larger than ${maxDocumentBytes} bytes`));
+              answer.destroy();
+            } else chunks.push(chunk);
+          });
+          answer.on("error", reject);
+          answer.on("end", () => {
+            const { location, date } = answer.headers;
+            resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks), location, date });
+          });
+        },
+      );
+      request.on("error", reject);
+    });
+    if (status === 200) {
+      const time = Date.parse(date ?? "");
+      if (!Number.isNaN(time)) onDate?.({ date: new Date(time), readAtMs: performance.now(), server: target.host });
+      return body;
+    }
     if ([301, 302, 303, 307, 308].includes(status) && location && redirections < 5) {
       const next = URL.parse(location, target);
       if (!next || !/^https?:$/.test(next.protocol) || (target.protocol === "https:" && next.protocol === "http:")) {

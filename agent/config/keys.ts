@@ -34,6 +34,9 @@ export interface Key {
 
 const hostAndPort = /^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):([1-9]\d{0,4})$/;
 
+const ntpServer = String.raw`(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[1-9]\d{0,4})?`;
+const ntpServers = new RegExp(`^${ntpServer}(,${ntpServer}){0,3}$`);
+
 export const keys = [
   {
     name: "service",
@@ -171,6 +174,12 @@ export const keys = [
     placeholder: "SECONDS",
     default: "180",
     description: "time to wait until the BMC is ready, and again for one that restarts in the middle",
+  },
+  {
+    name: "ntp",
+    type: { kind: "text", pattern: ntpServers, allowed: "HOST[:PORT][,HOST[:PORT]], at most 4" },
+    placeholder: "HOST[,HOST]",
+    description: "NTP servers that are asked for the time if the service's certificate is not valid by the clock",
   },
   {
     name: "kcs",

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConfigError, UsageError } from "./config-error.ts";
 import { maxDocumentBytes, readDocument } from "./document.ts";
-import { DocumentUnavailableError, fetchDocument } from "./fetch-document.ts";
+import { type DocumentDate, DocumentUnavailableError, fetchDocument } from "./fetch-document.ts";
 import { configTable, type KeyName, keys } from "./keys.ts";
 import { makePair, type Pair } from "./pair.fixture.ts";
 import { completeSettings, findDocument, loadDocument, localSettings, type Source } from "./settings.ts";
@@ -67,10 +67,13 @@ describe("sources", () => {
       networkLimitMs: 180_000,
       serviceLimitMs: 300_000,
       bmcLimitMs: 180_000,
+      ntp: [],
       kcs: { port: 0xe4, spacing: 4 },
       ipmiDriver: false,
     });
     expect(localSettings([])).toMatchObject({ kcs: undefined, ipmiDriver: true });
+    const ntp = "ntp.example.org,10.0.0.1:1123,[fd00::1]";
+    expect(localSettings([source("kernel", { ntp })]).ntp).toEqual(ntp.split(","));
   });
 
   test.each([
@@ -85,6 +88,9 @@ describe("sources", () => {
     ["service", "http://10.0.0.1:1", "allowed: HOST:PORT"],
     ["then", "exec:relative", "allowed: wait, poweroff"],
     ["interface", "eth0;rm", "allowed: the name of an interface"],
+    ["ntp", "10.0.0.1,", "allowed: HOST[:PORT][,HOST[:PORT]], at most 4"],
+    ["ntp", "a,b,c,d,e", "at most 4"],
+    ["ntp", "http://ntp", "at most 4"],
     ["kcs", "0xca2", "allowed: io:0xca2 or io:0xca2,spacing=N"],
     ["kcs", "mem:0xfed00ca2", "registers in memory (mem:) only the kernel's driver can reach"],
     ["kcs", "io:0x0", "allowed: io:0xca2"],
@@ -294,12 +300,16 @@ describe("document by HTTP", () => {
   test("reads it after a 503, saying so, and follows a redirection", async () => {
     answers = [{ status: 503 }, { status: 302, location: "/d.yaml" }, { status: 200, body: "log: json" }];
     const said: string[] = [];
+    const dates: DocumentDate[] = [];
     const bytes = await fetchDocument(url, {
       limitMs: 5_000,
+      onDate: (date) => dates.push(date),
       onRetry: (attempt, waitMs, reason) => said.push(`${attempt} ${waitMs > 0} ${reason}`),
     });
     expect(Buffer.from(bytes).toString()).toBe("log: json");
     expect(said).toEqual(["1 true the server answers 503"]);
+    expect(dates).toMatchObject([{ server: new URL(url).host, date: expect.any(Date) }]);
+    expect(Math.abs(Date.now() - Number(dates[0]?.date))).toBeLessThan(5_000);
   });
 
   test("404 and a flood of bytes are mistakes, not retried", async () => {

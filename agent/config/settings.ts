@@ -27,6 +27,8 @@ export interface LocalSettings {
   readonly networkLimitMs: number;
   readonly serviceLimitMs: number;
   readonly bmcLimitMs: number;
+  /** HOST or HOST:PORT each; who tells the time if the clock is wrong. */
+  readonly ntp: readonly string[];
   /** Undefined: as the firmware says. */
   readonly kcs: KcsAddress | undefined;
   /** Whether the init loads the kernel's IPMI drivers. */
@@ -132,6 +134,7 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
     bmcLimitMs: milliseconds("bmc_limit"),
+    ntp: text("ntp").split(",").filter(Boolean),
     kcs: parseKcsAddress(text("kcs")),
     ipmiDriver: text("ipmi_driver") === "1",
   };

@@ -39,6 +39,7 @@ function open() {
     recv: { arguments: ["int32", "buffer", "uint64", "int32"], return: "int64" },
     close: { arguments: ["int32"], return: "int32" },
     ioctl: { arguments: ["int32", "uint64", "buffer"], return: "int32" },
+    clock_settime: { arguments: ["int32", "buffer"], return: "int32" },
   });
   // finit_module has no wrapper in older libcs; syscall() takes longs
   const { functions: raw } = dlopen("libc.so.6", {
@@ -173,6 +174,16 @@ export function closeFile(fd: number): void {
 /** ioctl(2) with a buffer that the kernel reads and writes. */
 export function ioctl(fd: number, request: number, argument: Buffer, call: string): void {
   checked(libc().ioctl(fd, BigInt(request), argument), call);
+}
+
+/** clock_settime(2) of the clock that tells the date. Needs root (CAP_SYS_TIME). */
+export function setSystemTime(time: Date): void {
+  const realTime = 0; // CLOCK_REALTIME
+  const milliseconds = time.getTime();
+  const timespec = Buffer.alloc(16);
+  timespec.writeBigInt64LE(BigInt(Math.floor(milliseconds / 1000)), 0);
+  timespec.writeBigInt64LE(BigInt(Math.floor(milliseconds % 1000) * 1_000_000), 8);
+  checked(libc().clock_settime(realTime, timespec), "clock_settime");
 }
 
 /** The address of a buffer's first byte, for pointers within structs. The buffer must outlive the call. */

@@ -110,6 +110,8 @@ describe("names and addresses", () => {
   });
 });
 
+const past = { notBefore: new Date("2020-01-01"), notAfter: new Date("2021-01-01") };
+
 describe("certificates", () => {
   test("a service of another CA is refused", async () => {
     const server = await start(implementation, { identity: await stranger.server(["127.0.0.1"]) });
@@ -126,12 +128,22 @@ describe("certificates", () => {
   });
 
   test.each([
-    ["expired", { notBefore: new Date("2020-01-01"), notAfter: new Date("2021-01-01") }, "expired at 2021-01-01"],
+    ["expired", past, "expired at 2021-01-01"],
     ["not yet valid", { ...validNow(), notBefore: new Date(Date.now() + 3_600_000) }, "set the clock"],
   ])("a service whose certificate is %s is refused", async (_name, validity, text) => {
     const server = await start(implementation, { identity: await authority.server(["127.0.0.1"], validity) });
     const error = await failure(client(`127.0.0.1:${server.port}`).begin(begin, forever));
     expect(error).toMatchObject({ status: "refused", message: expect.stringContaining(text) });
+    expect(error.clockFault?.validTo.getTime()).toBe(Math.floor(validity.notAfter.getTime() / 1000) * 1000);
+  });
+
+  test.each([
+    ["an imposter's", async () => (await makeAuthority("our CA")).server(["127.0.0.1"], past)],
+    ["one for another host", () => authority.server(["10.9.9.9"], past)],
+  ])("an expired certificate that is also %s is nothing that another time would mend", async (_name, identity) => {
+    const server = await start(implementation, { identity: await identity() });
+    const error = await failure(client(`127.0.0.1:${server.port}`).begin(begin, forever));
+    expect(error).toMatchObject({ status: "refused", clockFault: undefined });
   });
 
   test("our certificate from another CA is refused by the service", async () => {

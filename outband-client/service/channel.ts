@@ -221,7 +221,10 @@ export class ServiceChannel implements AsyncDisposable {
       case "unreachable":
         return new ServiceError("unavailable", `${who}: ${verdict.problem}`, { cause: error });
       case "refused":
-        return new ServiceError("refused", `${who}: ${verdict.problem}`, { cause: error });
+        return new ServiceError("refused", `${who}: ${verdict.problem}`, {
+          cause: error,
+          clockFault: verdict.clockFault,
+        });
       case "no service":
         return new ServiceError("protocol", `${who}: ${verdict.problem}: check host and port`, { cause: error });
       default:

@@ -32,6 +32,23 @@ export type ServiceStatus =
   | "protocol"
   | "configuration";
 
+/**
+ * A certificate of the service that everything but the clock here speaks for: its authority has signed it, and it is for the
+ * host that was dialled.
+ */
+export interface ClockFault {
+  /** What the certificate is by the clock here. */
+  readonly kind: "expired" | "not yet valid";
+  /** When the certificate and all that vouch for it are valid. */
+  readonly validFrom: Date;
+  readonly validTo: Date;
+}
+
+interface ServiceErrorOptions extends ErrorOptions {
+  readonly answered?: boolean;
+  readonly clockFault?: ClockFault | undefined;
+}
+
 /** A call to the BMC service failed. The message says who, what, and what to do; it holds no secret. */
 export class ServiceError extends Error {
   override readonly name = "ServiceError";
@@ -39,10 +56,13 @@ export class ServiceError extends Error {
   readonly status: ServiceStatus;
   /** Whether the service itself gave this answer, as opposed to the road there. */
   readonly answered: boolean;
+  /** Set if the clock here may be all that is wrong. */
+  readonly clockFault: ClockFault | undefined;
 
-  constructor(status: ServiceStatus, message: string, options: ErrorOptions & { answered?: boolean } = {}) {
+  constructor(status: ServiceStatus, message: string, options: ServiceErrorOptions = {}) {
     super(message, options);
     this.status = status;
     this.answered = options.answered ?? false;
+    this.clockFault = options.clockFault;
   }
 }

@@ -2,7 +2,9 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { checkServerIdentity, connect, type TLSSocket } from "node:tls";
 import type { ServiceAddress } from "./address.ts";
+import { clockFaultOf } from "./clock-fault.ts";
 import { type Credentials, oneLine } from "./credentials.ts";
+import type { ClockFault } from "./service-error.ts";
 
 /** What a connection to the service comes to, when nothing is said on it. */
 export type Verdict =
@@ -11,7 +13,7 @@ export type Verdict =
   /** Nobody there, or the connection broke: it may work later. */
   | { readonly kind: "unreachable"; readonly problem: string }
   /** A certificate was refused: it will not work later. */
-  | { readonly kind: "refused"; readonly problem: string }
+  | { readonly kind: "refused"; readonly problem: string; readonly clockFault?: ClockFault | undefined }
   /** Something else listens there. */
   | { readonly kind: "no service"; readonly problem: string };
 
@@ -136,7 +138,8 @@ function serverFault(socket: TLSSocket, address: ServiceAddress, credentials: Cr
   // Typed as an Error; at run time it is OpenSSL's name of the verification error.
   const code = socket.authorized ? "" : String(socket.authorizationError);
   if (code !== "" && code !== "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return { kind: "refused", problem: verificationText(code, shown, credentials) };
+    const clockFault = clockFaultOf(code, socket, address, credentials);
+    return { kind: "refused", problem: verificationText(code, shown, credentials), clockFault };
   }
   if (checkServerIdentity(address.host, peer)) {
     const names = certificateNames(shown);

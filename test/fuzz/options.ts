@@ -114,5 +114,11 @@ export function shareOut(decoders: readonly FuzzedDecoder[], total: number): num
   // What rounding left over goes to the first ones.
   let left = total - counts.reduce((all, each) => all + each, 0);
   for (let i = 0; left > 0 && i < counts.length; i += 1, left -= 1) counts[i] = (counts[i] ?? 0) + 1;
+  // What those with at least one got too much comes off the largest.
+  for (; left < 0; left += 1) {
+    const most = Math.max(...counts);
+    if (most === 1) break;
+    counts[counts.indexOf(most)] = most - 1;
+  }
   return counts;
 }

@@ -1,9 +1,12 @@
+import { decodeSntpReply } from "../../../agent/clock/sntp-message.ts";
+import { sntpReply } from "../../../agent/clock/sntp-server.fixture.ts";
 import { ConfigError, UsageError } from "../../../agent/config/config-error.ts";
 import { readDocument } from "../../../agent/config/document.ts";
 import { kernelSource, readKernelKeys } from "../../../agent/config/kernel-command-line.ts";
 import { localSettings } from "../../../agent/config/settings.ts";
 import { decodeReply, encodeRequest } from "../../../agent/init/network/dhcp-message.ts";
 import { unwrapUdp, wrapInUdp } from "../../../agent/init/network/packet-link.ts";
+import { DecodeError } from "../../../ipmi/errors.ts";
 import type { FuzzedDecoder } from "../fuzzed-decoder.ts";
 import type { Random } from "../random.ts";
 import { fromHex } from "./corpus.ts";
@@ -152,6 +155,20 @@ const udp: FuzzedDecoder = {
   share: 4,
 };
 
+const nonce = fromHex("0102030405060708");
+
+const sntp: FuzzedDecoder = {
+  name: "SNTP reply",
+  decode: (input) => decodeSntpReply(input, nonce),
+  refusals: [DecodeError],
+  corpus: () => [
+    sntpReply({ nonce, seconds: 3_155_587_200, fraction: 1 }),
+    sntpReply({ nonce, seconds: 63_104, stratum: 0, reference: "RATE" }),
+  ],
+  maxBytes: 128,
+  share: 1,
+};
+
 export const agentDecoders: readonly FuzzedDecoder[] = [
   commandLine,
   configuration,
@@ -159,4 +176,5 @@ export const agentDecoders: readonly FuzzedDecoder[] = [
   dhcp,
   dhcpOptions,
   udp,
+  sntp,
 ];
