@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readIpv6Addresses } from "./ipv6-addresses.ts";
 import { type ScriptedAnswer, scriptedBmc } from "./scripted-bmc.fixture.ts";
 
@@ -22,4 +22,28 @@ test.each([
   [255, "fd00::8/64"],
 ])("a prefix length of %i: what is none would have the whole report refused", async (length, address) => {
   expect((await readIpv6Addresses(bmcWithPrefix(length), 1, "usual")).addresses).toEqual([address]);
+});
+
+describe("an empty set before one that is filled", () => {
+  /** Static sets 0 to 3, the third one with 2001:db8::7. IPMI 2.0 §23.2, parameter 56. */
+  const bmc = () =>
+    scriptedBmc((_name, [, selector = 0, set = 0]) => {
+      if (selector === 50) return [0x11, 6];
+      if (selector === 51) return [0x11, 2];
+      if (selector === 55) return [0x11, 4, 0, 1];
+      if (selector !== 56) return 0x80;
+      if (set !== 2) return [0x11, set, 0, ...new Array<number>(16).fill(0), 0, 1];
+      return [0x11, set, 0x80, 0x20, 0x01, 0x0d, 0xb8, ...new Array<number>(11).fill(0), 7, 64, 0];
+    });
+
+  test("is passed over where the BMC has no other address", async () => {
+    const { conversation } = bmc();
+    expect((await readIpv6Addresses(conversation, 1, "without IPv4")).addresses).toEqual(["2001:db8::7/64"]);
+  });
+
+  test("is the end where it has an IPv4 address: each set costs a command", async () => {
+    const { conversation, log } = bmc();
+    expect((await readIpv6Addresses(conversation, 1, "usual")).addresses).toEqual([]);
+    expect(log).toHaveLength(4);
+  });
 });

@@ -66,8 +66,9 @@ export async function readIpv6Addresses(
         break;
       }
       const { address, prefixLength, status: state } = read.value;
-      // The sets are filled in order: the first empty one is taken for the end, each further one would cost a command.
-      if (address === "::") break;
+      // The sets are mostly filled in order, and each costs a command: the first empty one is taken for the end, unless this
+      // would be the only address (an operator may have filled the second one).
+      if (address === "::" && (effort === "usual" || addresses.length > 0)) break;
       if (isUsableIpv6(address) && state === "active") addresses.push(`${address}/${possible(prefixLength)}`);
     }
   }

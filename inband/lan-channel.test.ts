@@ -84,7 +84,7 @@ describe("findLanChannel", () => {
     const found = await findLanChannel(conversation, options);
     expect(found).toMatchObject({ channel: 8, mac: "52:54:00:b1:00:08" });
     expect(found.ipv4Address).toBeUndefined();
-    expect(found.seen.at(-1)?.remark).toBe("elected, although its IPv4 address is 169.254.1.1");
+    expect(found.seen.at(-1)?.remark).toBe("elected for its IPv6 address, although its IPv4 address is 169.254.1.1");
   });
 
   test("takes a MAC alone if there is nothing better", async () => {

@@ -105,7 +105,9 @@ export async function findLanChannel(conversation: Conversation, options: FindOp
   const remarked = seen.map(({ ipv6: _, ...each }) => {
     const elected = each.channel === found.channel;
     if (each.remark === "") return { ...each, remark: elected ? "elected" : `channel ${found.channel} comes first` };
-    return elected ? { ...each, remark: `elected, although ${each.remark}` } : each;
+    if (!elected) return each;
+    const reachable = found.ipv4Address === undefined && (found.ipv6?.addresses.length ?? 0) > 0;
+    return { ...each, remark: `elected${reachable ? " for its IPv6 address" : ""}, although ${each.remark}` };
   });
   const { channel, mac, ipv4Address, ipv6 } = found;
   return {

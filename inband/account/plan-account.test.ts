@@ -122,9 +122,15 @@ describe("planAccount", () => {
   test("the slot that was asked for, if it is empty and its name can be changed", () => {
     const slots = [free(2), free(3), named(4, "ADMIN"), unreadable(5), freeByCode(6), free(7)];
     for (const slot of [3, 6, 7]) expect(plan(scan(slots, 2), [], slot).slot).toBe(slot);
-    for (const slot of [2, 4, 5, 8, 63]) {
+    for (const slot of [2, 4, 5]) {
       expect(() => plan(scan(slots, 2), [], slot)).toThrow(`user ID ${slot} (user_slot) is not free`);
     }
+  });
+
+  test("a slot that was asked for and that the BMC does not have is called so", () => {
+    expect(() => plan(scan([named(2, "ADMIN"), free(3)]), [], 20)).toThrow(
+      'the BMC has no user ID 20 (user_slot): 2 "ADMIN", 3 empty. Accounts of others are never touched: name an empty ID',
+    );
   });
 
   test("the slot that was asked for, if an account of ours has it; else ours stays where it is, and that is told", () => {

@@ -53,15 +53,22 @@ export class NoFreeSlotError extends Error {
   constructor(scan: AccountScan, userSlot?: number) {
     const occupants = scan.slots.map((slot) => ({ slot: slot.id, holder: holder(slot, scan) }));
     const who = occupants.map((each) => `${each.slot} ${each.holder}`).join(", ");
+    const seen = who === "" ? "it has none but 1" : who;
     super(
       userSlot === undefined
-        ? `no free user ID on the BMC: ${who === "" ? "it has none but 1" : who}. Accounts of others are never touched: ` +
+        ? `no free user ID on the BMC: ${seen}. Accounts of others are never touched: ` +
             "delete one that nobody needs, then run again; rivet.user_slot=N says which ID is meant."
-        : `user ID ${userSlot} (user_slot) is not free on the BMC: ${who === "" ? "it has none but 1" : who}. ` +
+        : `${refusedSlot(scan, userSlot)}: ${seen}. ` +
             "Accounts of others are never touched: name an empty ID or delete its account, then run again.",
     );
     this.occupants = occupants;
   }
+}
+
+function refusedSlot({ slots }: AccountScan, userSlot: number): string {
+  return slots.some(({ id }) => id === userSlot)
+    ? `user ID ${userSlot} (user_slot) is not free on the BMC`
+    : `the BMC has no user ID ${userSlot} (user_slot)`;
 }
 
 function holder(slot: Slot, scan: AccountScan): string {
