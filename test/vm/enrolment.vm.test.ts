@@ -2,12 +2,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Account, AccountState, type Bmc, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { ProcessWatch } from "../canary/process-watch.ts";
+import { filesHolding, textsHolding } from "../canary/search.ts";
 import { commandKey, writesAmong } from "../lab/codec-proxy.ts";
 import { until } from "../lab/deadline.ts";
 import { type IpmiSim, type SimulatedUser, startIpmiSim } from "../lab/ipmi-sim.ts";
 import { differences } from "../lab/truth.ts";
 import { letsIn, readUserSlots, type UserSlot } from "./bmc-users.ts";
-import { filesHolding, ProcessWatch, textsHolding } from "./canary.ts";
 import { accountsOf, type Boot, boot, openSite, rowOf, type Site } from "./site.ts";
 
 /** ipmi_sim has 63 user IDs: two commands for each and thirty more is what a first enrolment may take. */

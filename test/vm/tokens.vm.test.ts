@@ -1,9 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Bmc, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { ProcessWatch } from "../canary/process-watch.ts";
+import { filesHolding, textsHolding } from "../canary/search.ts";
 import { writesAmong } from "../lab/codec-proxy.ts";
 import { initPki, newToken, readCertificates } from "../lab/service.ts";
-import { filesHolding, ProcessWatch, textsHolding } from "./canary.ts";
 import { type Boot, boot, openSite, rowOf, type Site } from "./site.ts";
 
 type Name = "one" | "two";
