@@ -177,12 +177,16 @@ export class Enrolment implements AsyncDisposable {
     return followHandOff(events, this.#world.note);
   }
 
-  /** Gathers the inventory and reports it. Never fails: a machine without inventory is still linked. */
-  async reportInventory(): Promise<void> {
-    await this.#tryFor(this.#world.settings.limits.inventoryMs, "The inventory was not reported", async (signal) => {
+  /**
+   * Gathers the inventory and reports it. Never fails: a machine without inventory is still linked.
+   * @param runLimit aborted when the time for the whole run is over
+   */
+  async reportInventory(runLimit: AbortSignal | undefined): Promise<void> {
+    const report = async (signal: AbortSignal) => {
       const inventory = await this.#world.gatherInventory(signal);
       await this.#client.reportInventory({ sessionToken: this.#sessionToken, inventory }, signal);
-    });
+    };
+    await this.#tryFor(this.#world.settings.limits.inventoryMs, "The inventory was not reported", report, runLimit);
   }
 
   /** Takes back, when the run has ended in vain, what it made: see `takeBack`. */
@@ -210,16 +214,24 @@ export class Enrolment implements AsyncDisposable {
     );
   }
 
-  /** Runs `work`, but neither longer than the limit, even if it does not heed its signal, nor to a failure. */
-  async #tryFor(limitMs: number, failure: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  /** Runs `work`, but neither longer than the limit or `outer`, even if it does not heed its signal, nor to a failure. */
+  async #tryFor(
+    limitMs: number,
+    failure: string,
+    work: (signal: AbortSignal) => Promise<unknown>,
+    outer?: AbortSignal,
+  ): Promise<void> {
     const { clock, note } = this.#world;
     const limit = new AbortController();
     const over = new AbortController();
-    const tooLate = clock.sleep(limitMs, over.signal).then(() => {
-      const error = new Error(`not done within ${limitMs / 1000} s`);
-      limit.abort(error);
-      throw error;
-    });
+    const waiting = outer === undefined ? over.signal : AbortSignal.any([over.signal, outer]);
+    const tooLate = clock
+      .sleep(limitMs, waiting)
+      .then(() => Promise.reject(new Error(`not done within ${limitMs / 1000} s`)))
+      .catch((error: unknown) => {
+        limit.abort(error);
+        throw error;
+      });
     tooLate.catch(() => undefined);
     const working = work(limit.signal);
     working.catch(() => undefined);

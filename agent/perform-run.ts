@@ -28,7 +28,7 @@ export async function limitedRun(limitMs: number, world: World, onEvent: (event:
     () => undefined,
   );
   try {
-    return await run(world, makeStep({ clock: world.clock, onEvent, signal: limit.signal }));
+    return await run(world, makeStep({ clock: world.clock, onEvent, signal: limit.signal }), limit.signal);
   } finally {
     over.abort();
   }

@@ -24,9 +24,10 @@ import type { World } from "./world.ts";
  * looks before it changes and proves what it changed. From "set account" on, some password that the service knows
  * opens the BMC; before the service has acknowledged the escrow, nothing is written to the BMC.
  * The BMC is opened while the service is asked; if the firmware tells no UUID of the machine's own, it is read first.
+ * @param limit aborted when its time is over, for what runs beside the steps
  * @throws StepError; the service was told then, if it had answered Begin
  */
-export async function run(world: World, step: Step): Promise<Outcome> {
+export async function run(world: World, step: Step, limit?: AbortSignal): Promise<Outcome> {
   const { limits } = world.settings;
   const smbios = await step("identify machine", limits.localMs, (signal) => readFirmware(world, signal), machineText);
   await using opening = openBeside(world, step, smbios.ipmiDevices);
@@ -37,7 +38,7 @@ export async function run(world: World, step: Step): Promise<Outcome> {
     begin(world, machineToProto(machine), signal),
   );
   try {
-    const outcome = await enrol(world, step, machine.uuid, await opening.bmc, enrolment, seen);
+    const outcome = await enrol(world, step, machine.uuid, await opening.bmc, enrolment, seen, limit);
     if (outcome.kind === "failed") await enrolment.endInVain(outcome);
     return outcome;
   } catch (error) {
@@ -58,6 +59,7 @@ async function enrol(
   bmc: OpenedBmc,
   enrolment: Enrolment,
   seen: SeenBmc | undefined,
+  limit: AbortSignal | undefined,
 ): Promise<Outcome> {
   const { limits } = world.settings;
   if ("tried" in bmc) {
@@ -67,11 +69,11 @@ async function enrol(
       (signal) => enrolment.reportNoBmc(bmc.tried, signal),
       () => "no BMC",
     );
-    await enrolment.reportInventory();
+    await enrolment.reportInventory(limit);
     return { kind: "unmanaged", ...common(machineUuid, bmc), tried: bmc.tried };
   }
   // The BMC's answers are waited for, from here to the hand-off: time enough for it. It never fails.
-  const inventory = enrolment.reportInventory();
+  const inventory = enrolment.reportInventory(limit);
   try {
     const known = world.settings.rotate ? undefined : enrolment.knownBmc;
     return await fasten(world, step, machineUuid, bmc, enrolment, known, seen);

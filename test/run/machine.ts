@@ -99,7 +99,7 @@ export class Machine {
       ...options.world,
     };
     const onEvent = (event: StepEvent) => this.events.push(event);
-    return await run(world, makeStep({ clock, onEvent, ...options.step }));
+    return await run(world, makeStep({ clock, onEvent, ...options.step }), options.step?.signal);
   }
 }
 

@@ -4,6 +4,7 @@ import { StepError } from "../../agent/step.ts";
 import { ServiceError } from "../../outband-client/service/service-error.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { nameText } from "../simulator/users.ts";
+import { virtualClock } from "../simulator/virtual-clock.ts";
 import { fru, Machine, machineUuid, tried } from "./machine.ts";
 import { smbiosTables } from "./smbios-tables.ts";
 
@@ -31,6 +32,20 @@ describe("first enrolment", () => {
     expect(machine.bmc.user(3)).toMatchObject({ ipmiMessaging: true, callbackOnly: false, enabled: true });
     expect(machine.transport?.closed).toBe(true);
     expect(machine.service.inventories).toBe(1);
+  });
+
+  test("an inventory that never comes does not outlast the time of the run", async () => {
+    const machine = new Machine();
+    const clock = virtualClock();
+    const limit = new AbortController();
+    const over = clock.sleep(5_000).then(() => limit.abort(new Error("the time is over")));
+    const gatherInventory = () => new Promise<never>(() => undefined);
+    expect(await machine.boot({ clock, step: { signal: limit.signal }, world: { gatherInventory } })).toMatchObject({
+      kind: "linked",
+    });
+    expect(clock.now()).toBe(5_000);
+    expect(machine.notes).toContain("The inventory was not reported: the time is over");
+    await over;
   });
 
   test("escrows before the first write, and confirms before the hand-off", async () => {
