@@ -190,19 +190,19 @@ export class Enrolment implements AsyncDisposable {
   }
 
   /** Takes back, when the run has ended in vain, what it made: see `takeBack`. */
-  undo: (ended: unknown) => Promise<string | undefined> = async () => undefined;
+  undo: (ended: unknown, runLimit: AbortSignal | undefined) => Promise<string | undefined> = async () => undefined;
 
   /** The service has told why it could not take control; it is told what became of the account, if that was taken back. */
-  async endInVain(ended: { readonly reason: string }): Promise<void> {
-    const takenBack = await this.undo(ended);
+  async endInVain(ended: { readonly reason: string }, runLimit: AbortSignal | undefined): Promise<void> {
+    const takenBack = await this.undo(ended, runLimit);
     if (takenBack !== undefined) await this.#tellEnd("hand-off", withSentence(ended.reason, takenBack), false);
   }
 
   /** Tells the service that the run ended early, as far as that works; what can be taken back is. */
-  async abort(error: unknown): Promise<void> {
+  async abort(error: unknown, runLimit: AbortSignal | undefined): Promise<void> {
     const step = error instanceof StepError ? error.step : "";
     const cause = error instanceof StepError ? error.cause : error;
-    const takenBack = await this.undo(error);
+    const takenBack = await this.undo(error, runLimit);
     const reason = withSentence(messageOf(cause), takenBack);
     await this.#tellEnd(step, reason, cause instanceof InbandLockedError);
   }

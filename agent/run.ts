@@ -39,10 +39,10 @@ export async function run(world: World, step: Step, limit?: AbortSignal): Promis
   );
   try {
     const outcome = await enrol(world, step, machine.uuid, await opening.bmc, enrolment, seen, limit);
-    if (outcome.kind === "failed") await enrolment.endInVain(outcome);
+    if (outcome.kind === "failed") await enrolment.endInVain(outcome, limit);
     return outcome;
   } catch (error) {
-    await enrolment.abort(error);
+    await enrolment.abort(error, limit);
     const cause = error instanceof StepError ? error.cause : undefined;
     const isOutcome = cause instanceof InbandLockedError || cause instanceof NoFreeSlotError;
     if (!isOutcome) throw error;
@@ -115,7 +115,8 @@ async function fasten(
     (signal) => enrolment.escrow(talk(signal)),
     ({ wanted }) => slotText(wanted),
   );
-  enrolment.undo = async (ended) => (await import("./take-back.ts")).takeBack(world, bmc, account, ended);
+  enrolment.undo = async (ended, runLimit) =>
+    (await import("./take-back.ts")).takeBack(world, bmc, account, ended, runLimit);
   await step(
     "set account",
     limitMs,

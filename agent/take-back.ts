@@ -18,6 +18,7 @@ const limitMs = 30_000;
  * the slot was before. Only where that can do no harm: if the run cannot finish, whatever is tried again, and if the slot was
  * empty before. An account that took the place of a former one of ours may be the only one that opens the BMC.
  * @param ended how the run ended: an outcome, or what was thrown
+ * @param runLimit aborted when the time for the whole run is over: this comes out of it, too
  * @returns what became of the account, for the row; undefined if nothing was to be taken back. Throws nothing.
  */
 export async function takeBack(
@@ -25,12 +26,12 @@ export async function takeBack(
   bmc: ReadyBmc,
   { wanted }: Pick<EscrowedAccount, "wanted">,
   ended: unknown,
+  runLimit: AbortSignal = new AbortController().signal,
 ): Promise<string | undefined> {
   if (wanted.replaces !== undefined || !cannotFinish(ended)) return undefined;
   const { channel, slot, userName } = wanted;
   try {
-    const never = new AbortController().signal;
-    return await withinLimit(world.clock, limitMs, never, (signal) =>
+    return await withinLimit(world.clock, limitMs, runLimit, (signal) =>
       retireAccount(talkTo(bmc, world, signal), channel, { slot, userName }),
     );
   } catch (error) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ServiceError, type ServiceStatus } from "../../outband-client/service/service-error.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { virtualClock } from "../simulator/virtual-clock.ts";
 import { Machine } from "./machine.ts";
 
 /** The service answers a call so, from now on. */
@@ -65,6 +66,24 @@ describe("a run that cannot finish", () => {
     const isDisabling = ({ cmd, data }: { cmd: number; data: Uint8Array }) => cmd === 0x47 && data[1] === 0;
     await expect(machine.boot({ faults: [{ on: isDisabling, effect: { answer: 0xcc } }] })).rejects.toThrow();
     expect(machine.service.aborted?.reason).toMatch(/not this one\. User ID 3, .*not disabled/);
+  });
+
+  test("and whose BMC is busy from then on: that does not outlast the time of the run", async () => {
+    const machine = new Machine();
+    const clock = virtualClock();
+    const limit = new AbortController();
+    const over = clock.sleep(5_000).then(() => limit.abort(new Error("the time is over")));
+    machine.service.hook = (when, name) => {
+      if (when !== "before" || name !== "confirmAccount") return;
+      machine.bmc.replaceFaults([{ count: "always", effects: [{ completionCode: 0xc0 }] }]);
+      throw new ServiceError("refused", "not this one", { answered: true });
+    };
+    await expect(machine.boot({ clock, step: { signal: limit.signal } })).rejects.toThrow(
+      "prove account: not this one",
+    );
+    expect(clock.now()).toBe(5_000);
+    expect(machine.service.aborted?.reason).toMatch(/may not be: the time is over$/);
+    await over;
   });
 
   test("leaves the slot alone when somebody else has taken it meanwhile", async () => {
