@@ -11,11 +11,14 @@ import { getDeviceGuid } from "./get-device-guid.ts";
 import { getDeviceId } from "./get-device-id.ts";
 import { getFruInventoryAreaInfo } from "./get-fru-inventory-area-info.ts";
 import { getLanConfigurationParameters } from "./get-lan-configuration-parameters.ts";
+import { getSdr } from "./get-sdr.ts";
+import { getSdrRepositoryInfo } from "./get-sdr-repository-info.ts";
 import { getSystemBootOptions } from "./get-system-boot-options.ts";
 import { getSystemGuid } from "./get-system-guid.ts";
 import { getUserAccess } from "./get-user-access.ts";
 import { getUserName } from "./get-user-name.ts";
 import { readFruData } from "./read-fru-data.ts";
+import { reserveSdrRepository } from "./reserve-sdr-repository.ts";
 import { setChannelAccess } from "./set-channel-access.ts";
 import { setLanConfigurationParameters } from "./set-lan-configuration-parameters.ts";
 import { setSessionPrivilegeLevel } from "./set-session-privilege-level.ts";
@@ -38,11 +41,14 @@ export {
   getDeviceId,
   getFruInventoryAreaInfo,
   getLanConfigurationParameters,
+  getSdr,
+  getSdrRepositoryInfo,
   getSystemBootOptions,
   getSystemGuid,
   getUserAccess,
   getUserName,
   readFruData,
+  reserveSdrRepository,
   setChannelAccess,
   setLanConfigurationParameters,
   setSessionPrivilegeLevel,
@@ -67,11 +73,14 @@ export const allCommands: readonly Command<unknown, unknown>[] = [
   getDeviceId,
   getFruInventoryAreaInfo,
   getLanConfigurationParameters,
+  getSdr,
+  getSdrRepositoryInfo,
   getSystemBootOptions,
   getSystemGuid,
   getUserAccess,
   getUserName,
   readFruData,
+  reserveSdrRepository,
   setChannelAccess,
   setLanConfigurationParameters,
   setSessionPrivilegeLevel,

@@ -315,6 +315,18 @@ test("Read FRU Data: fewer bytes than the count says are a DecodeError", () => {
   expect(() => c.readFruData.decodeResponse(hex("20 01 02"))).toThrow("32 bytes announced, 2 came");
 });
 
+response("spec", c.getSdrRepositoryInfo, "51 01 00 fe ff 00 00 00 60 ff ff ff ff 02", {
+  version: 0x51,
+  recordCount: 1,
+  freeBytes: 0xfffe,
+  lastAddition: 0x60000000,
+  lastErase: 0xffffffff,
+  operations: { overflow: false, delete: false, partialAdd: false, reserve: true, allocationInfo: false },
+});
+response("spec", c.reserveSdrRepository, "34 12", { reservationId: 0x1234 });
+request("spec", c.getSdr, "34 12 01 00 05 ff", { reservationId: 0x1234, recordId: 1, offset: 5, count: 0xff });
+response("spec", c.getSdr, "ff ff 20 00", { nextRecordId: 0xffff, data: hex("20 00") });
+
 request("ipmi_sim", c.setLanConfigurationParameters, "01 03 0a 00 00 07", {
   channel: { number: 1 },
   parameterSelector: 3,

@@ -112,7 +112,7 @@ describeWith(onPath("ipmitool", "ipmitool"), "ipmitool reads what the simulated 
   });
 
   test("fru", async () => {
-    expect(Object.fromEntries(fields(await tool("fru", "print", "0")))).toMatchObject({
+    expect(Object.fromEntries(fields(await tool("fru")))).toMatchObject({
       "Board Mfg": board.manufacturer,
       "Board Product": board.productName,
       "Board Serial": board.serialNumber,
@@ -213,6 +213,13 @@ describeWith(onPath("ipmi-config", "freeipmi-tools"), "FreeIPMI reads what the s
     const { firmware, productId } = spec.device;
     expect(told.get("Firmware Revision")).toBe(`${firmware[0]}.${firmware[1].toString(16).padStart(2, "0")}`);
     expect(told.get("Product ID")).toBe(String(productId));
+  });
+
+  test("ipmi-fru, which looks into the sensor data records first", async () => {
+    const args = [`--sdr-cache-directory=${directory}`, "--quiet-cache"];
+    const told = fields(good(await freeipmi("ipmi-fru", login(3), args)));
+    expect(told.get("FRU Board Serial Number")).toBe(board.serialNumber);
+    expect(told.get("FRU Product Name")).toBe(product.productName);
   });
 
   test("ipmi-chassis", async () => {

@@ -11,6 +11,7 @@ import { deviceCommands } from "./commands/device-commands.ts";
 import { fruCommands } from "./commands/fru-commands.ts";
 import { type Arrival, type Handler, key, Refusal, refuse } from "./commands/handler.ts";
 import { lanCommands } from "./commands/lan-commands.ts";
+import { sdrCommands } from "./commands/sdr-commands.ts";
 import { userCommands } from "./commands/user-commands.ts";
 import { Condition } from "./condition.ts";
 import { type Delivery, deliver } from "./delivery.ts";
@@ -74,6 +75,7 @@ const handlers: ReadonlyMap<string, Handler> = new Map([
   ...userCommands,
   ...lanCommands,
   ...fruCommands,
+  ...sdrCommands,
   ...chassisCommands,
 ]);
 

@@ -19,7 +19,7 @@ export const deviceCommands: readonly Entry[] = [
         ipmbEventReceiver: false,
         fruInventory: true,
         sel: false,
-        sdrRepository: false,
+        sdrRepository: true,
         sensor: false,
       },
       manufacturerId,
