@@ -1,4 +1,5 @@
 import { DecodeError, EncodeError } from "./errors.ts";
+import { unmoved, unmovedCopy } from "./unmoved.ts";
 
 /**
  * The field primitives from which every message is declared, one line per field.
@@ -94,10 +95,14 @@ export class Reader {
   }
 }
 
-/** Collects the bytes to send. Fails only with EncodeError, whose text never holds the value of a secret. */
+/**
+ * Collects the bytes to send. Fails only with EncodeError, whose text never holds the value of a secret, and leaves no copy
+ * of the bytes behind.
+ */
 export class Writer {
   readonly #what: string;
-  readonly #bytes: number[] = [];
+  #bytes = unmoved(64);
+  #length = 0;
   readonly #path: string[] = [];
 
   constructor(what: string) {
@@ -105,11 +110,15 @@ export class Writer {
   }
 
   byte(value: number): void {
-    this.#bytes.push(value);
+    this.#makeRoom(1);
+    this.#bytes[this.#length] = value;
+    this.#length += 1;
   }
 
   bytes(value: Uint8Array): void {
-    for (const each of value) this.#bytes.push(each);
+    this.#makeRoom(value.length);
+    this.#bytes.set(value, this.#length);
+    this.#length += value.length;
   }
 
   /** Runs `work` with `name` added to what an error says. */
@@ -124,8 +133,20 @@ export class Writer {
     throw new EncodeError(path === "" ? this.#what : `${this.#what}: ${path}`, problem);
   }
 
-  done(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
+  /** All of them. The writer is empty then. */
+  done(): Uint8Array<ArrayBuffer> {
+    const written = unmovedCopy(this.#bytes.subarray(0, this.#length));
+    this.#bytes.fill(0, 0, this.#length);
+    this.#length = 0;
+    return written;
+  }
+
+  #makeRoom(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    const larger = unmoved(Math.max(2 * this.#bytes.length, this.#length + more));
+    larger.set(this.#bytes);
+    this.#bytes.fill(0);
+    this.#bytes = larger;
   }
 }
 

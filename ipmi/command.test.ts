@@ -35,6 +35,28 @@ test("send encodes the request and decodes the response", async () => {
   expect(response.firmware).toEqual({ deviceAvailable: true, majorRevision: 9 });
 });
 
+test.each([
+  ["was answered", { completionCode: 0, data: new Uint8Array(0) }],
+  ["was lost", new TransportError("test", "unknown", "silence")],
+])("the bytes of a request with a secret are wiped when it %s", async (_name, reply) => {
+  const transport = answering(reply);
+  let lengthWhileSent = 0;
+  const watched: Transport = {
+    ...transport,
+    async exchange(message, signal) {
+      lengthWhileSent = message.data.findLastIndex((each) => each !== 0) + 1;
+      return await transport.exchange(message, signal);
+    },
+  };
+  const secret = Secret.password(password, 16);
+  const request = { user: { twentyBytes: false, id: 3 }, action: { operation: "set" as const }, password: secret };
+  await send(watched, setUserPassword, request, never).catch(() => undefined);
+  expect(lengthWhileSent).toBe(18);
+  expect(transport.sent[0]?.data).toEqual(new Uint8Array(18));
+  // A second attempt needs it.
+  expect(secret.reveal()).toEqual(Secret.password(password, 16).reveal());
+});
+
 test("a completion code is an error with the meaning that the command gives it", async () => {
   const transport = answering({ completionCode: 0x80, data: new Uint8Array(0) });
   const request = {

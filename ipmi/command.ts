@@ -1,7 +1,7 @@
 import { decode, encode, type Field, type Fields, struct, type ValueOf } from "./codec.ts";
 import { completionCodeMeaning } from "./completion-code.ts";
 import { CompletionCodeError, DecodeError, EncodeError, TransportError } from "./errors.ts";
-import type { Transport } from "./transport.ts";
+import type { Reply, Transport } from "./transport.ts";
 
 /** One IPMI command in both directions: a client encodes `Q` and decodes `P`, a simulated BMC the other way round. */
 export interface Command<Q, P> {
@@ -12,6 +12,8 @@ export interface Command<Q, P> {
   readonly cmd: number;
   /** Whether it may be sent again when its answer was lost. A power cycle may not. */
   readonly repeatable: boolean;
+  /** The request holds a secret: its bytes are wiped when it was answered, or was not. */
+  readonly secret: boolean;
   /** Meanings of the completion codes that are this command's own, 80h-BEh. */
   readonly codes: Readonly<Record<number, string>>;
   /** @throws EncodeError */
@@ -33,6 +35,8 @@ export interface Declaration<Q extends Fields, P extends Fields> {
   readonly netFn: number;
   readonly cmd: number;
   readonly repeatable: boolean;
+  /** False if left out. */
+  readonly secret?: boolean;
   readonly request: Q;
   /** Without the completion code. */
   readonly response: P;
@@ -47,7 +51,7 @@ export interface Declaration<Q extends Fields, P extends Fields> {
 export function command<const Q extends Fields, const P extends Fields>(
   declaration: Declaration<Q, P>,
 ): Command<ValueOf<Q>, ValueOf<P>> {
-  const { name, netFn, cmd, repeatable, codes = {} } = declaration;
+  const { name, netFn, cmd, repeatable, secret = false, codes = {} } = declaration;
   const request = direction(`${name} request`, struct(declaration.request), declaration.checkRequest, "refused");
   const response = direction(`${name} response`, struct(declaration.response), declaration.checkResponse, "ignored");
   return {
@@ -55,6 +59,7 @@ export function command<const Q extends Fields, const P extends Fields>(
     netFn,
     cmd,
     repeatable,
+    secret,
     codes,
     encodeRequest: request.encode,
     decodeRequest: request.decode,
@@ -108,7 +113,12 @@ export async function send<Q, P>(
       cause: signal.reason,
     });
   }
-  const reply = await transport.exchange({ netFn: command.netFn, lun: 0, cmd: command.cmd, data }, signal);
+  let reply: Reply;
+  try {
+    reply = await transport.exchange({ netFn: command.netFn, lun: 0, cmd: command.cmd, data }, signal);
+  } finally {
+    if (command.secret) data.fill(0);
+  }
   if (reply.completionCode !== 0) {
     const meaning = completionCodeMeaning(reply.completionCode, command.codes);
     throw new CompletionCodeError(command.name, reply.completionCode, meaning);

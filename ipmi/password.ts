@@ -1,4 +1,5 @@
 import type { PasswordForm } from "./password-form.ts";
+import { unmoved } from "./unmoved.ts";
 
 /** A number from 0 to `below` - 1, each as likely. */
 export type RandomBelow = (below: number) => number;
@@ -23,7 +24,7 @@ export function randomPassword(
   { characters, specials }: PasswordForm,
 ): Uint8Array<ArrayBuffer> {
   const alphabet = letters + digits + specials;
-  const password = new Uint8Array(characters);
+  const password = unmoved(characters);
   do {
     for (let i = 0; i < characters; i += 1) password[i] = alphabet.charCodeAt(randomBelow(alphabet.length));
   } while (!followsRules(password, specials === "" ? 0 : 1) || contains(password, avoid));

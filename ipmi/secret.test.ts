@@ -33,6 +33,14 @@ test("its bytes are the ASCII text, filled with zeros", () => {
   expect(value.reveal()[0]).toBe(0x61);
 });
 
+test("wiped, nothing is left of it, and what was copied before stays", () => {
+  const value = Secret.password("ab", 16);
+  const copy = value.reveal();
+  value.wipe();
+  expect(value.reveal()).toEqual(new Uint8Array(16));
+  expect(copy[0]).toBe(0x61);
+});
+
 test("a password that does not fit is refused without being quoted", () => {
   for (const [bad, size] of [
     ["x".repeat(17), 16],

@@ -1,11 +1,12 @@
 import type { Field } from "./codec.ts";
 import { EncodeError } from "./errors.ts";
+import { unmoved, unmovedCopy } from "./unmoved.ts";
 
 const shown = "[secret]";
 
 /**
  * Bytes that never print: not in a template, in JSON, in console output or in an error.
- * `reveal` is the only way to them.
+ * `reveal` is the only way to them, `wipe` their end.
  */
 export class Secret {
   readonly #bytes: Uint8Array;
@@ -16,8 +17,7 @@ export class Secret {
 
   /** Keeps a copy. */
   static fromBytes(data: Uint8Array): Secret {
-    // Not slice(): a Buffer has one that shares its memory.
-    return new Secret(Uint8Array.from(data));
+    return new Secret(unmovedCopy(data));
   }
 
   /**
@@ -28,7 +28,7 @@ export class Secret {
     if (text.length > size)
       throw new EncodeError("password", `${text.length} characters do not fit into ${size} bytes`);
     if (!/^[\x20-\x7e]*$/.test(text)) throw new EncodeError("password", "it is not printable ASCII");
-    const data = new Uint8Array(size);
+    const data = unmoved(size);
     for (let i = 0; i < text.length; i += 1) data[i] = text.charCodeAt(i);
     return new Secret(data);
   }
@@ -38,9 +38,14 @@ export class Secret {
     return this.#bytes.length;
   }
 
-  /** A copy of the bytes. */
-  reveal(): Uint8Array {
-    return this.#bytes.slice();
+  /** A copy of the bytes; who asks for it fills it with zeros. */
+  reveal(): Uint8Array<ArrayBuffer> {
+    return unmovedCopy(this.#bytes);
+  }
+
+  /** Fills it with zeros: nobody needs it any more. */
+  wipe(): void {
+    this.#bytes.fill(0);
   }
 
   /** Compares in time that depends on the sizes only. */
@@ -75,7 +80,9 @@ export function secret(...sizes: readonly number[]): Field<Secret> {
     write(value, to) {
       if (!(value instanceof Secret)) to.fail("it is no Secret");
       if (!sizes.includes(value.size)) to.fail(`${value.size} bytes are not ${allowed}`);
-      to.bytes(value.reveal());
+      const revealed = value.reveal();
+      to.bytes(revealed);
+      revealed.fill(0);
     },
   };
 }

@@ -17,6 +17,7 @@ export const setUserPassword = command({
   netFn: NetFn.app,
   cmd: 0x47,
   repeatable: true,
+  secret: true,
   request: {
     user: byte({ twentyBytes: flag(7), id: uint(5, 0) }),
     action: byte({ operation: oneOf({ disable: 0, enable: 1, set: 2, test: 3 }, 1, 0) }),
