@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { allowedKcsAddresses, type KcsAddress, parseKcsAddress } from "../inband/kcs/kcs-address.ts";
 import { ExitCode } from "../proto/exit-code.ts";
+import { hideTokens } from "../proto/hide-tokens.ts";
 import { UsageError } from "./config/config-error.ts";
 import { allowedValues, flagOf, type Key, type KeyName, kernelKeyOf, keys } from "./config/keys.ts";
 import type { PlanRequest } from "./plan.ts";
@@ -94,7 +95,7 @@ export function readInvocation(
     .exitOverride()
     .configureOutput({
       writeOut: write.out,
-      writeErr: write.error,
+      writeErr: (text) => write.error(hideTokens(text)),
       getOutHelpWidth: () => 80,
       getErrHelpWidth: () => 80,
     })

@@ -1,3 +1,5 @@
+import { hideTokens } from "../../proto/hide-tokens.ts";
+
 /** Where a value came from, in the words of the error message: "kernel command line", "flag", "document http://...". */
 export type SourceName = string;
 
@@ -13,9 +15,9 @@ export class ConfigError extends Error {
   readonly source: SourceName;
 
   constructor(source: SourceName, option: string, problem: string, options?: ErrorOptions) {
-    super(`${source}: ${option}: ${problem}`, options);
+    super(hideTokens(`${source}: ${option}: ${problem}`), options);
     this.source = source;
-    this.option = option;
+    this.option = hideTokens(option);
   }
 }
 
@@ -27,8 +29,8 @@ export class UsageError extends Error {
   readonly option: string;
 
   constructor(option: string, problem: string, options?: ErrorOptions) {
-    super(`${option}: ${problem}`, options);
-    this.option = option;
+    super(hideTokens(`${option}: ${problem}`), options);
+    this.option = hideTokens(option);
   }
 }
 

@@ -3,6 +3,7 @@ import { isBogusUuid, parseUuid, uuidVersion } from "../../ipmi/guid.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { hideTokens } from "../../proto/hide-tokens.ts";
 import { invalid, type RpcError } from "./rpc-error.ts";
 
 /** The most bytes (UTF-8) of a text. SMBIOS and FRU strings are below 256; reasons are sentences. */
@@ -56,7 +57,7 @@ function snakeCase(name: string): string {
 /** Quotes what was given, so that a person sees it: cut, and without what a terminal would act on. */
 function quoted(text: string): string {
   const short = text.length > 64 ? `${text.slice(0, 64)}...` : text;
-  return JSON.stringify(short);
+  return JSON.stringify(hideTokens(short));
 }
 
 /** In lower case with colons. */

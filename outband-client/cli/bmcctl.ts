@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ExitCode } from "../../proto/exit-code.ts";
+import { hideTokens } from "../../proto/hide-tokens.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addConflicts } from "./commands/conflicts.ts";
 import { addDelete } from "./commands/delete.ts";
@@ -37,7 +38,7 @@ export async function bmcctl(world: World): Promise<ExitCode | "interrupted"> {
     const name = wantsColour(world.stderr, world.env)
       ? styleText("red", "bmcctl:", { validateStream: false })
       : "bmcctl:";
-    world.stderr.write(`${name} ${message}\n${advice === undefined ? "" : `  ${advice}\n`}`);
+    world.stderr.write(`${name} ${hideTokens(message)}\n${advice === undefined ? "" : `  ${advice}\n`}`);
     return exitCode;
   }
 }
@@ -58,7 +59,7 @@ function program(world: World): Command {
     .configureOutput({
       writeOut: (text) => world.stdout.write(text),
       writeErr: (text) => world.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, "bmcctl: ")),
+      outputError: (text, write) => write(hideTokens(withoutValue(text)).replace(/^error: /, "bmcctl: ")),
       getOutHelpWidth: () => 120,
       getErrHelpWidth: () => 120,
     })
@@ -81,6 +82,11 @@ ${exitCodeHelp}`,
     );
   for (const add of commands) add(made, world);
   return made;
+}
+
+/** An option that does not exist may have a secret as its value: --password=... */
+function withoutValue(text: string): string {
+  return text.replace(/(unknown option '-[^=']*)=.*'/s, "$1'");
 }
 
 function parseSeconds(text: string): number {
