@@ -93,19 +93,21 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     drivers: [
       ipmiDriver({ connect, onLogin, privilege: loginLevels[policy.privilege], patience: settings.powerPatience }),
     ],
+    find: (key) => store.bmc(key),
     addresses,
     locks,
     metrics,
   });
   const { privilege } = policy;
   const { mostLogins, handOffLimits: limits } = settings;
-  const handOffs = new HandOffs({ store, connect, addresses, locks, limits, mostLogins, privilege, metrics, log });
+  const liveness = new Liveness(settings.sessionIdleMs);
+  const reach = { connect, addresses, locks, limits, mostLogins, privilege };
+  const handOffs = new HandOffs({ ...reach, store, liveness, metrics, log });
 
   const stopping = new AbortController();
   const agentsCa = pki === "plaintext" ? undefined : pki.agentsCa;
   const authority = pki === "plaintext" ? pki : agentsCa;
   const guarded = { audit: store, authority, log, metrics, stopping: stopping.signal };
-  const liveness = new Liveness(settings.sessionIdleMs);
   const server = newGrpcServer();
   const enrolment = {
     store,
@@ -148,6 +150,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     },
     "listening",
   );
+  await handOffs.settleInterrupted();
   const opened = cleanUp.move();
   return {
     port,

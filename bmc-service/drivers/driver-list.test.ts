@@ -10,7 +10,14 @@ test("a BMC that is busy with another session for too long is told so, and that 
   const held = Promise.withResolvers<void>();
   const never = new AbortController().signal;
   const holder = locks.run("52:54:00:b1:00:01", never, () => held.promise);
-  const list = new DriverList({ drivers: [], addresses: new Map(), locks, metrics: new Metrics(), limitMs: 20 });
+  const list = new DriverList({
+    drivers: [],
+    find: async () => undefined,
+    addresses: new Map(),
+    locks,
+    metrics: new Metrics(),
+    limitMs: 20,
+  });
   const facts = BmcFacts.fromPartial({ mac: "52:54:00:b1:00:01" });
   const record = { row: { key: facts.mac, mac: facts.mac, facts, drivers: [] }, account: {} };
   const asked = list.serve(

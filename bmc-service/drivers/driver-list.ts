@@ -46,6 +46,8 @@ export interface Errand {
 
 export interface DriverListOptions {
   readonly drivers: readonly Driver[];
+  /** The row as it is now: while a call waits for its turn, the BMC may get another password. */
+  readonly find: (key: string) => Promise<BmcRecord | undefined>;
   readonly addresses: AddressMap;
   readonly locks: BmcLocks;
   readonly metrics: Metrics;
@@ -72,18 +74,19 @@ export class DriverList {
    * @throws NotReadyError, NoDriverServedError, or the reason of `gone`
    */
   async serve<T>(
-    { row, account }: BmcRecord,
+    record: BmcRecord,
     { action, acts }: Errand,
     ask: (driver: Driver, target: DriverTarget, signal: AbortSignal) => Promise<T>,
     gone: AbortSignal,
   ): Promise<Served<T>> {
-    const { drivers, addresses, locks, metrics, limitMs = driverLimitMs } = this.#options;
+    const { drivers, find, addresses, locks, metrics, limitMs = driverLimitMs } = this.#options;
+    const { row } = record;
     if (row.mac === "" || row.facts === undefined) throw new NotReadyError(`machine ${row.key} has no BMC to ask`);
-    if (account === undefined) {
+    const { account: before } = record;
+    if (before === undefined) {
       const locked = row.state === State.STATE_LOCKED ? row.stateReason : "its machine has to enrol";
       throw new NotReadyError(`BMC ${row.mac} has no account yet: ${locked}`);
     }
-    const target = { mac: row.mac, endpoint: reachableAt(row, addresses), account };
     const limit = AbortSignal.timeout(limitMs);
     const signal = acts ? limit : AbortSignal.any([gone, limit]);
     const reasons: string[] = [];
@@ -92,6 +95,8 @@ export class DriverList {
     let began = false;
     const work = async (): Promise<Served<T>> => {
       gone.throwIfAborted();
+      const { account = before } = (await find(row.key)) ?? record;
+      const target = { mac: row.mac, endpoint: reachableAt(row, addresses), account };
       began = true;
       for (const name of row.drivers) {
         const driver = drivers.find((each) => each.name === name);

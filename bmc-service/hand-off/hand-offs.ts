@@ -11,15 +11,25 @@ import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import type { Metrics } from "../metrics.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
 import type { BmcLocks } from "../reach/bmc-locks.ts";
-import type { ConnectBmc } from "../reach/connect-bmc.ts";
+import { type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import { StoppingError } from "../stopping-error.ts";
 import { tellsNewAddress } from "../store/reported-facts.ts";
 import { type AccountRow, type BmcRow, MissingStepError, NoSuchRowError, type Store } from "../store/store.ts";
+import type { Liveness } from "../tokens/liveness.ts";
 import { EventLog } from "./event-log.ts";
 import { failureName } from "./hand-off-error.ts";
 import { LoginQueue } from "./login-queue.ts";
 import type { HandOffEvent } from "./prove.ts";
-import { type HandOffLimits, type Login, type Subject, type TakeOver, takeOver } from "./take-over.ts";
+import { type RotationWorld, rotatePassword } from "./rotate.ts";
+import {
+  type HandOffLimits,
+  type Login,
+  requireEndpoint,
+  type Subject,
+  type TakeOver,
+  takeOver,
+  withoutFill,
+} from "./take-over.ts";
 
 export interface HandOffsOptions {
   readonly store: Store;
@@ -30,6 +40,8 @@ export interface HandOffsOptions {
   /** Remote logins at once. */
   readonly mostLogins: number;
   readonly privilege: 3 | 4;
+  /** Which enrolments are under way. */
+  readonly liveness: Pick<Liveness, "heardMs">;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -42,6 +54,7 @@ export class HandOffs {
   readonly #options: HandOffsOptions;
   readonly #queue: LoginQueue;
   readonly #running = new Map<string, { events: EventLog<WatchHandOffResponse>; done: Promise<void> }>();
+  readonly #rotating = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
   /** Of BMCs that refused every login that was tried: those logins, by key. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
@@ -111,10 +124,65 @@ export class HandOffs {
     );
   }
 
+  /**
+   * Gives the account in use a new password from remote; see rotatePassword. What has begun goes on when the caller has gone.
+   * @param actor the operator's name
+   * @returns what was done, for the history
+   */
+  async rotate(key: string, actor: string, gone: AbortSignal): Promise<string> {
+    const { locks } = this.#options;
+    const { signal: stopping } = this.#stopping;
+    const signal = AbortSignal.any([gone, stopping]);
+    const unheard = () => undefined;
+    const work = this.#queue.run(signal, unheard, () =>
+      locks.run(key, signal, () => rotatePassword(this.#rotationWorld(), key, actor, gone, stopping)),
+    );
+    this.#rotating.add(work);
+    try {
+      const done = await work;
+      this.#refused.delete(key);
+      return done;
+    } finally {
+      this.#rotating.delete(work);
+    }
+  }
+
+  #rotationWorld(): RotationWorld {
+    const { store, limits, connect, addresses, privilege, liveness } = this.#options;
+    const remedy = "Boot the machine: it makes a new account";
+    return {
+      store,
+      limits,
+      takeOver: (row, accounts, signal) => {
+        const refusedBefore = this.#refused.get(row.key) ?? new Set<string>();
+        return this.#takeOverProved(row, { accounts, remedy, refusedBefore }, [], () => undefined, signal);
+      },
+      login: async (row, account, signal) => {
+        const password = withoutFill(account.password.reveal());
+        try {
+          const endpoint = requireEndpoint(row.mac, reachableAt(row, addresses));
+          const login = { user: account.userName, password, privilege: loginLevels[privilege], signal };
+          return await connect({ ...endpoint, ...login });
+        } finally {
+          password.fill(0);
+        }
+      },
+      isUnderWay: ({ sessionId, state, createdAt }) =>
+        (state === AccountState.ACCOUNT_STATE_ESCROWED || state === AccountState.ACCOUNT_STATE_CONFIRMED) &&
+        sessionId !== "" &&
+        liveness.heardMs(sessionId, createdAt) !== undefined,
+    };
+  }
+
+  /** Finds out which password a rotation has left on the BMC that the end of the service has cut short. */
+  async settleInterrupted(): Promise<void> {
+    for (const key of await this.#options.store.interruptedRotations()) this.#start(`${key} interrupted`, key);
+  }
+
   /** Waits for what runs; after the limit it is ended, and the rows say so. */
   async stop(limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.#stopping.abort(new StoppingError()), limitMs);
-    await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
+    await Promise.allSettled([...[...this.#running.values()].map(({ done }) => done), ...this.#rotating]);
     clearTimeout(timer);
   }
 

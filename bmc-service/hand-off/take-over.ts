@@ -109,13 +109,8 @@ async function attempt(
   emit: (event: HandOffEvent) => void,
   signal: AbortSignal,
 ) {
-  const { facts, machineUuid, endpoint } = subject;
-  if (endpoint === undefined) {
-    const reason =
-      `BMC ${facts.mac} has no address yet: check DHCP of the management network, map it by --bmc-address, ` +
-      "or give it with an account (bmcctl update --address)";
-    throw new HandOffError(FailureKind.FAILURE_KIND_UNREACHABLE, reason);
-  }
+  const { facts, machineUuid } = subject;
+  const endpoint = requireEndpoint(facts.mac, subject.endpoint);
   const address = formatEndpoint(endpoint);
   emit({ $case: "connecting", value: { address } });
   const { session, candidate } = await login(world, subject, endpoint, refused, signal);
@@ -145,6 +140,15 @@ async function attempt(
   } finally {
     await session[Symbol.asyncDispose]();
   }
+}
+
+/** @throws HandOffError if it is not known where the BMC is */
+export function requireEndpoint(mac: string, endpoint: Endpoint | undefined): Endpoint {
+  if (endpoint !== undefined) return endpoint;
+  const reason =
+    `BMC ${mac} has no address yet: check DHCP of the management network, map it by --bmc-address, ` +
+    "or give it with an account (bmcctl update --address)";
+  throw new HandOffError(FailureKind.FAILURE_KIND_UNREACHABLE, reason);
 }
 
 /** @throws HandOffError if the BMC has another MAC address there, and the errors of `send` */
@@ -211,7 +215,7 @@ function isWhole({ nameOf, passwordOf }: Candidate): boolean {
 }
 
 /** A stored password may be filled with 00h up to its size on the BMC; the fill is not part of the RAKP key. */
-function withoutFill(password: Uint8Array): Uint8Array {
+export function withoutFill(password: Uint8Array): Uint8Array {
   let end = password.length;
   while (end > 0 && password[end - 1] === 0) end -= 1;
   const bare = password.slice(0, end);

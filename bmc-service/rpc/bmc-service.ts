@@ -1,4 +1,3 @@
-import { status } from "@grpc/grpc-js";
 import { type ChassisState, IdentifyLed } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
   type BmcServiceServer,
@@ -21,7 +20,7 @@ import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
 import type { CallContext, Guard } from "./guarded.ts";
-import { invalid, RpcError } from "./rpc-error.ts";
+import { invalid } from "./rpc-error.ts";
 import { tokenCalls } from "./token-calls.ts";
 
 export interface BmcServiceOptions {
@@ -123,16 +122,23 @@ export function bmcService(
     }
   }
 
+  /** Gives the account in use a new password; the history says so also when that failed. */
+  async function rotate({ key, mac, machineUuid = "" }: BmcRow, context: CallContext): Promise<void> {
+    const entry = { mac, machineUuid, actor: context.caller.name };
+    const remember = (action: string, detail: string) =>
+      unlessStoreFails(context, () => store.addHistory({ ...entry, at: new Date(), action, detail }));
+    try {
+      await remember("rotated", await handOffs.rotate(key, context.caller.name, context.signal));
+    } catch (error) {
+      if (error instanceof HandOffError) await remember("rotation failed", error.message);
+      throw error;
+    }
+  }
+
   /** The state that was read on the way; no reason to fail a call that has an answer. */
   function recordChassis(mac: string, state: ChassisState, context: CallContext): Promise<void> {
     return unlessStoreFails(context, () => store.recordChassis(requireMac("mac", mac), state));
   }
-
-  /** Of the contract, and served by none of this release. */
-  const notYet = (method: string) =>
-    guard.unary(method, async () => {
-      throw new RpcError(status.UNIMPLEMENTED, `${method}: this version of the service does not serve it`);
-    });
 
   const bootResponse = ({ value, servedBy }: Served<BootOverride>) => ({ ...value, servedBy });
 
@@ -236,7 +242,11 @@ export function bmcService(
       "Console: this version of the service has no driver for the serial console",
     ),
 
-    rotateAccount: notYet("RotateAccount"),
+    rotateAccount: guard.unary("RotateAccount", async ({ mac }, context) => {
+      await rotate((await byMac(mac, context)).row, context);
+      return { bmc: bmcMessage(await byMac(mac, context), addresses, false) };
+    }),
+
     ...tokenCalls(store, guard, takesTokens),
     listConflicts: guard.unary("ListConflicts", async ({ all }) => ({
       conflicts: (await store.conflicts(all)).map(conflictMessage),

@@ -67,7 +67,8 @@ interface Maker {
   readonly givenBy?: string;
 }
 
-function insertAccount(tables: Tables, bmcKey: string, account: NewAccount & Maker, now: Date): string {
+/** @returns its id */
+export function insertAccount(tables: Tables, bmcKey: string, account: NewAccount & Maker, now: Date): string {
   const id = randomUUID();
   tables.database.run(
     `INSERT INTO accounts (id, bmc_key, session_id, user_name, sealed_password, slot, channel, proof, state, state_reason, created_at,

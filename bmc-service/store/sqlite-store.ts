@@ -22,6 +22,7 @@ import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
 import { finishPurge } from "./purge.ts";
 import { abort, type Reported, reportBmc, reportNoBmc } from "./reports.ts";
+import { escrowRotation, interruptedRotations } from "./rotation.ts";
 import { accountRow, bmcRow, historyRow, machineRow, sessionRow } from "./rows.ts";
 import { SecretBox } from "./secret-box.ts";
 import {
@@ -41,6 +42,7 @@ import {
   type HistoryRow,
   type MachineRow,
   type NewAccount,
+  type NewPassword,
   type NewSession,
   NoSuchRowError,
   type Session,
@@ -161,6 +163,14 @@ export class SqliteStore implements Store {
 
   async confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void> {
     this.#write((tables) => confirmAccount(tables, session, accountId, confirmation, now));
+  }
+
+  async escrowRotation(key: string, password: NewPassword, actor: string, now: Date): Promise<string> {
+    return this.#write((tables) => escrowRotation(tables, key, password, actor, now));
+  }
+
+  async interruptedRotations(): Promise<string[]> {
+    return interruptedRotations(new Tables(this.#database, this.#box, this.#historyKept));
   }
 
   async abort(session: Session, how: Abort, now: Date): Promise<void> {

@@ -137,6 +137,16 @@ export interface NewAccount {
   readonly slot: number;
 }
 
+/** A new password for an account that works. */
+export interface NewPassword {
+  /** Of the account as it works now. */
+  readonly accountId: string;
+  /** User ID on the BMC. */
+  readonly slot: number;
+  readonly password: Secret;
+  readonly passwordForm: PasswordForm;
+}
+
 export interface Confirmation {
   readonly slot: number;
   readonly channel: number;
@@ -318,6 +328,14 @@ export interface Store extends AsyncDisposable {
   escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
   /** @throws MissingStepError if there is no such account of the session's BMC */
   confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void>;
+  /**
+   * Stores a new password, as an account of its own, before the BMC hears of it.
+   * @returns its id
+   * @throws NoSuchRowError if row or account were deleted meanwhile
+   */
+  escrowRotation(key: string, password: NewPassword, actor: string, now: Date): Promise<string>;
+  /** Keys of the rows with a rotation that has neither ended nor failed. */
+  interruptedRotations(): Promise<string[]>;
   /** The form of password that the last BMC of that kind took, proved from remote; undefined if none is known. */
   passwordForm(kind: BmcKind): Promise<PasswordForm | undefined>;
   /** Stores how a run ended early. */

@@ -1,4 +1,4 @@
-import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
+import { passwordRequest, setUserPassword } from "../../ipmi/commands/set-user-password.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import {
@@ -14,7 +14,7 @@ import { AccountError, AccountRefusedError } from "./account-error.ts";
 import { setPassword } from "./set-password.ts";
 import { hasAccess, hasName, readAccess, tryReadingAccess, type UserAccess } from "./user-state.ts";
 import type { AccountPassword, EscrowedPasswords, WantedAccount } from "./wanted-account.ts";
-import { enable, passwordRequest, sendPassword, writeAccess, writeName } from "./write-user.ts";
+import { enable, sendPassword, writeAccess, writeName } from "./write-user.ts";
 
 /**
  * "password tested": the BMC compared the password and it was the same. "read back only": the BMC cannot compare.
@@ -133,7 +133,12 @@ async function testInSize(
   size: 16 | 20,
 ): Promise<TestedPassword> {
   try {
-    await sendPatiently(conversation, setUserPassword, passwordRequest(wanted, password, "test", size), persistent);
+    await sendPatiently(
+      conversation,
+      setUserPassword,
+      passwordRequest(wanted.slot, password.characters, "test", size),
+      persistent,
+    );
     return "the same";
   } catch (error) {
     // The BMC does not answer the test operation at all.

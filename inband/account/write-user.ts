@@ -1,6 +1,6 @@
 import { setUserAccess } from "../../ipmi/commands/set-user-access.ts";
 import { setUserName } from "../../ipmi/commands/set-user-name.ts";
-import { setUserPassword } from "../../ipmi/commands/set-user-password.ts";
+import { passwordRequest, setUserPassword } from "../../ipmi/commands/set-user-password.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { Secret } from "../../ipmi/secret.ts";
@@ -42,22 +42,8 @@ export async function sendPassword(
   password: AccountPassword,
   patience: Patience = persistent,
 ): Promise<void> {
-  const request = passwordRequest(wanted, password, "set", password.form.bytes);
+  const request = passwordRequest(wanted.slot, password.characters, "set", password.form.bytes);
   await sendPatiently(conversation, setUserPassword, request, patience);
-}
-
-/** The request to set or test the password in `size` bytes. */
-export function passwordRequest(
-  { slot }: WantedAccount,
-  { characters }: AccountPassword,
-  operation: "set" | "test",
-  size: 16 | 20,
-) {
-  const filled = new Uint8Array(size);
-  filled.set(characters);
-  const secret = Secret.fromBytes(filled);
-  filled.fill(0);
-  return { user: { twentyBytes: size === 20, id: slot }, action: { operation }, password: secret };
 }
 
 /**

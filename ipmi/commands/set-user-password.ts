@@ -1,7 +1,7 @@
 import { byte, flag, oneOf, optional, uint } from "../codec.ts";
 import { command } from "../command.ts";
 import { NetFn } from "../net-fn.ts";
-import { secret } from "../secret.ts";
+import { Secret, secret } from "../secret.ts";
 
 /**
  * Set User Password: disable, enable, set or test one user.
@@ -38,3 +38,15 @@ export const setUserPassword = command({
     return password.size === size ? undefined : `a password of ${password.size} bytes, where ${size} are announced`;
   },
 });
+
+/**
+ * The request to set or test the password of user ID `id` in `size` bytes, filled with 00h.
+ * @param characters stay the caller's, to be wiped
+ */
+export function passwordRequest(id: number, characters: Uint8Array, operation: "set" | "test", size: 16 | 20) {
+  const filled = new Uint8Array(size);
+  filled.set(characters);
+  const password = Secret.fromBytes(filled);
+  filled.fill(0);
+  return { user: { twentyBytes: size === 20, id }, action: { operation }, password };
+}
