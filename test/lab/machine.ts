@@ -26,6 +26,8 @@ export interface MachineOptions {
   /** False: there is no BMC, and nothing that looks like one. */
   readonly withBmc?: boolean;
   readonly memoryMib?: number;
+  readonly memoryFile?: VmOptions["memoryFile"];
+  readonly hardwareClock?: VmOptions["hardwareClock"];
   /** Virtual CPUs; 1 by default. */
   readonly cpus?: number;
   readonly nic?: VmOptions["nic"];
@@ -122,6 +124,8 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       nic: options.nic ?? "virtio-net-pci",
       nicMac: truth.nicMac,
       memoryMib: options.memoryMib ?? 512,
+      memoryFile: options.memoryFile,
+      hardwareClock: options.hardwareClock,
       cpus: options.cpus ?? 1,
       onReboot: options.onReboot ?? "restart",
     });

@@ -22,8 +22,12 @@ export interface VmOptions {
   /** SMBIOS system UUID in RFC 4122 text form. */
   readonly uuid: string;
   readonly smbios?: SmbiosStrings;
+  /** What the hardware's clock says when the machine starts, UTC; the right time by default. "2001-01-01" */
+  readonly hardwareClock?: string | undefined;
   /** MiB; 512 by default. */
   readonly memoryMib?: number;
+  /** The file that is the machine's memory, byte for byte, while it runs and afterwards. */
+  readonly memoryFile?: string | undefined;
   /** Virtual CPUs; 1 by default. */
   readonly cpus?: number;
   /** TCP port of a VM codec on 127.0.0.1. Without it the machine has no BMC at all. */
@@ -96,7 +100,13 @@ export async function startVm(options: VmOptions): Promise<Vm> {
 }
 
 function qemuArguments(options: VmOptions, monitor: string): string[] {
-  const { bmcPort, bmcInterface = "isa-ipmi-kcs", nic = "virtio-net-pci", accelerator = "tcg" } = options;
+  const {
+    bmcPort,
+    bmcInterface = "isa-ipmi-kcs",
+    nic = "virtio-net-pci",
+    accelerator = "tcg",
+    memoryMib = 512,
+  } = options;
   const network =
     nic === "none"
       ? ["-nic", "none"]
@@ -124,10 +134,21 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     ),
   ]);
   return [
-    ...["-machine", "pc", "-nodefaults", "-no-user-config", "-display", "none"],
+    ...[
+      "-machine",
+      `pc${options.memoryFile === undefined ? "" : ",memory-backend=ram"}`,
+      "-nodefaults",
+      "-no-user-config",
+      "-display",
+      "none",
+    ],
     ...(accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]),
-    ...["-smp", String(options.cpus ?? 1), "-m", String(options.memoryMib ?? 512)],
+    ...["-smp", String(options.cpus ?? 1), "-m", String(memoryMib)],
+    ...(options.memoryFile === undefined
+      ? []
+      : ["-object", `memory-backend-file,id=ram,size=${memoryMib}M,share=on,mem-path=${options.memoryFile}`]),
     ...["-uuid", options.uuid, ...smbios],
+    ...(options.hardwareClock === undefined ? [] : ["-rtc", `base=${options.hardwareClock}`]),
     ...["-kernel", options.kernel, "-initrd", options.initramfs, "-append", options.commandLine],
     ...["-chardev", `file,id=serial0,path=${serialFileOf(options.directory)},append=on`, "-serial", "chardev:serial0"],
     ...["-chardev", `socket,id=monitor,path=${monitor},server=on,wait=off`, "-mon", "chardev=monitor,mode=control"],
