@@ -1,11 +1,9 @@
 import type {
   AbortRequest,
   AbortResponse,
-  BeginRequest,
   BeginResponse,
   ConfirmAccountRequest,
   ConfirmAccountResponse,
-  EscrowAccountRequest,
   EscrowAccountResponse,
   ReportBmcRequest,
   ReportBmcResponse,
@@ -14,8 +12,13 @@ import type {
   WatchHandOffRequest,
   WatchHandOffResponse,
 } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { EnrolmentServiceService as methods } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import {
+  BeginRequest,
+  EscrowAccountRequest,
+  EnrolmentServiceService as methods,
+} from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type ConnectOptions, ServiceChannel } from "./channel.ts";
+import { withWipedRequest } from "./wiped-request.ts";
 
 /**
  * What an agent says to the BMC service; see enrolment_service.proto for each call.
@@ -39,10 +42,14 @@ export interface EnrolmentClient extends AsyncDisposable {
 export function connectEnrolment(options: ConnectOptions): EnrolmentClient {
   const channel = new ServiceChannel(options);
   return {
-    begin: (request, signal) => channel.unary(methods.begin, request, signal),
+    begin: (request, signal) =>
+      withWipedRequest(methods.begin, BeginRequest.encode, (method) => channel.unary(method, request, signal)),
     reportBmc: (request, signal) => channel.unary(methods.reportBmc, request, signal),
     reportInventory: (request, signal) => channel.unary(methods.reportInventory, request, signal),
-    escrowAccount: (request, signal) => channel.unary(methods.escrowAccount, request, signal),
+    escrowAccount: (request, signal) =>
+      withWipedRequest(methods.escrowAccount, EscrowAccountRequest.encode, (method) =>
+        channel.unary(method, request, signal),
+      ),
     confirmAccount: (request, signal) => channel.unary(methods.confirmAccount, request, signal),
     abort: (request, signal) => channel.unary(methods.abort, request, signal),
     watchHandOff: (request, signal) => channel.stream(methods.watchHandOff, request, signal),
