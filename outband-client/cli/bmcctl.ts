@@ -8,6 +8,7 @@ import { addDelete } from "./commands/delete.ts";
 import { addDescribe } from "./commands/describe.ts";
 import { addLs } from "./commands/ls.ts";
 import { addPower } from "./commands/power.ts";
+import { addRotate } from "./commands/rotate.ts";
 import { addToken } from "./commands/token.ts";
 import { addUpdate } from "./commands/update.ts";
 import { addWatch } from "./commands/watch.ts";
@@ -20,7 +21,18 @@ declare const METAL_RIVET_VERSION: string | undefined;
 const version = typeof METAL_RIVET_VERSION === "string" ? METAL_RIVET_VERSION : "0.1.0-dev";
 
 /** Each adds one command. Order is the order of --help. */
-const commands = [addLs, addDescribe, addPower, addWatch, addUpdate, addDelete, addToken, addConflicts, addAudit];
+const commands = [
+  addLs,
+  addDescribe,
+  addPower,
+  addWatch,
+  addUpdate,
+  addRotate,
+  addDelete,
+  addToken,
+  addConflicts,
+  addAudit,
+];
 
 /**
  * The operator's command: runs it and says how it ended. Never throws; all failures go to stderr.
@@ -78,6 +90,7 @@ Examples:
   bmcctl describe 92:33:b8:0e:df:8f
   bmcctl power 92:33:b8:0e:df:8f cycle
   bmcctl update 92:33:b8:0e:df:8f --user admin --password-file ./password
+  bmcctl rotate 92:33:b8:0e:df:8f
 ${exitCodeHelp}`,
     );
   for (const add of commands) add(made, world);

@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Bmc, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { Bmc, type State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PowerAction } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { canary, discovered, failed, linked, unmanaged } from "./fixture/rows.ts";
 import { run, type Surroundings } from "./fixture/run.ts";
@@ -47,6 +47,31 @@ MAC                 IP            VENDOR       DRIVER      MACHINE ID
       expect((await bmcctl(["ls"])).stdout).toBe("MAC   IP   VENDOR   DRIVER   MACHINE ID\n");
       expect((await bmcctl(["ls", "--output", "json"])).stdout).toBe("[]\n");
       expect((await bmcctl(["ls", "--output", "yaml"])).stdout).toBe("---\n[]\n");
+    } finally {
+      for (const [key, row] of rows) service.rows.set(key, row);
+    }
+  });
+
+  test("says what is the same for many rows once, and leaves the rest as it is", async () => {
+    const rows = [...service.rows];
+    const shared = { kind: WarningKind.WARNING_KIND_SHARED_CERTIFICATE, text: 'showed the certificate "agent"' };
+    const conflict = { kind: WarningKind.WARNING_KIND_CONFLICT, text: "conflict 7" };
+    try {
+      service.rows.set(linked.mac, Bmc.fromPartial({ ...linked, warnings: [shared, conflict] }));
+      const one = (await bmcctl(["ls"])).stdout;
+      expect(one.split("\n\n")[1]).toBe(`warning: ${linked.mac}: conflict 7\nwarning: ${linked.mac}: ${shared.text}\n`);
+      service.rows.set(failed.mac, Bmc.fromPartial({ ...failed, warnings: [shared] }));
+      const [, lines = ""] = (await bmcctl(["ls"])).stdout.split("\n\n");
+      expect(lines.trimEnd().split("\n")).toEqual([
+        `warning: ${linked.mac}: conflict 7`,
+        expect.stringMatching(/^warning: 2 rows: .* not the machine's own .*bmcctl token create/),
+      ]);
+      const json = JSON.parse((await bmcctl(["ls", "--output", "json"])).stdout);
+      const told = json.flatMap(
+        (row: { warnings?: { text: string }[] }) => row.warnings?.map(({ text }) => text) ?? [],
+      );
+      expect(told).toEqual([shared.text, conflict.text, shared.text]);
+      expect((await bmcctl(["describe", failed.mac])).stdout).toContain(shared.text);
     } finally {
       for (const [key, row] of rows) service.rows.set(key, row);
     }
@@ -274,6 +299,7 @@ describe("help", () => {
     ["power"],
     ["watch"],
     ["update"],
+    ["rotate"],
     ["delete"],
     ["audit"],
     ["conflicts"],

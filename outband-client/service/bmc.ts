@@ -27,6 +27,8 @@ import type {
   ResolveConflictResponse,
   RevokeTokenRequest,
   RevokeTokenResponse,
+  RotateAccountRequest,
+  RotateAccountResponse,
   SetBootTargetRequest,
   SetIdentifyLedRequest,
   SetPowerRequest,
@@ -48,6 +50,7 @@ export interface BmcClient extends AsyncDisposable {
   /** Every row once, then each change, until the caller goes. */
   watchBmcs(request: WatchBmcsRequest, signal: AbortSignal): AsyncIterable<WatchBmcsResponse>;
   updateBmc(request: UpdateBmcRequest, signal: AbortSignal): Promise<UpdateBmcResponse>;
+  rotateAccount(request: RotateAccountRequest, signal: AbortSignal): Promise<RotateAccountResponse>;
   deleteBmc(request: DeleteBmcRequest, signal: AbortSignal): Promise<DeleteBmcResponse>;
   listAccounts(request: ListAccountsRequest, signal: AbortSignal): Promise<ListAccountsResponse>;
   getPower(request: GetPowerRequest, signal: AbortSignal): Promise<PowerResponse>;
@@ -76,6 +79,7 @@ export function connectBmcService(options: ConnectOptions): BmcClient {
     getBmc: (request, signal) => channel.unary(methods.getBmc, request, signal),
     watchBmcs: (request, signal) => channel.stream(methods.watchBmcs, request, signal),
     updateBmc: (request, signal) => channel.unary(methods.updateBmc, request, signal),
+    rotateAccount: (request, signal) => channel.unary(methods.rotateAccount, request, signal),
     deleteBmc: (request, signal) => channel.unary(methods.deleteBmc, request, signal),
     listAccounts: (request, signal) => channel.unary(methods.listAccounts, request, signal),
     getPower: (request, signal) => channel.unary(methods.getPower, request, signal),

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type Bmc, type Warning, WarningKind } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { bmcDocument, ipOf, keyOf, printable, stateName } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { rendered, table } from "../output.ts";
@@ -46,10 +46,26 @@ function rowTable(bmcs: readonly Bmc[], wide: boolean): string {
   return table(head, rows) + warningLines(bmcs);
 }
 
-/** Under the table, which keeps its columns. */
+/** Under the table, which keeps its columns. What is the same for many rows is said once. */
 function warningLines(bmcs: readonly Bmc[]): string {
   const lines = bmcs.flatMap((row) =>
-    row.warnings.map(({ text }) => `${printable(`warning: ${keyOf(row)}: ${text}`)}\n`),
+    row.warnings.filter((each) => !isShared(each)).map(({ text }) => `${keyOf(row)}: ${text}`),
   );
-  return lines.length === 0 ? "" : `\n${lines.join("")}`;
+  const shared = bmcs.filter((row) => row.warnings.some(isShared));
+  if (shared.length > 0) lines.push(sharedLine(shared));
+  return lines.length === 0 ? "" : `\n${lines.map((line) => `${printable(`warning: ${line}`)}\n`).join("")}`;
+}
+
+function isShared({ kind }: Warning): boolean {
+  return kind === WarningKind.WARNING_KIND_SHARED_CERTIFICATE;
+}
+
+function sharedLine([first, ...more]: readonly Bmc[]): string {
+  if (first === undefined) return "";
+  const text = first.warnings.find(isShared)?.text ?? "";
+  if (more.length === 0) return `${keyOf(first)}: ${text}`;
+  return (
+    `${more.length + 1} rows: the agent that reported last showed a certificate that is not the machine's own and proves no ` +
+    'machine; "bmcctl describe" names it. Give machines enrolment tokens (bmcctl token create)'
+  );
 }

@@ -1,0 +1,60 @@
+import { status } from "@grpc/grpc-js";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { canary, linked } from "./fixture/rows.ts";
+import { run, type Surroundings } from "./fixture/run.ts";
+import { type FakeService, startFakeService } from "./fixture/service.ts";
+
+let service: FakeService;
+let there: string[];
+
+beforeAll(async () => {
+  service = await startFakeService();
+  there = ["--service", service.address, "--pki", service.pki];
+});
+afterEach(() => {
+  service.fault = undefined;
+  service.rotations.length = 0;
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+const bmcctl = (args: string[], surroundings?: Surroundings) => run([...there, ...args], surroundings);
+
+describe("rotate", () => {
+  test("asks for it once and shows the row, not the password", async () => {
+    const ran = await bmcctl(["rotate", linked.mac.toUpperCase()]);
+    expect(ran).toEqual({
+      code: 0,
+      stderr: "",
+      stdout: `\
+MAC                 STATE    USER             PASSWORD
+${linked.mac}   linked   rivet8f3k2m1qz   new
+`,
+    });
+    expect(service.rotations).toEqual([linked.mac]);
+  });
+
+  test("gives the document of describe, and says on a terminal what it waits for", async () => {
+    const { stdout, stderr } = await bmcctl(["rotate", linked.mac, "--output", "json"], { isTTY: true });
+    expect(JSON.parse(stdout)).toEqual(JSON.parse((await bmcctl(["describe", linked.mac, "--output", "json"])).stdout));
+    expect(stdout).not.toContain(canary);
+    expect(stderr).toBe(`Giving BMC ${linked.mac} a new password; this takes some seconds.\n`);
+  });
+
+  test.each([
+    [status.UNAVAILABLE, 75],
+    [status.FAILED_PRECONDITION, 75],
+    [status.PERMISSION_DENIED, 77],
+    [status.NOT_FOUND, 64],
+  ])("gRPC status %i is exit code %i, and is not asked again", async (code, exit) => {
+    service.fault = { code, details: "its own words" };
+    const ran = await bmcctl(["rotate", linked.mac]);
+    expect(ran).toMatchObject({ code: exit, stdout: "" });
+    expect(ran.stderr).toContain("its own words");
+    expect(service.rotations).toEqual([linked.mac]);
+  });
+
+  test("is for a MAC address only", async () => {
+    expect(await bmcctl(["rotate", linked.machineUuid])).toMatchObject({ code: 64 });
+    expect(service.rotations).toEqual([]);
+  });
+});
