@@ -132,13 +132,9 @@ async function testInSize(
   password: AccountPassword,
   size: 16 | 20,
 ): Promise<TestedPassword> {
+  const request = passwordRequest(wanted.slot, password.characters, "test", size);
   try {
-    await sendPatiently(
-      conversation,
-      setUserPassword,
-      passwordRequest(wanted.slot, password.characters, "test", size),
-      persistent,
-    );
+    await sendPatiently(conversation, setUserPassword, request, persistent);
     return "the same";
   } catch (error) {
     // The BMC does not answer the test operation at all.
@@ -149,6 +145,8 @@ async function testInSize(
     if (isNotNow(error) && !lostAnswers.has(completionCode)) throw error;
     // No test operation: Supermicro H8QME.
     return "not told";
+  } finally {
+    request.password.wipe();
   }
 }
 

@@ -43,7 +43,11 @@ export async function sendPassword(
   patience: Patience = persistent,
 ): Promise<void> {
   const request = passwordRequest(wanted.slot, password.characters, "set", password.form.bytes);
-  await sendPatiently(conversation, setUserPassword, request, patience);
+  try {
+    await sendPatiently(conversation, setUserPassword, request, patience);
+  } finally {
+    request.password.wipe();
+  }
 }
 
 /**
