@@ -11,35 +11,41 @@ export type Find = string;
  * @param except directory names that are left out
  */
 export function filesHolding(secrets: Secrets, directory: string, except: readonly string[] = []): Find[] {
-  return filesBelow(directory, except).flatMap((file) =>
-    formIn(secrets, readFileSync(file)).map((form) => `${relative(directory, file)}: ${form}`),
+  const files = filesBelow(directory, except);
+  return holding(
+    secrets,
+    files.map((file) => [relative(directory, file), () => readFileSync(file)]),
   );
 }
 
 /** Those of the texts that hold a secret, by what they are. @param texts names by content */
 export function textsHolding(secrets: Secrets, texts: ReadonlyMap<string, string>): Find[] {
-  return [...texts].flatMap(([text, name]) =>
-    formIn(secrets, Buffer.from(text, "latin1")).map((form) => `${name}: ${form}`),
+  return holding(
+    secrets,
+    [...texts].map(([text, name]) => [name, () => Buffer.from(text, "latin1")]),
   );
 }
 
 /** Those of the values that hold a secret anywhere: errors with their causes, messages, lines of a log. */
 export function valuesHolding(secrets: Secrets, values: Readonly<Record<string, unknown>>): Find[] {
-  return Object.entries(values).flatMap(([name, value]) =>
-    formIn(secrets, Buffer.from(textOf(value))).map((form) => `${name}: ${form}`),
+  return holding(
+    secrets,
+    Object.entries(values).map(([name, value]) => [name, () => Buffer.from(textOf(value))]),
   );
 }
 
 type Secrets = string | readonly string[];
+type Place = readonly [name: string, content: () => Buffer];
 
-/** The form in which one of the secrets is there, if any is. */
-function formIn(secrets: Secrets, content: Buffer): string[] {
-  const squeezed = Buffer.from(content.toString("latin1").replace(/[\s:]+/g, ""), "latin1");
-  const found = [secrets]
-    .flat()
-    .flatMap(formsOf)
-    .find((form) => (form.squeezed ? squeezed : content).includes(form.bytes));
-  return found === undefined ? [] : [found.name];
+/** Of each place the first form in which a secret lies there. */
+function holding(secrets: Secrets, places: readonly Place[]): Find[] {
+  const forms = [secrets].flat().flatMap(formsOf);
+  return places.flatMap(([name, read]) => {
+    const content = read();
+    const squeezed = Buffer.from(content.toString("latin1").replace(/[\s:]+/g, ""), "latin1");
+    const found = forms.find((form) => (form.squeezed ? squeezed : content).includes(form.bytes));
+    return found === undefined ? [] : [`${name}: ${found.name}`];
+  });
 }
 
 function textOf(value: unknown): string {
