@@ -8,11 +8,16 @@ import {
   type LanParameter,
 } from "../ipmi/lan-parameters.ts";
 import { privilegeLevels } from "../ipmi/privilege-level.ts";
+import {
+  allowsTypeNone,
+  cipherSuitesText,
+  isWeakSuite,
+  typeNoneText,
+  weakLoginText,
+  weakSuitesOn,
+} from "../ipmi/weak-logins.ts";
 import { type Conversation, InterruptedWriteError, impatient, sendPatiently } from "./conversation.ts";
 import { isRefusal, isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
-
-/** Suite 0 asks for no password, suite 1 protects nothing after the login. IPMI 2.0 table 22-20. */
-const weakSuites: ReadonlySet<number> = new Set([0, 1]);
 
 /** A parameter as it is, and what it would have to be for no weak login to be allowed. */
 interface Weakness<T> {
@@ -38,9 +43,7 @@ interface Seen {
 export async function findWeakLogins(conversation: Conversation, channel: number): Promise<string[]> {
   const suites = await lookAtSuites(conversation, channel);
   const types = await lookAtTypes(conversation, channel);
-  const allowed = [...suites.weaknesses, ...types.weaknesses].map(
-    ({ what }) => `Logins with ${what} are allowed on channel ${channel}.`,
-  );
+  const allowed = [...suites.weaknesses, ...types.weaknesses].map(({ what }) => weakLoginText(what, channel));
   const capabilities = await capabilityFindings(conversation, channel, types.weaknesses.length > 0);
   return [...allowed, ...suites.findings, ...types.findings, ...capabilities];
 }
@@ -77,15 +80,14 @@ async function lookAtSuites(conversation: Conversation, channel: number): Promis
 
   const suites = [...list.value.suites.subarray(0, count.value.count)];
   const { levels } = privileges.value;
-  const isWeak = (at: number) => weakSuites.has(suites[at] ?? -1);
-  const weak = suites.filter((_, at) => isWeak(at) && levels[at] !== 0);
+  const isWeak = (at: number) => isWeakSuite(suites[at]);
+  const weak = weakSuitesOn(suites, levels);
   if (weak.length === 0) return { weaknesses: [], findings: [] };
-  const what = `cipher suite${weak.length > 1 ? "s" : ""} ${weak.join(" and ")}`;
   const othersServe = suites.some((_, at) => !isWeak(at) && (levels[at] ?? 0) >= privilegeLevels.administrator);
   const weakness: Weakness<unknown> = {
     parameter: cipherSuitePrivilegeLevels,
     safe: { ...privileges.value, levels: levels.map((level, at) => (isWeak(at) ? 0 : level)) },
-    what,
+    what: cipherSuitesText(weak),
     ...(othersServe ? {} : { needed: "no other cipher suite lets an administrator in." }),
     ...(new Set(suites).size === suites.length ? {} : { needed: "the BMC's list of suites names one twice." }),
   };
@@ -96,7 +98,7 @@ async function lookAtTypes(conversation: Conversation, channel: number): Promise
   const read = await readParameter(conversation, channel, authenticationTypeEnables);
   if ("refused" in read) return unread(authenticationTypeEnables, read.refused);
   const { value } = read;
-  if (!Object.values(value).some(({ none }) => none)) return { weaknesses: [], findings: [] };
+  if (!allowsTypeNone(value)) return { weaknesses: [], findings: [] };
   const off = <T extends { readonly none: boolean }>(types: T): T => ({ ...types, none: false });
   const safe = {
     callback: off(value.callback),
@@ -108,7 +110,7 @@ async function lookAtTypes(conversation: Conversation, channel: number): Promise
   const weakness: Weakness<unknown> = {
     parameter: authenticationTypeEnables,
     safe,
-    what: 'authentication type "none"',
+    what: typeNoneText,
   };
   return { weaknesses: [weakness], findings: [] };
 }
@@ -134,7 +136,7 @@ async function capabilityFindings(conversation: Conversation, channel: number, n
     );
     const findings: string[] = [];
     if (authenticationTypes.none && !noneIsTold) {
-      findings.push(`Logins with authentication type "none" are allowed on channel ${channel}.`);
+      findings.push(weakLoginText(typeNoneText, channel));
     }
     if (login.anonymous) findings.push(`A user without name and password may log in on channel ${channel}.`);
     if (login.kgSet) findings.push("K_G is set: who logs in from remote has to know it beside the password.");

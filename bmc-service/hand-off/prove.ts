@@ -12,6 +12,7 @@ import type { AccountRow } from "../store/store.ts";
 import { findSlot } from "./find-slot.ts";
 import { compareGuid } from "./guid-comparison.ts";
 import { HandOffError, isBusy } from "./hand-off-error.ts";
+import { findWeakLogins } from "./weak-logins.ts";
 
 export type HandOffEvent = NonNullable<WatchHandOffResponse["event"]>;
 
@@ -34,6 +35,8 @@ export interface Proof {
   readonly slot: number;
   /** What could not be read and why, one sentence each. */
   readonly remarks: readonly string[];
+  /** Logins that ask for no good password, for an operator; undefined if the BMC did not tell. */
+  readonly weakLogins: readonly string[] | undefined;
 }
 
 /**
@@ -74,7 +77,8 @@ export async function prove(
   emit({ $case: "privilegeOk", value: { privilege: privilegeLevels[session.privilege] } });
 
   const chassis = await optionally("chassis state", remarks, () => readChassisState(session, signal));
-  return { guid, chassis, slot, remarks };
+  const weakLogins = await findWeakLogins(session, facts.channel, signal);
+  return { guid, chassis, slot, remarks, weakLogins };
 }
 
 /** Undefined if the BMC says that it has none; while it is busy it says nothing of the kind. */

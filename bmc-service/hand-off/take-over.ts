@@ -135,6 +135,7 @@ async function attempt(
       lan: { mac: lan.mac, channel: lan.channel },
       remoteGuid: proof.guid,
       chassis: proof.chassis,
+      weakLogins: proof.weakLogins,
       detail: detail.join("; "),
     };
   } finally {

@@ -5,7 +5,7 @@ import { readablePassword } from "./account-password.ts";
 import type { Database } from "./database.ts";
 import { settleFoundBmc } from "./found-bmc.ts";
 import { tellMachine } from "./machines.ts";
-import { settleReport } from "./reported-facts.ts";
+import { settleReport, settleWeakLogins } from "./reported-facts.ts";
 import { accountPlace } from "./rows.ts";
 import {
   type AccountRow,
@@ -206,6 +206,7 @@ function settleSuccess(
   if (newerThanKnown) tables.setRemark(row, row.stateReason, now);
   else tables.setState(row.key, State.STATE_LINKED, "", now);
   if (!mixed) rememberPasswordForm(tables, named, now);
+  settleWeakLogins(tables, row.key, outcome.weakLogins);
   settleReport(tables, row.key, outcome.reported, now);
 }
 

@@ -1,3 +1,4 @@
+import { isWeakLoginText } from "../../ipmi/weak-logins.ts";
 import { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { isProved } from "./claim.ts";
 import { changeChannel } from "./machines.ts";
@@ -68,6 +69,18 @@ export function settleReport(tables: Tables, key: string, held: BmcFacts | undef
     tables.addHistory({ at: now, mac, machineUuid, actor: "service", action, detail });
   }
   if (isNewMac) changeChannel(tables, row, held.mac, "service", now);
+}
+
+/**
+ * Stores which logins without a good password a remote login has seen, among the findings of the agent: in the place of those
+ * that were seen before.
+ * @param seen undefined: the BMC did not tell, so nothing changes
+ */
+export function settleWeakLogins(tables: Tables, key: string, seen: readonly string[] | undefined): void {
+  const facts = tables.bmc(key)?.facts;
+  if (facts === undefined || seen === undefined) return;
+  const findings = [...facts.findings.filter((each) => !isWeakLoginText(each)), ...seen];
+  tables.database.run("UPDATE bmcs SET facts = ? WHERE key = ?", BmcFacts.encode({ ...facts, findings }).finish(), key);
 }
 
 /** Whether a report names an address that the BMC did not tell before. */

@@ -193,6 +193,8 @@ export interface HandOffSuccess {
   readonly reported?: BmcFacts | undefined;
   readonly remoteGuid: string;
   readonly chassis: ChassisState | undefined;
+  /** Findings on logins that ask for no good password; undefined: the BMC did not tell, those that are known stay. */
+  readonly weakLogins?: readonly string[] | undefined;
   readonly detail: string;
 }
 
