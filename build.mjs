@@ -14,6 +14,8 @@ import { slimNode } from "./image/slim-node.ts";
 const root = import.meta.dirname;
 
 const quiet = "--disable-warning=ExperimentalWarning";
+// SIGUSR1 would open Node's debugger on a port, and with it the memory that holds the passwords.
+const closed = "--disable-sigusr1";
 // A young generation of 1 MB halves the memory under load; a ramdisk has little, the service has enough.
 const small = "--max-semi-space-size=1";
 
@@ -33,10 +35,10 @@ const programs = [
       { entry: "agent/later.ts", eager: true },
       { entry: "agent/inventory.ts", eager: false },
     ],
-    options: [quiet, small],
+    options: [quiet, closed, small],
   },
-  { name: "bmcctl", entry: "outband-client/cli/main.ts", format: "esm", parts: [], options: [quiet, small] },
-  { name: "bmc-service", entry: "bmc-service/main.ts", format: "esm", parts: [], options: [quiet] },
+  { name: "bmcctl", entry: "outband-client/cli/main.ts", format: "esm", parts: [], options: [quiet, closed, small] },
+  { name: "bmc-service", entry: "bmc-service/main.ts", format: "esm", parts: [], options: [quiet, closed] },
 ];
 
 const help = `Usage: npm run build -- [--only NAME]... [--entry FILE]

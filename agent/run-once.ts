@@ -4,6 +4,7 @@ import type { KeyName } from "./config/keys.ts";
 import { readLocalSources, readSettings } from "./configure.ts";
 import { openConsole } from "./console.ts";
 import type { Begun } from "./first-line.ts";
+import { keepMemoryPrivate } from "./init/libc.ts";
 
 /** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
 export async function runOnce(
@@ -12,6 +13,7 @@ export async function runOnce(
   { console, format }: Begun,
 ): Promise<number> {
   const startedAt = performance.now();
+  keepMemoryPrivate();
   let cmdline: Uint8Array = Buffer.alloc(0);
   let unreadable: ConfigError | undefined;
   try {

@@ -39,6 +39,7 @@ function open() {
     recv: { arguments: ["int32", "buffer", "uint64", "int32"], return: "int64" },
     close: { arguments: ["int32"], return: "int32" },
     ioctl: { arguments: ["int32", "uint64", "buffer"], return: "int32" },
+    prctl: { arguments: ["int32", "uint64", "uint64", "uint64", "uint64"], return: "int32" },
     clock_settime: { arguments: ["int32", "buffer"], return: "int32" },
   });
   // finit_module has no wrapper in older libcs; syscall() takes longs
@@ -174,6 +175,15 @@ export function closeFile(fd: number): void {
 /** ioctl(2) with a buffer that the kernel reads and writes. */
 export function ioctl(fd: number, request: number, argument: Buffer, call: string): void {
   checked(libc().ioctl(fd, BigInt(request), argument), call);
+}
+
+/**
+ * prctl(2), PR_SET_DUMPABLE: nobody but root sees the memory of this process, and the kernel writes no core of it, whatever limits
+ * and core_pattern say. A program that takes our place has cores again.
+ */
+export function keepMemoryPrivate(): void {
+  const setDumpable = 4; // PR_SET_DUMPABLE
+  checked(libc().prctl(setDumpable, 0n, 0n, 0n, 0n), "prctl PR_SET_DUMPABLE");
 }
 
 /** clock_settime(2) of the clock that tells the date. Needs root (CAP_SYS_TIME). */
