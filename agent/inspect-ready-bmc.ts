@@ -31,6 +31,8 @@ export function inspectReadyBmc(
 
 function seenText({ facts, address, recognised }: SeenBmc): string {
   if (facts.mac === "") return "no LAN channel";
-  const at = address === "" ? "no address" : address;
+  // For IPv6 addresses a known BMC is not asked.
+  const none = recognised === undefined ? "no address" : "no IPv4 address";
+  const at = address === "" ? none : address;
   return `${facts.mac}, ${at}, channel ${facts.channel}${recognised === undefined ? "" : ", known"}`;
 }

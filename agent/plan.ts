@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import { scanAccounts } from "../inband/account/scan-accounts.ts";
 import { systemClock } from "../inband/clock.ts";
+import type { Note } from "../inband/note.ts";
 import { NoBmcError } from "../inband/openipmi/open-bmc.ts";
 import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import { DeviceIdRefusedError, waitUntilReady } from "../inband/wait-until-ready.ts";
@@ -115,8 +116,8 @@ export async function makePlan(
   let service: PretendedService | undefined;
   let outcome: Outcome | Error;
   try {
-    const linkage = account === undefined ? undefined : await linkageOf(account, world, settings);
-    if (account !== undefined && linkage === undefined) remarks.push(`No slot of the BMC holds "${account}".`);
+    const note = (text: string) => remarks.push(text);
+    const linkage = account === undefined ? undefined : await linkageOf(account, world, settings, note);
     const pretended = pretendedService(linkage);
     service = pretended;
     outcome = await limitedRun(
@@ -145,8 +146,14 @@ export async function makePlan(
 /**
  * What the service would know of the machine, had an earlier run made this account: the place where it is found.
  * Undefined if it is nowhere, or if there is no BMC to look at.
+ * @param note told if it is nowhere
  */
-async function linkageOf(account: string, world: PlanWorld, settings: RunSettings): Promise<Linkage | undefined> {
+async function linkageOf(
+  account: string,
+  world: PlanWorld,
+  settings: RunSettings,
+  note: Note,
+): Promise<Linkage | undefined> {
   const { inspectMs, bmcReadyMs } = settings.limits;
   const signal = AbortSignal.timeout(inspectMs + bmcReadyMs);
   try {
@@ -157,7 +164,11 @@ async function linkageOf(account: string, world: PlanWorld, settings: RunSetting
     const { mac, channel } = facts;
     const { slots } = await scanAccounts(conversation, channel);
     const found = slots.find((slot) => slot.state === "named" && slot.name === account);
-    if (found === undefined) return undefined;
+    if (found === undefined) {
+      const all = slots.every(({ state }) => state !== "unreadable");
+      note(`No slot of the BMC${all ? "" : " that could be read"} holds "${account}".`);
+      return undefined;
+    }
     const known = { userName: account, slot: found.id, knownUserNames: [account], given: false };
     return { mac, channel, ...known, fresh: true, verifiedAt: undefined };
   } catch (error) {

@@ -217,6 +217,20 @@ describe("the plan for a BMC with an account of ours", () => {
     expect(plan).toMatchObject({ outcome: "linked", account: { slot: 3 } });
     expect(plan.remarks).toContain('No slot of the BMC holds "rivetgone".');
   });
+
+  test("one that may be in a slot that cannot be read", async () => {
+    const unreadable = {
+      on: ({ cmd, data }: { cmd: number; data: Uint8Array }) => cmd === 0x46 && data[0] === 7,
+      effect: { answer: 0xd5 },
+    };
+    const plan = await planFor(new Machine(), { account: "rivetgone", faults: [unreadable] });
+    expect(plan.remarks).toContain('No slot of the BMC that could be read holds "rivetgone".');
+  });
+
+  test("one on a BMC that was not reached: nothing is said of its slots", async () => {
+    const plan = await planFor(new Machine(), { account: "rivetgone", noBmc: true });
+    expect(plan.remarks.join("\n")).not.toContain("rivetgone");
+  });
 });
 
 describe("the plan where the run would not link", () => {

@@ -122,6 +122,9 @@ describe("first enrolment", () => {
     const machine = new Machine({ bmc: { lans: [lan] } });
     expect(await machine.boot()).toMatchObject({ kind: "linked", bmc: { channel: 2, address: "2001:db8::7" } });
     expect(machine.service.facts?.ipv6Addresses).toEqual(["2001:db8::7/64"]);
+    await machine.boot();
+    const inspected = machine.events.find(({ kind, step }) => kind === "done" && step === "inspect BMC");
+    expect(inspected).toMatchObject({ detail: "52:54:00:b1:00:02, no IPv4 address, channel 2, known" });
   });
 
   test("a channel that is closed is opened, and said", async () => {
