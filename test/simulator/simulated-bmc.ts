@@ -79,7 +79,11 @@ const handlers: ReadonlyMap<string, Handler> = new Map([
   ...chassisCommands,
 ]);
 
-const names: ReadonlyMap<string, string> = new Map(allCommands.map((each) => [key(each), each.name]));
+const names: ReadonlyMap<string, string> = new Map([
+  ...allCommands.map((each) => [key(each), each.name] as const),
+  // Raw KCS sends it to see whether the BMC keeps pace; it is unknown here.
+  [key({ netFn: 0x06, cmd: 0x04 }), "Get Self Test Results"],
+]);
 
 /** Commands that change what the BMC keeps of accounts, channels and LAN. */
 const writes = new Set([
