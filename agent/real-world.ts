@@ -74,7 +74,7 @@ async function connectService(settings: CompleteSettings, console: Console): Pro
   return {
     async begin(request, signal) {
       const patiently = (complete: BeginRequest) =>
-        withRetry((inner) => client.begin(complete, inner), { ...options(signal), alsoOn: "conflict" });
+        withRetry((inner) => client.begin(complete, inner), { ...options(signal), alsoOn: ["conflict", "exhausted"] });
       const send = (complete: BeginRequest) =>
         patiently(complete).catch(async (error: unknown) => {
           if (!(error instanceof ServiceError) || error.clockFault === undefined) throw error;

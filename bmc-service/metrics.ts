@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Attack } from "./attack.ts";
 import { version } from "./version.ts";
 
 /** What the service counts, for Prometheus. */
@@ -6,6 +7,7 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #enrolments: Counter<"result">;
   readonly #tokenRefusals: Counter<"reason">;
+  readonly #attacks: Counter<"attack">;
   readonly #handOffs: Counter<"result">;
   readonly #handOffSeconds: Histogram<"result">;
   readonly #logins: Counter<"result">;
@@ -33,6 +35,12 @@ export class Metrics {
       name: "bmc_service_token_refusals_total",
       help: "Enrolment tokens that opened nothing, by reason.",
       labelNames: ["reason"],
+      registers,
+    });
+    this.#attacks = new Counter({
+      name: "bmc_service_attacks_total",
+      help: "Refused calls and connections that look like an attack, by what they look like.",
+      labelNames: ["attack"],
       registers,
     });
     this.#handOffs = new Counter({
@@ -81,6 +89,10 @@ export class Metrics {
 
   tokenRefused(reason: string): void {
     this.#tokenRefusals.inc({ reason: reason.replaceAll(/\W+/g, "_") });
+  }
+
+  attack(attack: Attack): void {
+    this.#attacks.inc({ attack: attack.replaceAll(" ", "_") });
   }
 
   handOff(result: string, durationMs: number): void {

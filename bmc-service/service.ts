@@ -15,10 +15,13 @@ import type { AddressMap } from "./reach/bmc-address.ts";
 import { BmcLocks } from "./reach/bmc-locks.ts";
 import { type ConnectBmc, loginLevels } from "./reach/connect-bmc.ts";
 import { bmcService } from "./rpc/bmc-service.ts";
+import { Connections, type Suspect } from "./rpc/connections.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
 import { type Listener, listen, newGrpcServer, requireLoopback } from "./rpc/grpc-server.ts";
 import { Guard } from "./rpc/guarded.ts";
+import { BeginLimits, type Limits } from "./rpc/limits.ts";
 import { bmcRules, enrolmentRules } from "./rpc/rules.ts";
+import { SampledLog } from "./sampled-log.ts";
 import { StoppingError } from "./stopping-error.ts";
 import { databasePath } from "./store/data-directory.ts";
 import { databaseKey } from "./store/database-key.ts";
@@ -48,6 +51,7 @@ export interface ServiceSettings {
   /** Speak no TLS; only on a loopback address. */
   readonly insecurePlaintext: boolean;
   readonly mostLogins: number;
+  readonly limits: Limits;
   readonly policy: Policy & { readonly privilege: 3 | 4 };
   readonly handOffLimits: HandOffLimits;
   readonly powerPatience: PowerPatience;
@@ -99,21 +103,29 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     metrics,
   });
   const { privilege } = policy;
-  const { mostLogins, handOffLimits: limits } = settings;
+  const { mostLogins } = settings;
   const liveness = new Liveness(settings.sessionIdleMs);
-  const reach = { connect, addresses, locks, limits, mostLogins, privilege };
+  const reach = { connect, addresses, locks, limits: settings.handOffLimits, mostLogins, privilege };
   const handOffs = new HandOffs({ ...reach, store, liveness, metrics, log });
 
   const stopping = new AbortController();
   const agentsCa = pki === "plaintext" ? undefined : pki.agentsCa;
   const authority = pki === "plaintext" ? pki : agentsCa;
-  const guarded = { audit: store, authority, log, metrics, stopping: stopping.signal };
-  const server = newGrpcServer();
+  const sampled = cleanUp.use(new SampledLog(log));
+  const guarded = { audit: store, authority, log, sampled, metrics, stopping: stopping.signal };
+  const { limits } = settings;
+  const suspect: Suspect = (attack, fields, text) => {
+    metrics.attack(attack);
+    sampled.warn(attack, { attack, ...fields }, text);
+  };
+  const watch = { limits, connections: new Connections(limits, suspect), suspect };
+  const server = newGrpcServer(watch);
+  const beginLimits = new BeginLimits(limits, () => store.countSessions(new Date()));
   const enrolment = {
     store,
     handOffs,
     metrics,
-    admission: new Admission({ store, metrics, liveness, agentsCa }),
+    admission: new Admission({ store, metrics, liveness, agentsCa, limits: beginLimits }),
     liveness,
     policy,
     freshForMs: settings.freshForMs,
@@ -134,7 +146,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const health = cleanUp.use(
     new HealthServer({ metrics, log, probe: () => store.probe(), stopping: () => stopping.signal.aborted }),
   );
-  const listener = cleanUp.use(await listen(server, settings.listen, pki, log));
+  const listener = cleanUp.use(await listen(server, settings.listen, pki, watch));
   const { port } = listener;
   const healthPort = await listenForHealth(health, settings.health, port);
   const healthHost = settings.health?.host ?? "127.0.0.1";

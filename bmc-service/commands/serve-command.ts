@@ -6,6 +6,7 @@ import { type Endpoint, parseEndpoint } from "../endpoint.ts";
 import { defaultHandOffLimits } from "../hand-off/take-over.ts";
 import { type LogLevel, logLevels, newLog } from "../log.ts";
 import { parseAddressEntry } from "../reach/bmc-address.ts";
+import { defaultLimits } from "../rpc/limits.ts";
 import { startService } from "../service.ts";
 
 const more = `
@@ -49,6 +50,11 @@ interface ServeOptions {
   readonly sessionIdle: number;
   readonly insecurePlaintext: boolean;
   readonly maxLogins: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly maxSessions: number;
+  readonly maxBegins: number;
+  readonly maxWrongTokens: number;
   readonly userPrefix: string;
   readonly privilege: "operator" | "administrator";
   readonly logLevel: LogLevel;
@@ -99,6 +105,24 @@ export function serveCommand(
       ).default(60_000, "60s"),
     )
     .addOption(new Option("--max-logins <N>", "remote logins at once; more wait").argParser(parseLogins).default(16))
+    .addOption(countOption("--max-connections <N>", "connections at once").default(defaultLimits.connections))
+    .addOption(
+      countOption("--max-connections-per-address <N>", "of those, from one address").default(
+        defaultLimits.connectionsPerAddress,
+      ),
+    )
+    .addOption(countOption("--max-sessions <N>", "enrolments whose time is not over").default(defaultLimits.sessions))
+    .addOption(
+      countOption(
+        "--max-begins <N>",
+        "how often a machine may begin with one certificate or token, per minute",
+      ).default(defaultLimits.beginsPerMinute),
+    )
+    .addOption(
+      countOption("--max-wrong-tokens <N>", "unknown enrolment tokens of one address, per minute").default(
+        defaultLimits.wrongTokensPerMinute,
+      ),
+    )
     .addOption(
       new Option("--user-prefix <PREFIX>", "how the user names of new accounts begin")
         .argParser(parsePrefix)
@@ -132,6 +156,14 @@ export function serveCommand(
           sessionIdleMs: options.sessionIdle,
           insecurePlaintext: options.insecurePlaintext,
           mostLogins: options.maxLogins,
+          limits: {
+            ...defaultLimits,
+            connections: options.maxConnections,
+            connectionsPerAddress: options.maxConnectionsPerAddress,
+            sessions: options.maxSessions,
+            beginsPerMinute: options.maxBegins,
+            wrongTokensPerMinute: options.maxWrongTokens,
+          },
           policy: {
             userNamePrefix: options.userPrefix,
             privilege,
@@ -172,6 +204,14 @@ function addAddress(text: string, before: ReadonlyMap<string, Endpoint>): Readon
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
+}
+
+function countOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+    if (number < 1) throw new InvalidArgumentError("give a number from 1 to 999999999");
+    return number;
+  });
 }
 
 function parseLogins(text: string): number {

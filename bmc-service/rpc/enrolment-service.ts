@@ -46,7 +46,8 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
   async function sessionOf({ sessionToken }: { readonly sessionToken: string }, context: CallContext) {
     const session = sessionToken === "" ? undefined : await store.session(sha256(sessionToken), new Date());
     if (session === undefined) {
-      throw new RpcError(status.UNAUTHENTICATED, "session_token: unknown or expired; begin again");
+      const details = "session_token: unknown or expired; begin again";
+      throw new RpcError(status.UNAUTHENTICATED, details, { attack: "unknown session token" });
     }
     context.note({ machine: session.machineUuid });
     admission.requireBound(session, context.caller);

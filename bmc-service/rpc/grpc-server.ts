@@ -2,19 +2,34 @@ import { constants } from "node:crypto";
 import { createServer as createPlainServer, type Server as NetServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { Logger } from "pino";
+import { addressOf } from "../audit/audit-trail.ts";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import type { ServerPki } from "../pki/load-pki.ts";
+import type { Connections, Suspect } from "./connections.ts";
+import type { Limits } from "./limits.ts";
+import { watchedRequests } from "./watched-requests.ts";
 
 /** The largest message that is read at all; what fits is then held against the limit of each field. */
-const largestMessage = 4 * 1024 * 1024;
+const largestMessage = 256 * 1024;
 /** A caller that does not finish its TLS handshake by then is not waited for, ms. */
 const handshakeLimitMs = 20_000;
 
+/** What a server keeps of its callers. */
+export interface Watch {
+  readonly limits: Pick<Limits, "requestMs">;
+  readonly connections: Connections;
+  readonly suspect: Suspect;
+}
+
 /** A gRPC server without a port; `listen` brings it connections. */
-export function newGrpcServer(): Server {
+export function newGrpcServer({ limits, connections, suspect }: Watch): Server {
+  const watched = watchedRequests(limits.requestMs, {
+    called: (peer) => connections.called(peer),
+    refused: (rpc, peer) => suspect("unreadable request", { from: addressOf(peer), rpc }, "call refused"),
+  });
   return new Server({
+    interceptors: [watched],
     "grpc.max_receive_message_length": largestMessage,
     // One client is one machine or one operator.
     "grpc.max_concurrent_streams": 64,
@@ -55,30 +70,26 @@ export async function listen(
   server: Server,
   endpoint: Endpoint,
   pki: ServerPki | "plaintext",
-  log: Logger,
+  { connections, suspect }: Watch,
 ): Promise<Listener> {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener =
     pki === "plaintext"
       ? createPlainServer((socket) => injector.injectConnection(socket))
-      : tlsServer(pki, log, (socket) => injector.injectConnection(socket));
-  const open = new Set<Socket>();
-  listener.on("connection", (socket: Socket) => {
-    open.add(socket);
-    socket.once("close", () => open.delete(socket));
-  });
+      : tlsServer(pki, suspect, (socket) => injector.injectConnection(socket));
+  listener.on("connection", (socket: Socket) => connections.add(socket));
   const port = await bound(listener, endpoint);
   return {
     port,
     close: () => closed(listener),
     [Symbol.dispose]() {
       listener.close();
-      for (const socket of open) socket.destroy();
+      connections.destroy();
     },
   };
 }
 
-function tlsServer(pki: ServerPki, log: Logger, take: (socket: TLSSocket) => void): NetServer {
+function tlsServer(pki: ServerPki, suspect: Suspect, take: (socket: TLSSocket) => void): NetServer {
   const { ca, certificate, key, agentsCa } = pki;
   const options = {
     ca: agentsCa === undefined ? [ca] : [ca, agentsCa.certificate],
@@ -100,11 +111,12 @@ function tlsServer(pki: ServerPki, log: Logger, take: (socket: TLSSocket) => voi
     const { remoteAddress: from } = socket;
     // Typed as an Error; at run time it is OpenSSL's name of the verification error.
     const reason = String(socket.authorizationError);
-    log.warn({ from, subject: shown.subject, issuer: shown.issuer, reason }, "client certificate refused");
+    const fields = { from, subject: shown.subject, issuer: shown.issuer, reason };
+    suspect("client certificate", fields, "client certificate refused");
     socket.destroy();
   });
   server.on("tlsClientError", (error: NodeJS.ErrnoException, { remoteAddress: from }: TLSSocket) => {
-    log.debug({ from, reason: error.code ?? error.message }, "no TLS agreed on");
+    suspect("no TLS", { from, reason: error.code ?? error.message }, "no TLS agreed on");
   });
   return server;
 }

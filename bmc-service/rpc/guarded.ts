@@ -8,9 +8,11 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import type { Attack } from "../attack.ts";
 import { type AuditLog, AuditTrail, addressOf, subjectOf } from "../audit/audit-trail.ts";
 import type { Metrics } from "../metrics.ts";
 import type { AgentsCa } from "../pki/load-pki.ts";
+import type { SampledLog } from "../sampled-log.ts";
 import { StoreError } from "../store/store-error.ts";
 import { checkSizes } from "./fields.ts";
 import {
@@ -41,6 +43,8 @@ export interface Notes {
 /** What a handler gets beside the request. */
 export interface CallContext {
   readonly caller: Caller;
+  /** Address of the caller, without port. */
+  readonly from: string;
   /** Aborted when the caller has gone, or the service stops. */
   readonly signal: AbortSignal;
   /** Adds to the log line of this call. */
@@ -56,6 +60,8 @@ export interface GuardOptions {
   readonly authority: Pick<AgentsCa, "name"> | undefined | "plaintext";
   readonly audit: AuditLog;
   readonly log: Logger;
+  /** For what strangers can cause. */
+  readonly sampled: SampledLog;
   readonly metrics: Metrics;
   /** Aborted when the service stops; ends streams. */
   readonly stopping: AbortSignal;
@@ -144,9 +150,10 @@ export class Guard {
     stopping: AbortSignal,
     work: (context: CallContext) => Promise<T>,
   ): Promise<{ readonly value: T } | { readonly error: Partial<StatusObject> }> {
-    const { service, authority, log, metrics } = this.#options;
+    const { service, authority, log, sampled, metrics } = this.#options;
     const rule = this.#ruleOf(method);
     const started = performance.now();
+    const from = addressOf(call.getPeer());
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort(new RpcError(status.CANCELLED, "the caller has gone")));
     const noted: Notes = {};
@@ -166,7 +173,11 @@ export class Guard {
         Object.assign(noted, { notStored: error.message });
       }
     };
-    const finish = (code: status, details: string, bug?: unknown) => {
+    const finish = (
+      code: status,
+      details: string,
+      { bug, attack }: { bug?: unknown; attack?: Attack | undefined } = {},
+    ) => {
       const durationMs = performance.now() - started;
       metrics.rpc(service, method, status[code], durationMs);
       const { role: who = "unknown", name: actor } = caller ?? {};
@@ -175,7 +186,14 @@ export class Guard {
       if (bug !== undefined) log.error({ ...entry, err: bug }, "call failed: a bug");
       else if (noted.notStored !== undefined) log.error({ ...entry, details }, "call not stored");
       else if (code === status.OK) log.info(entry, "call");
-      else log.warn({ ...entry, details }, "call refused");
+      else if (attack === undefined) log.warn({ ...entry, details }, "call refused");
+      else {
+        metrics.attack(attack);
+        const suspect = { ...entry, details, attack, from };
+        // What an operator did is written down each time.
+        if (caller === undefined || caller.role === "agent") sampled.warn(attack, suspect, "call refused");
+        else log.warn(suspect, "call refused");
+      }
     };
     try {
       const identity =
@@ -192,7 +210,7 @@ export class Guard {
       checkSizes(call.request);
       if (trail?.changes === true) await begun(trail, method);
       const signal = AbortSignal.any([gone.signal, stopping]);
-      const value = await work({ caller, signal, note: (fields) => Object.assign(noted, fields) });
+      const value = await work({ caller, from, signal, note: (fields) => Object.assign(noted, fields) });
       if (trail?.changes === true) await endTrailIfPossible(status.OK, "");
       else await endTrail(status.OK, "");
       finish(status.OK, "");
@@ -201,11 +219,11 @@ export class Guard {
       const known = asRpcError(error);
       await endTrailIfPossible(known?.code ?? status.INTERNAL, known?.message ?? "a bug in bmc-service");
       if (known === undefined) {
-        finish(status.INTERNAL, "", error);
+        finish(status.INTERNAL, "", { bug: error });
         const details = `${service}/${method}: a bug in bmc-service; its log says more`;
         return { error: { code: status.INTERNAL, details } };
       }
-      finish(known.code, known.message);
+      finish(known.code, known.message, known);
       return { error: { code: known.code, details: known.message } };
     }
   }

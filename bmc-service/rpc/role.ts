@@ -88,10 +88,12 @@ export function requireRole(identity: Identity, needed: Role, what: string): Cal
   const role = sufficient[needed].findLast((each) => units.includes(each));
   if (role !== undefined) return { role, name: commonName || role, credential, certificate };
   if (credential === "none") {
-    throw new RpcError(status.PERMISSION_DENIED, `${what} needs a client certificate, and none was shown`);
+    const details = `${what} needs a client certificate, and none was shown`;
+    throw new RpcError(status.PERMISSION_DENIED, details, { attack: "role" });
   }
   const has = units.length === 0 ? "no role (OU)" : `role (OU) "${units.join(", ")}"`;
-  throw new RpcError(status.PERMISSION_DENIED, `${what} needs role "${needed}", the client certificate has ${has}`);
+  const details = `${what} needs role "${needed}", the client certificate has ${has}`;
+  throw new RpcError(status.PERMISSION_DENIED, details, { attack: "role" });
 }
 
 const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -105,6 +107,7 @@ export function requireOwnMachine({ name }: Caller, machineUuid: string): void {
   throw new RpcError(
     status.PERMISSION_DENIED,
     `the client certificate is that of machine ${name.toLowerCase()}: it cannot enrol machine ${machineUuid}`,
+    { attack: "certificate of another machine" },
   );
 }
 

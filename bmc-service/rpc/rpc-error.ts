@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Attack } from "../attack.ts";
 import { NoDriverServedError, NotReadyError } from "../drivers/driver-list.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import { StoppingError } from "../stopping-error.ts";
@@ -11,10 +12,13 @@ import { StoreError } from "../store/store-error.ts";
 export class RpcError extends Error {
   override readonly name = "RpcError";
   readonly code: status;
+  /** Undefined: it looks like none. */
+  readonly attack: Attack | undefined;
 
-  constructor(code: status, message: string, options?: ErrorOptions) {
+  constructor(code: status, message: string, options: ErrorOptions & { readonly attack?: Attack | undefined } = {}) {
     super(message, options);
     this.code = code;
+    this.attack = options.attack;
   }
 }
 
@@ -27,7 +31,14 @@ export function invalid(field: string, problem: string): RpcError {
 export function asRpcError(error: unknown): RpcError | undefined {
   if (error instanceof RpcError) return error;
   const code = codeOf(error);
-  return code === undefined ? undefined : new RpcError(code, (error as Error).message, { cause: error });
+  if (code === undefined) return undefined;
+  return new RpcError(code, (error as Error).message, { cause: error, attack: attackOf(error) });
+}
+
+function attackOf(error: unknown): Attack | undefined {
+  if (error instanceof TokenRefusedError) return "enrolment token";
+  if (error instanceof MachineBusyError) return "second enrolment";
+  return error instanceof ClaimConflictError ? "claim" : undefined;
 }
 
 function codeOf(error: unknown): status | undefined {

@@ -4,6 +4,7 @@ import type { Metrics } from "../metrics.ts";
 import type { AgentsAuthority } from "../pki/agents-authority.ts";
 import type { AgentsCa } from "../pki/load-pki.ts";
 import type { CallContext } from "../rpc/guarded.ts";
+import type { BeginLimits } from "../rpc/limits.ts";
 import type { Caller } from "../rpc/role.ts";
 import { invalid, RpcError } from "../rpc/rpc-error.ts";
 import { type SessionBinding, TokenRefusedError } from "../store/enrolment-token.ts";
@@ -18,6 +19,7 @@ export interface AdmissionOptions {
   readonly liveness: Liveness;
   /** Undefined: this site has none. */
   readonly agentsCa: AgentsCa | undefined;
+  readonly limits: BeginLimits;
 }
 
 /** What a Begin is admitted with. */
@@ -51,7 +53,7 @@ export class Admission {
   async admit(
     request: BeginRequest,
     machineUuid: string,
-    { caller, note }: Pick<CallContext, "caller" | "note">,
+    { caller, from, note }: Pick<CallContext, "caller" | "from" | "note">,
     expiresAt: Date,
   ): Promise<Admitted> {
     const { enrolmentToken, certificateRequest } = request;
@@ -60,9 +62,13 @@ export class Admission {
     enrolmentToken.fill(0);
     if (tokenHash === undefined) requireCertificate(caller, certificateRequest);
     // First of all, and cheap: whoever has no token costs no signature.
-    else if (!(await this.#options.store.knowsToken(tokenHash))) throw new TokenRefusedError("unknown");
+    else if (!(await this.#options.store.knowsToken(tokenHash))) {
+      this.#options.limits.wrongToken(from);
+      throw new TokenRefusedError("unknown");
+    }
     // What is no token may be another secret, given by mistake: not a character of that is written down.
     else note({ token: id });
+    await this.#options.limits.begin(machineUuid, Buffer.from(tokenHash ?? caller.certificate).toString("hex"));
     const { heardMs } = this.#options.liveness;
     if (certificateRequest.length === 0 || caller.credential === "plaintext") {
       if (caller.credential === "none" || caller.credential === "of one enrolment") {
@@ -98,7 +104,8 @@ export class Admission {
   requireBound(session: Session, caller: Caller): void {
     const { certificate } = session;
     if (certificate !== undefined && Buffer.compare(certificate, caller.certificate) !== 0) {
-      throw new RpcError(status.UNAUTHENTICATED, "session token of another certificate; begin again");
+      const details = "session token of another certificate; begin again";
+      throw new RpcError(status.UNAUTHENTICATED, details, { attack: "stolen session token" });
     }
     if (session.ended !== "") {
       throw new RpcError(status.UNAUTHENTICATED, `session_token: over, ${session.ended}; begin again`);
@@ -115,11 +122,13 @@ function requireCertificate({ credential }: Caller, certificateRequest: Uint8Arr
       throw new RpcError(
         status.PERMISSION_DENIED,
         "Begin needs a client certificate or an enrolment token (bmcctl token create), and the machine has shown neither",
+        { attack: "enrolment token" },
       );
     case "of one enrolment":
       throw new RpcError(
         status.PERMISSION_DENIED,
         "the client certificate was issued for one enrolment only; begin again with an enrolment token",
+        { attack: "certificate of another machine" },
       );
     case "of the site":
       if (certificateRequest.length === 0) return;

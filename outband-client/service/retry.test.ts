@@ -73,7 +73,7 @@ describe("withRetry", () => {
 
   test("what is named besides is tried again too, and told when the limit is over", async () => {
     const work = vi.fn(async () => Promise.reject(new ServiceError("conflict", "busy")));
-    const options = { limitMs: 60_000, alsoOn: "conflict", signal: forever } as const;
+    const options = { limitMs: 60_000, alsoOn: ["conflict"], signal: forever } as const;
     const message = expect.stringMatching(/^busy; gave up after \d+ attempts/);
     expect(await outcome(withRetry(work, options))).toMatchObject({ error: { status: "conflict", message } });
     expect(work.mock.calls.length).toBeGreaterThan(5);

@@ -10,7 +10,7 @@ export interface RetryOptions {
   /** Longest wait between two attempts, in milliseconds. */
   readonly maxWaitMs?: number;
   /** What is worth another try besides "unavailable". */
-  readonly alsoOn?: ServiceStatus;
+  readonly alsoOn?: readonly ServiceStatus[];
   readonly signal: AbortSignal;
   /** Called before each wait: the attempt that failed, counted from 1, the wait in milliseconds, and why it failed. */
   readonly onRetry?: (attempt: number, waitMs: number, error: ServiceError) => void;
@@ -23,9 +23,9 @@ export interface RetryOptions {
  * @throws ServiceError: the last of these when the limit is over, or what is not worth a second try; or the signal's reason
  */
 export async function withRetry<T>(work: (signal: AbortSignal) => Promise<T>, options: RetryOptions): Promise<T> {
-  const { limitMs, alsoOn, signal, onRetry, firstWaitMs = 500, maxWaitMs = 15_000 } = options;
+  const { limitMs, alsoOn = [], signal, onRetry, firstWaitMs = 500, maxWaitMs = 15_000 } = options;
   const isWorthIt = (error: unknown): error is ServiceError =>
-    error instanceof ServiceError && (error.status === "unavailable" || error.status === alsoOn);
+    error instanceof ServiceError && (error.status === "unavailable" || alsoOn.includes(error.status));
   const limit = new AbortController();
   const startedAt = performance.now();
   const timer = setTimeout(() => limit.abort(), limitMs);
