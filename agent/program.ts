@@ -21,13 +21,14 @@ export type Invocation =
   | { readonly command: "none"; readonly exitCode: ExitCode };
 
 const exitCodes = `Exit codes:
-   0  done: linked, recognised, or no BMC there
+   0  done: linked, recognised, no BMC there, or one that is closed to its own
+      machine: then an operator gives its account
   64  the command line is wrong
   69  service, document or network not reached within the limit
   70  a bug of metal-rivet (with its stack)
   75  may work the next time: the BMC is not ready or was not reached from remote
   76  the BMC broke the protocol, or another BMC answered
-  77  refused: certificate, CA, or the BMC's login
+  77  refused: certificate, CA, the BMC's login, or no free user ID on it
   78  configuration: a key, a file, a certificate, or the firmware's SMBIOS table`;
 
 /** The keys on which it depends what the run writes. */

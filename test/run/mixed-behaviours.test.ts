@@ -18,6 +18,7 @@ import { Machine } from "./machine.ts";
 
 /** How many boards are made up; more by RUNS in the environment. */
 const runs = Number(process.env.RUNS ?? 25);
+const limitMs = 10_000 + runs * 100;
 
 const one = <const T>(...values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
 
@@ -140,25 +141,29 @@ const board: fc.Arbitrary<Profile> = fc
     fru: { ...spec.fru, ...fru },
   }));
 
-test("a board with any mixture of behaviours is linked, and the accounts of others stay as they were", async () => {
-  await fc.assert(
-    fc.asyncProperty(board, async (profile) => {
-      const machine = new Machine({ profile });
-      const ids = new Set(profile.users.given.map(({ id }) => id));
-      const others = () => JSON.stringify(machine.bmc.users.filter(({ id }) => ids.has(id)));
-      const before = others();
-      const clock = virtualClock();
-      const outcome = await machine.boot({ clock }).catch((error: Error) => {
-        // A reset in the middle of a write may be one for the next run.
-        if (exitCodeOf(error) !== ExitCode.temporary || profile.timing.resetAtWrite === undefined) throw error;
-        return machine.boot({ clock });
-      });
-      const { channel } = mainLan(machine.bmc.lans);
-      expect(outcome).toMatchObject({ kind: "linked", bmc: { channel } });
-      expect(others()).toBe(before);
-      expect(machine.ours()).toHaveLength(1);
-      expect(machine.service.opens()).toBe(machine.service.accounts.at(-1));
-    }),
-    { numRuns: runs },
-  );
-});
+test(
+  "a board with any mixture of behaviours is linked, and the accounts of others stay as they were",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(board, async (profile) => {
+        const machine = new Machine({ profile });
+        const ids = new Set(profile.users.given.map(({ id }) => id));
+        const others = () => JSON.stringify(machine.bmc.users.filter(({ id }) => ids.has(id)));
+        const before = others();
+        const clock = virtualClock();
+        const outcome = await machine.boot({ clock }).catch((error: Error) => {
+          // A reset in the middle of a write may be one for the next run.
+          if (exitCodeOf(error) !== ExitCode.temporary || profile.timing.resetAtWrite === undefined) throw error;
+          return machine.boot({ clock });
+        });
+        const { channel } = mainLan(machine.bmc.lans);
+        expect(outcome).toMatchObject({ kind: "linked", bmc: { channel } });
+        expect(others()).toBe(before);
+        expect(machine.ours()).toHaveLength(1);
+        expect(machine.service.opens()).toBe(machine.service.accounts.at(-1));
+      }),
+      { numRuns: runs },
+    );
+  },
+  limitMs,
+);
