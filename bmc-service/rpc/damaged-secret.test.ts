@@ -44,8 +44,8 @@ test("what needs no secret works, what needs it names the account, and other row
     call(client, client.listAccounts, { mac: mac1, showSecrets: true }),
     call(client, client.getPower, { mac: mac1 }),
   ];
-  for (const each of needing) {
-    expect(await refusal(each)).toMatchObject({ code: "DATA_LOSS", details: expect.stringContaining(text) });
+  for (const refused of await Promise.all(needing.map(refusal))) {
+    expect(refused).toMatchObject({ code: "DATA_LOSS", details: expect.stringContaining(text) });
   }
   const whole = await call(client, client.getBmc, { key: mac2, showSecrets: true });
   expect(whole.bmc?.account?.password).toBe("Secret-pass-5678");

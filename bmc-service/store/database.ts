@@ -38,6 +38,11 @@ export class Database implements Disposable {
     this.execute("PRAGMA journal_mode = WAL");
   }
 
+  /** Whatever writes by this connection from now on fails. */
+  forbidWrites(): void {
+    this.execute("PRAGMA query_only = ON");
+  }
+
   get(sql: string, ...values: SQLInputValue[]): SqlRow | undefined {
     return this.#guarded(() => this.#prepare(sql).get(...values));
   }
@@ -58,16 +63,52 @@ export class Database implements Disposable {
 
   /** All of `work` or nothing; on the disk when it returns. */
   transaction<T>(work: () => T): T {
-    this.execute("BEGIN IMMEDIATE");
+    this.begin();
+    let result: T;
     try {
-      const result = work();
-      this.execute("COMMIT");
-      return result;
+      result = work();
     } catch (error) {
-      // After some failures (disk full) SQLite has rolled back by itself.
-      if (this.#connection.isTransaction) this.execute("ROLLBACK");
+      this.#rollBack();
       throw error;
     }
+    this.commit();
+    return result;
+  }
+
+  /** Opens a transaction; there is one at a time. */
+  begin(): void {
+    this.run("BEGIN IMMEDIATE");
+  }
+
+  /** Ends the transaction: what it wrote is on the disk when this returns, or nothing of it is if this throws. */
+  commit(): void {
+    try {
+      this.run("COMMIT");
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+  }
+
+  /** Inside a transaction: all of `work` or nothing, and the rest of the transaction stays either way if `isTransaction`. */
+  savepoint<T>(work: () => T): T {
+    this.run("SAVEPOINT member");
+    try {
+      const result = work();
+      this.run("RELEASE member");
+      return result;
+    } catch (error) {
+      if (this.isTransaction) {
+        this.run("ROLLBACK TO member");
+        this.run("RELEASE member");
+      }
+      throw error;
+    }
+  }
+
+  /** Whether one is open. After some failures (disk full) SQLite has rolled back by itself. */
+  get isTransaction(): boolean {
+    return this.#connection.isTransaction;
   }
 
   /**
@@ -95,6 +136,10 @@ export class Database implements Disposable {
   [Symbol.dispose](): void {
     this.#statements.clear();
     if (this.#connection.isOpen) this.#connection.close();
+  }
+
+  #rollBack(): void {
+    if (this.isTransaction) this.execute("ROLLBACK");
   }
 
   #prepare(sql: string): StatementSync {

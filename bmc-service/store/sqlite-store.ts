@@ -16,6 +16,7 @@ import { beginSession } from "./begin-session.ts";
 import { acceptAllOf, listConflicts, openConflictsOf, resolveConflict } from "./conflicts.ts";
 import { Database, type SqlRow } from "./database.ts";
 import type { NewToken, TokenRow } from "./enrolment-token.ts";
+import { GroupCommit } from "./group-commit.ts";
 import { requireKey } from "./key-check.ts";
 import { boardSerial, mayTell } from "./machines.ts";
 import { migrate, requireKnownSchema } from "./migrate.ts";
@@ -59,6 +60,9 @@ const defaultHistoryKept = 1_000;
 /** The store in one SQLite file. */
 export class SqliteStore implements Store {
   readonly #database: Database;
+  /** A connection that sees only what is on the disk, while a group of writes is under way on the other. */
+  readonly #reader: Database;
+  readonly #group: GroupCommit;
   readonly #box: SecretBox;
   readonly #historyKept: number;
   readonly #listeners = new Set<(change: Change) => void>();
@@ -80,6 +84,9 @@ export class SqliteStore implements Store {
       requireKey(this.#database, key);
       this.#box = new SecretBox(key);
       this.#purge();
+      this.#reader = new Database(path);
+      this.#reader.forbidWrites();
+      this.#group = new GroupCommit(this.#database);
     } catch (error) {
       this.#database[Symbol.dispose]();
       throw error;
@@ -96,7 +103,7 @@ export class SqliteStore implements Store {
   }
 
   async probe(): Promise<void> {
-    this.#database.get("SELECT count(*) FROM settings");
+    this.#reader.get("SELECT count(*) FROM settings");
   }
 
   subscribe(listener: (change: Change) => void): () => void {
@@ -110,25 +117,25 @@ export class SqliteStore implements Store {
 
   async session(tokenHash: Uint8Array, now: Date): Promise<Session | undefined> {
     const sql = "SELECT * FROM sessions WHERE token_hash = ? AND expires_at > ?";
-    const found = this.#database.get(sql, tokenHash, now.getTime());
+    const found = this.#reader.get(sql, tokenHash, now.getTime());
     return found && sessionRow(found);
   }
 
   async countSessions(now: Date): Promise<number> {
     const sql = "SELECT count(*) AS number FROM sessions WHERE expires_at > ? AND ended = ''";
-    return Number(this.#database.get(sql, now.getTime())?.number);
+    return Number(this.#reader.get(sql, now.getTime())?.number);
   }
 
   async createToken(token: NewToken): Promise<void> {
-    this.#write(({ database }) => createToken(database, token));
+    await this.#write(({ database }) => createToken(database, token));
   }
 
   async knowsToken(hash: Uint8Array): Promise<boolean> {
-    return this.#database.get("SELECT 1 FROM tokens WHERE hash = ?", hash) !== undefined;
+    return this.#reader.get("SELECT 1 FROM tokens WHERE hash = ?", hash) !== undefined;
   }
 
   async tokens(): Promise<TokenRow[]> {
-    return listTokens(this.#database);
+    return listTokens(this.#reader);
   }
 
   async revokeToken(id: string, now: Date): Promise<TokenRow> {
@@ -136,15 +143,15 @@ export class SqliteStore implements Store {
   }
 
   async reportBmc(session: Session, facts: BmcFacts, now: Date): Promise<BmcRow> {
-    return rowOf(this.#write((tables) => reportBmc(tables, session, facts, now)));
+    return rowOf(await this.#write((tables) => reportBmc(tables, session, facts, now)));
   }
 
   async reportNoBmc(session: Session, noBmc: NoBmc, now: Date): Promise<BmcRow> {
-    return rowOf(this.#write((tables) => reportNoBmc(tables, session, noBmc, now)));
+    return rowOf(await this.#write((tables) => reportNoBmc(tables, session, noBmc, now)));
   }
 
   async reportInventory(session: Session, inventory: Inventory, now: Date): Promise<void> {
-    this.#write((tables) => {
+    await this.#write((tables) => {
       const encoded = Inventory.encode(inventory).finish();
       if (session.bmcKey === undefined || !mayTell(tables, session, session.machineKey)) {
         tables.database.run("UPDATE sessions SET inventory = ? WHERE id = ?", encoded, session.id);
@@ -162,7 +169,7 @@ export class SqliteStore implements Store {
   }
 
   async confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void> {
-    this.#write((tables) => confirmAccount(tables, session, accountId, confirmation, now));
+    await this.#write((tables) => confirmAccount(tables, session, accountId, confirmation, now));
   }
 
   async escrowRotation(key: string, password: NewPassword, actor: string, now: Date): Promise<string> {
@@ -170,19 +177,19 @@ export class SqliteStore implements Store {
   }
 
   async interruptedRotations(): Promise<string[]> {
-    return interruptedRotations(new Tables(this.#database, this.#box, this.#historyKept));
+    return interruptedRotations(new Tables(this.#reader, this.#box, this.#historyKept));
   }
 
   async abort(session: Session, how: Abort, now: Date): Promise<void> {
-    this.#write((tables) => abort(tables, session, how, now));
+    await this.#write((tables) => abort(tables, session, how, now));
   }
 
   async settleHandOff(key: string, outcome: HandOffOutcome, now: Date): Promise<void> {
-    this.#write((tables) => settleHandOff(tables, key, outcome, now));
+    await this.#write((tables) => settleHandOff(tables, key, outcome, now));
   }
 
   async passwordForm(kind: BmcKind): Promise<PasswordForm | undefined> {
-    return passwordForm(this.#database, kind);
+    return passwordForm(this.#reader, kind);
   }
 
   async adoptAccount(
@@ -197,41 +204,41 @@ export class SqliteStore implements Store {
   }
 
   async recordChassis(key: string, chassis: ChassisState): Promise<void> {
-    this.#write((tables) => {
+    await this.#write((tables) => {
       const encoded = ChassisState.encode(chassis).finish();
       if (tables.database.run("UPDATE bmcs SET chassis = ? WHERE key = ?", encoded, key) > 0) tables.changed(key);
     });
   }
 
   async bmc(key: string): Promise<BmcRecord | undefined> {
-    return this.#record(this.#database.get("SELECT * FROM bmcs WHERE key = ?", key));
+    return this.#record(this.#reader.get("SELECT * FROM bmcs WHERE key = ?", key));
   }
 
   async bmcOfMachine(machineKey: string): Promise<BmcRecord | undefined> {
-    return this.#record(this.#database.get("SELECT * FROM bmcs WHERE machine_key = ?", machineKey));
+    return this.#record(this.#reader.get("SELECT * FROM bmcs WHERE machine_key = ?", machineKey));
   }
 
   async bmcsOfUuid(uuid: string): Promise<BmcRecord[]> {
     const sql = `SELECT * FROM bmcs WHERE machine_uuid = ? ORDER BY ${listOrder}`;
-    return this.#database.all(sql, uuid).flatMap((row) => this.#record(row) ?? []);
+    return this.#reader.all(sql, uuid).flatMap((row) => this.#record(row) ?? []);
   }
 
   async bmcs(): Promise<BmcRecord[]> {
     const machines = new Map(
-      this.#database
+      this.#reader
         .all("SELECT * FROM machines WHERE key IN (SELECT machine_key FROM bmcs)")
         .map(machineRow)
         .map((machine) => [machine.key, machine]),
     );
     const accounts = Map.groupBy(
-      this.#database
+      this.#reader
         .all("SELECT * FROM accounts WHERE state <> ? ORDER BY sequence DESC", AccountState.ACCOUNT_STATE_RETIRED)
         .map((row) => accountRow(row, this.#box)),
       ({ bmcKey }) => bmcKey,
     );
-    const rows = this.#database.all(`SELECT * FROM bmcs ORDER BY ${listOrder}`).map(bmcRow);
+    const rows = this.#reader.all(`SELECT * FROM bmcs ORDER BY ${listOrder}`).map(bmcRow);
     const machineOfRow = ({ machineKey }: BmcRow) => (machineKey === undefined ? undefined : machines.get(machineKey));
-    const conflicts = Map.groupBy(listConflicts(this.#database, false), ({ bmcKey }) => bmcKey);
+    const conflicts = Map.groupBy(listConflicts(this.#reader, false), ({ bmcKey }) => bmcKey);
     const ofUuid = Map.groupBy(rows, ({ machineUuid }) => machineUuid);
     return rows.map((row) => ({
       row,
@@ -243,16 +250,16 @@ export class SqliteStore implements Store {
   }
 
   async countByState(): Promise<ReadonlyMap<State, number>> {
-    const rows = this.#database.all("SELECT state, count(*) AS number FROM bmcs GROUP BY state");
+    const rows = this.#reader.all("SELECT state, count(*) AS number FROM bmcs GROUP BY state");
     return new Map(rows.map(({ state, number }) => [Number(state) as State, Number(number)]));
   }
 
   async accounts(key: string): Promise<AccountRow[]> {
-    return new Tables(this.#database, this.#box, this.#historyKept).accounts(key);
+    return new Tables(this.#reader, this.#box, this.#historyKept).accounts(key);
   }
 
   async updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void> {
-    this.#write((tables) => {
+    await this.#write((tables) => {
       const row = existing(tables, key);
       if (JSON.stringify(row.drivers) === JSON.stringify(drivers)) return;
       const sql = "UPDATE bmcs SET drivers = ?, changed_at = ? WHERE key = ?";
@@ -263,7 +270,7 @@ export class SqliteStore implements Store {
   }
 
   async deleteBmc(key: string, actor: string, now: Date): Promise<void> {
-    this.#write((tables) => {
+    await this.#write((tables) => {
       const row = existing(tables, key);
       tables.deleteBmc(row);
       acceptAllOf(tables.database, key, actor, now);
@@ -272,7 +279,7 @@ export class SqliteStore implements Store {
   }
 
   async conflicts(all: boolean): Promise<ConflictRow[]> {
-    return listConflicts(this.#database, all);
+    return listConflicts(this.#reader, all);
   }
 
   async resolveConflict(id: number, decision: Decision, actor: string, now: Date): Promise<ConflictRow> {
@@ -280,35 +287,37 @@ export class SqliteStore implements Store {
   }
 
   async appendAudit(entry: NewAuditEntry): Promise<AuditEntryRow> {
-    return this.#database.transaction(() => appendAudit(this.#database, entry));
+    return this.#group.run(() => appendAudit(this.#database, entry));
   }
 
   async audit(query: AuditQuery): Promise<AuditEntryRow[]> {
-    return readAudit(this.#database, query);
+    return readAudit(this.#reader, query);
   }
 
   isAuditIntact(): Promise<boolean> {
-    return isAuditIntact(this.#database);
+    return isAuditIntact(this.#reader);
   }
 
   async addHistory(entry: HistoryRow): Promise<void> {
-    this.#write((tables) => tables.addHistory(entry));
+    await this.#write((tables) => tables.addHistory(entry));
   }
 
   async history(key: string, limit: number): Promise<HistoryRow[]> {
     const sql = "SELECT * FROM history WHERE mac = ? OR machine_uuid = ? ORDER BY id DESC LIMIT ?";
-    return this.#database.all(sql, key, key, limit).map(historyRow);
+    return this.#reader.all(sql, key, key, limit).map(historyRow);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners.clear();
+    this.#group.flush();
+    this.#reader[Symbol.dispose]();
     this.#database[Symbol.dispose]();
   }
 
-  /** One transaction; who listens hears of it when it is on the disk. */
-  #write<T>(work: (tables: Tables) => T): T {
+  /** All or nothing; on the disk when it resolves, and then who listens has heard of it. */
+  async #write<T>(work: (tables: Tables) => T): Promise<T> {
     const tables = new Tables(this.#database, this.#box, this.#historyKept);
-    const result = this.#database.transaction(() => work(tables));
+    const result = await this.#group.run(() => work(tables));
     for (const change of tables.changes) for (const listener of this.#listeners) listener(change);
     return result;
   }
@@ -316,7 +325,7 @@ export class SqliteStore implements Store {
   #record(found: SqlRow | undefined): BmcRecord | undefined {
     if (found === undefined) return undefined;
     const row = bmcRow(found);
-    const tables = new Tables(this.#database, this.#box, this.#historyKept);
+    const tables = new Tables(this.#reader, this.#box, this.#historyKept);
     const machineOfRow = ({ machineKey }: BmcRow) =>
       machineKey === undefined ? undefined : tables.machine(machineKey);
     return {
@@ -324,7 +333,7 @@ export class SqliteStore implements Store {
       machine: machineOfRow(row),
       account: accountInUse(tables.accounts(row.key)),
       twins: row.machineUuid === undefined ? [] : twinsOf(row, tables.bmcsOfUuid(row.machineUuid), machineOfRow),
-      conflicts: openConflictsOf(this.#database, row.key),
+      conflicts: openConflictsOf(this.#reader, row.key),
     };
   }
 }
