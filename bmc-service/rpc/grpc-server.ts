@@ -107,7 +107,7 @@ function tlsServer(pki: ServerPki, suspect: Suspect, take: (socket: TLSSocket) =
     // What happens to a connection is told by its calls.
     socket.on("error", () => undefined);
     const shown = socket.getPeerX509Certificate();
-    if (shown === undefined || socket.authorized) return take(socket);
+    if (shown === undefined || socket.authorized) return take(rememberPeer(socket));
     const { remoteAddress: from } = socket;
     // Typed as an Error; at run time it is OpenSSL's name of the verification error.
     const reason = String(socket.authorizationError);
@@ -119,6 +119,12 @@ function tlsServer(pki: ServerPki, suspect: Suspect, take: (socket: TLSSocket) =
     suspect("no TLS", { from, reason: error.code ?? error.message }, "no TLS agreed on");
   });
   return server;
+}
+
+/** grpc-js asks for the certificate at each call, and to take it apart costs as much as the rest of a short call. */
+function rememberPeer(socket: TLSSocket): TLSSocket {
+  const certificate = socket.getPeerCertificate();
+  return Object.assign(socket, { getPeerCertificate: () => certificate });
 }
 
 function closed(listener: NetServer): Promise<void> {
