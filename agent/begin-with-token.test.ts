@@ -29,3 +29,17 @@ test.each([Buffer.alloc(0), Buffer.from("no certificate")])(
     await expect(begun).rejects.toMatchObject({ name: "ServiceError", status: "protocol" });
   },
 );
+
+test("a run that is tried again asks with the same key, which spends no second use of the token", async () => {
+  const asked: string[] = [];
+  const kept = {};
+  for (let tries = 0; tries < 2; tries += 1) {
+    const send = async ({ certificateRequest }: BeginRequest) => {
+      asked.push(Buffer.from(certificateRequest).toString("hex"));
+      return BeginResponse.fromPartial({});
+    };
+    await beginWithToken(request, Buffer.from("rvt_0123456789abcdef"), true, send, kept).catch(() => undefined);
+  }
+  expect(asked).toHaveLength(2);
+  expect(asked[1]).toBe(asked[0]);
+});

@@ -9,6 +9,11 @@ export interface OwnCertificate {
   readonly key: Buffer;
 }
 
+/** What outlives a run that is tried again: with the same key the service takes no second use of the token. */
+export interface KeptKey {
+  request?: CertificateRequest;
+}
+
 /**
  * Begins with an enrolment token. A machine without a certificate makes a key, which stays in its memory, and asks for one.
  * @param token wiped in the end
@@ -20,8 +25,10 @@ export async function beginWithToken(
   token: Buffer,
   needsCertificate: boolean,
   send: (request: BeginRequest) => Promise<BeginResponse>,
+  kept: KeptKey = {},
 ): Promise<{ readonly response: BeginResponse; readonly own: OwnCertificate | undefined }> {
-  const asked = needsCertificate ? makeCertificateRequest(request.machine?.uuid ?? "") : undefined;
+  if (needsCertificate) kept.request ??= makeCertificateRequest(request.machine?.uuid ?? "");
+  const asked = needsCertificate ? kept.request : undefined;
   try {
     const certificateRequest = asked?.der ?? request.certificateRequest;
     const response = await send({ ...request, enrolmentToken: token, certificateRequest });

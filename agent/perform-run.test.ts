@@ -28,11 +28,11 @@ function world(working: Partial<World>): World {
   };
 }
 
-async function play(working: Partial<World>, limitMs = 10_000) {
+async function play(working: Partial<World>, limitMs = 10_000, ends?: AbortSignal) {
   const settings = { limitMs } as Settings;
   const lines: string[] = [];
   const console = await openConsole("text", { write: (line) => lines.push(line), colours: false });
-  return { ended: await performRun(settings, console, world(working)), lines };
+  return { ended: await performRun(settings, console, world(working), ends), lines };
 }
 
 test("a bug is shown with its stack and exit code 70", async () => {
@@ -51,6 +51,17 @@ test("the limit of the whole run ends the step that hangs: exit code 75", async 
   );
   expect(ended).toMatchObject({ exitCode: 75 });
   expect(ended.text).toContain("the run took longer than its limit of 0.05 s");
+});
+
+test("what nobody caught elsewhere ends the run that is under way: exit code 70, so that the init tries again", async () => {
+  const bug = new AbortController();
+  const readSmbios: World["readSmbios"] = (signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      bug.abort(new Error("boom"));
+    });
+  const { ended } = await play({ readSmbios }, 10_000, bug.signal);
+  expect(ended).toMatchObject({ exitCode: 70, text: expect.stringContaining("boom") });
 });
 
 test.each([

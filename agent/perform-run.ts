@@ -17,9 +17,15 @@ export class RunLimitError extends Error {
 
 /**
  * Does the run within the time that the settings give it.
+ * @param ends ends the run early, with its reason
  * @throws StepError; its cause is RunLimitError when the time was over
  */
-export async function limitedRun(limitMs: number, world: World, onEvent: (event: StepEvent) => void): Promise<Outcome> {
+export async function limitedRun(
+  limitMs: number,
+  world: World,
+  onEvent: (event: StepEvent) => void,
+  ends?: AbortSignal,
+): Promise<Outcome> {
   const { run } = await import("./run.ts");
   const limit = new AbortController();
   const over = new AbortController();
@@ -27,23 +33,28 @@ export async function limitedRun(limitMs: number, world: World, onEvent: (event:
     () => limit.abort(new RunLimitError(limitMs)),
     () => undefined,
   );
+  const signal = ends === undefined ? limit.signal : AbortSignal.any([limit.signal, ends]);
   try {
-    return await run(world, makeStep({ clock: world.clock, onEvent, signal: limit.signal }), limit.signal);
+    return await run(world, makeStep({ clock: world.clock, onEvent, signal }), signal);
   } finally {
     over.abort();
   }
 }
 
-/** Does the run in the given world and says on the console how it goes and how it ended. Throws nothing. */
+/**
+ * Does the run in the given world and says on the console how it goes and how it ended. Throws nothing.
+ * @param ends ends the run early, with its reason
+ */
 export async function performRun(
   { limitMs }: Pick<Settings, "limitMs">,
   console: Pick<Console, "step" | "end">,
   world: World,
+  ends?: AbortSignal,
 ): Promise<RunEnd> {
   const startedAt = performance.now();
   let ended: RunEnd;
   try {
-    const outcome = await limitedRun(limitMs, world, (event) => console.step(event));
+    const outcome = await limitedRun(limitMs, world, (event) => console.step(event), ends);
     ended = {
       outcome: outcome.kind,
       exitCode: exitCodeOf(outcome),

@@ -5,6 +5,7 @@ import { readSmbiosTables } from "../inband/smbios/read-tables.ts";
 import type { RetryOptions } from "../outband-client/service/retry.ts";
 import { ServiceError } from "../outband-client/service/service-error.ts";
 import type { BeginRequest } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { KeptKey } from "./begin-with-token.ts";
 import type { LocalSettings } from "./config/settings.ts";
 import type { CompleteSettings } from "./configure.ts";
 import { type Console, durationText } from "./console.ts";
@@ -15,12 +16,15 @@ import { defaultLimits, type EnrolmentClient, type RunSettings, type World } fro
 /** How much longer than the retries a step may take, so that their own error is the one that is told. */
 const graceMs = 15_000;
 
-/** The world as it is: this machine, its BMC, the service of the settings. */
-export function realWorld(settings: CompleteSettings, console: Console): World {
+/**
+ * The world as it is: this machine, its BMC, the service of the settings.
+ * @param kept the same for every try of one boot
+ */
+export function realWorld(settings: CompleteSettings, console: Console, kept: KeptKey = {}): World {
   return {
     readSmbios: (signal) => readSmbiosTables(undefined, signal),
     openBmc: (signal) => openInband({ kcs: settings.kcs, kcsWaitMs: kcsWaitMs(settings) }, signal),
-    connectService: () => connectService(settings, console),
+    connectService: () => connectService(settings, console, kept),
     readBootId: async (signal) =>
       (await readFile("/proc/sys/kernel/random/boot_id", { encoding: "latin1", signal })).trim(),
     gatherInventory: async (signal) => (await import("./inventory.ts")).gatherInventory(signal),
@@ -58,7 +62,7 @@ export function runSettings({ rotate, userSlot, harden, serviceLimitMs, bmcLimit
 }
 
 /** A client that is patient: what fails because the service is not there is tried again, and said. */
-async function connectService(settings: CompleteSettings, console: Console): Promise<EnrolmentClient> {
+async function connectService(settings: CompleteSettings, console: Console, kept: KeptKey): Promise<EnrolmentClient> {
   const [{ connectEnrolment }, { withRejoin, withRetry }] = await Promise.all([
     import("../outband-client/service/enrolment.ts"),
     import("../outband-client/service/retry.ts"),
@@ -88,7 +92,7 @@ async function connectService(settings: CompleteSettings, console: Console): Pro
       if (token === undefined) return await send(request);
       const { beginWithToken } = await import("./begin-with-token.ts");
       const needsCertificate = credentials !== "plaintext" && credentials.cert === undefined;
-      const { response, own } = await beginWithToken(request, token, needsCertificate, send);
+      const { response, own } = await beginWithToken(request, token, needsCertificate, send, kept);
       if (own === undefined || credentials === "plaintext") return response;
       await client[Symbol.asyncDispose]();
       client = connectEnrolment({ address, ca: credentials.ca, ...own });

@@ -155,6 +155,13 @@ export const keys = [
     description: "time for the whole run",
   },
   {
+    name: "tries",
+    type: { kind: "number", min: 1, max: 1000 },
+    placeholder: "N",
+    default: "10",
+    description: "how often the run is tried, as init only, while it ends with exit code 69, 70 or 75",
+  },
+  {
     name: "network_limit",
     type: { kind: "seconds", min: 1, max: 86_400 },
     placeholder: "SECONDS",

@@ -64,6 +64,7 @@ describe("sources", () => {
       harden: false,
       interface: "52:54:00:aa:bb:cc",
       limitMs: 60_000,
+      tries: 10,
       networkLimitMs: 180_000,
       serviceLimitMs: 300_000,
       bmcLimitMs: 180_000,

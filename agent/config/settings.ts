@@ -24,6 +24,8 @@ export interface LocalSettings {
   /** Switch off logins that need no good password. */
   readonly harden: boolean;
   readonly limitMs: number;
+  /** How often the init does the run while it may end better the next time. */
+  readonly tries: number;
   readonly networkLimitMs: number;
   readonly serviceLimitMs: number;
   readonly bmcLimitMs: number;
@@ -131,6 +133,7 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     harden: switchValue(text("harden")) === true,
     userSlot: userSlot === undefined ? undefined : Number(userSlot),
     limitMs: milliseconds("limit"),
+    tries: Number(text("tries")),
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
     bmcLimitMs: milliseconds("bmc_limit"),

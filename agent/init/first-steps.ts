@@ -8,8 +8,6 @@ import { kernelRelease, mountKernelFileSystems } from "./mounts.ts";
 
 /** What process 1 did before it loaded the rest of itself. */
 export interface BegunInit extends Begun {
-  /** As performance.now() told it. */
-  readonly startedAt: number;
   /** The kernel command line; empty if it could not be read. */
   readonly cmdline: Uint8Array;
   /** The running kernel's release. */
@@ -27,5 +25,5 @@ export async function takeFirstSteps(): Promise<BegunInit> {
   const release = existsSync("/proc") ? kernelRelease() : "an unknown kernel";
   console.first(version, release);
   console.task("mount /proc /sys /dev /run /tmp", performance.now() - startedAt, mountProblems.join("; "));
-  return { startedAt, cmdline, format, console, release };
+  return { cmdline, format, console, release };
 }

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../../inband/clock.ts";
 import type { IpmiDeviceInformation } from "../../inband/smbios/type-38-ipmi-device.ts";
+import type { KeptKey } from "../begin-with-token.ts";
 import type { Afterwards, LocalSettings } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
@@ -21,43 +22,55 @@ import {
   type NetworkOptions,
 } from "./network/bring-up.ts";
 import { Reaper, zombiesOf } from "./reaper.ts";
+import { survive } from "./survive.ts";
+import { tryAgain } from "./try-again.ts";
 
 /** Node reaps its own children within milliseconds; what is left after this is nobody's. */
 const reapAfterMs = 2_000;
 const remindEveryMs = 15 * 60_000;
 
 /**
- * Process 1 after its first line: prepares the machine, does the run, and does what `then` says. Never returns, and whatever
- * is thrown ends on the console with the machine waiting, because the kernel panics when its init ends.
+ * Process 1 after its first line: prepares the machine, does the run, again while that may end better, and does what `then`
+ * says. Never returns, and whatever is thrown ends on the console with the machine waiting, because the kernel panics when
+ * its init ends.
  */
-export async function runAsInit({ startedAt, cmdline, format, release, ...begun }: BegunInit): Promise<never> {
+export async function runAsInit({ cmdline, format, release, ...begun }: BegunInit): Promise<never> {
   let { console } = begun;
-  surviveEverything(console);
+  const bugs = survive(process, () => console);
   startReaping();
 
   let afterwards: Afterwards = peekAfterwards(cmdline);
-  let ended: RunEnd;
-  try {
-    if (format === "json") quietKernel();
-    setHostName("metal-rivet");
-    const from = readLocalSources(new Map(), cmdline);
-    afterwards = from.local.afterwards;
-    for (const remark of from.remarks) console.note(remark);
-    await prepare(from, release, console);
-    const settings = await readSettings(from, console);
-    afterwards = settings.afterwards;
-    const [{ realWorld }, { performRun }] = await Promise.all([
-      import("../real-world.ts"),
-      import("../perform-run.ts"),
-    ]);
-    if (settings.log !== format) console = await openConsole(settings.log);
-    if (settings.log === "json") quietKernel();
-    ended = await performRun(settings, console, realWorld(settings, console));
-  } catch (error) {
-    const { failedEnd } = await import("../perform-run.ts");
-    ended = failedEnd(error, startedAt);
-    console.end(ended);
-  }
+  let tries = 1;
+  const kept: KeptKey = {};
+  const attempt = async (): Promise<RunEnd> => {
+    const triedAt = performance.now();
+    const ends = bugs.nextRun();
+    try {
+      if (format === "json") quietKernel();
+      setHostName("metal-rivet");
+      const from = readLocalSources(new Map(), cmdline);
+      ({ afterwards, tries } = from.local);
+      for (const remark of from.remarks) console.note(remark);
+      await prepare(from, release, console);
+      const settings = await readSettings(from, console);
+      ({ afterwards, tries } = settings);
+      const [{ realWorld }, { performRun }] = await Promise.all([
+        import("../real-world.ts"),
+        import("../perform-run.ts"),
+      ]);
+      if (settings.log !== format) console = await openConsole(settings.log);
+      if (settings.log === "json") quietKernel();
+      return await performRun(settings, console, realWorld(settings, console, kept), ends);
+    } catch (error) {
+      const { failedEnd } = await import("../perform-run.ts");
+      const ended = failedEnd(error, triedAt);
+      console.end(ended);
+      return ended;
+    }
+  };
+
+  const world = { clock: systemClock, random: Math.random, console: () => console, most: () => tries };
+  const ended = await tryAgain(attempt, world);
   await afterRun(afterwards, ended, console);
   return await waitForEver(ended, console);
 }
@@ -183,18 +196,6 @@ function startReaping(): void {
     }, reapAfterMs);
   };
   process.on("SIGCHLD", later);
-}
-
-function surviveEverything(console: Console): void {
-  const show = (error: unknown): void => {
-    console.problem(`a bug of metal-rivet: ${error instanceof Error ? error.stack : String(error)}`);
-  };
-  process.on("uncaughtException", show);
-  process.on("unhandledRejection", show);
-  // without these, Node would end the process, and the kernel with it
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    process.on(signal, () => console.note(`${signal}: an init does not end; use the machine's power button`));
-  }
 }
 
 async function waitForEver(ended: RunEnd, console: Console): Promise<never> {
