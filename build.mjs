@@ -115,6 +115,10 @@ function partsLoadedLater(parts) {
   };
 }
 
+// What is bundled from CommonJS packages asks for Node's own modules by require, which a module does not have.
+const requireForModules =
+  'import{createRequire as __createRequire}from"node:module";const require=__createRequire("/");\n';
+
 async function bundle(entry, outfile, { format, parts }, metalRivetVersion) {
   await build({
     entryPoints: [entry],
@@ -124,11 +128,9 @@ async function bundle(entry, outfile, { format, parts }, metalRivetVersion) {
     platform: "node",
     target: `node${process.versions.node}`,
     format,
-    // What is bundled from CommonJS packages asks for Node's own modules by require, which a module does not have.
-    banner:
-      format === "esm"
-        ? { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire("/");' }
-        : {},
+    banner: {
+      js: `${format === "esm" ? requireForModules : ""}${await readFile(join(root, "image/without-traces.cjs"), "utf8")}`,
+    },
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
