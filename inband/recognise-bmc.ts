@@ -1,5 +1,6 @@
 import { getUserName } from "../ipmi/commands/get-user-name.ts";
 import { ipAddress, macAddress } from "../ipmi/lan-parameters.ts";
+import { unfilledName } from "../ipmi/user-name.ts";
 import { isClosed } from "./closed-access.ts";
 import { type Conversation, sendPatiently } from "./conversation.ts";
 import { isRefusal, readParameter, refusalText } from "./read-parameter.ts";
@@ -56,7 +57,7 @@ interface NameCheck {
 async function checkName(conversation: Conversation, { slot, userName: ours }: KnownBmc): Promise<NameCheck> {
   try {
     const { userName } = await sendPatiently(conversation, getUserName, { userId: slot });
-    return userName === ours ? {} : { reason: `Slot ${slot} no longer holds our account "${ours}".` };
+    return unfilledName(userName) === ours ? {} : { reason: `Slot ${slot} no longer holds our account "${ours}".` };
   } catch (error) {
     if (!isRefusal(error)) throw error;
     const problem = `The name in slot ${slot} cannot be read: ${refusalText(error)}`;

@@ -3,6 +3,7 @@ import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
 import { getUserName } from "../../ipmi/commands/get-user-name.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import type { Transport } from "../../ipmi/transport.ts";
+import { unfilledName } from "../../ipmi/user-name.ts";
 import { isBusy } from "./hand-off-error.ts";
 
 /** User IDs that are looked at where a BMC does not say how many it has. */
@@ -23,7 +24,7 @@ export async function findSlot(
   for (let userId = 1; userId <= (maxUserIds || usualUserIds); userId += 1) {
     try {
       const found = await send(bmc, getUserName, { userId }, signal);
-      if (found.userName === userName) return userId;
+      if (unfilledName(found.userName) === userName) return userId;
     } catch (error) {
       if (!(error instanceof CompletionCodeError) || isBusy(error)) throw error;
     }

@@ -9,6 +9,7 @@ import { randomPassword } from "../../ipmi/password.ts";
 import { formText, type PasswordForm } from "../../ipmi/password-form.ts";
 import { PasswordLadder } from "../../ipmi/password-ladder.ts";
 import { Secret } from "../../ipmi/secret.ts";
+import { unfilledName } from "../../ipmi/user-name.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { NotReadyError } from "../drivers/driver-list.ts";
 import type { BmcSession } from "../reach/connect-bmc.ts";
@@ -201,8 +202,11 @@ async function answerTo(
 async function slotOf(session: BmcSession, account: AccountRow, row: BmcRow, signal: AbortSignal): Promise<number> {
   const { userName, slot, channel } = account;
   try {
-    const isThere = slot > 0 && (await send(session, getUserName, { userId: slot }, signal)).userName === userName;
-    const found = isThere ? slot : await findSlot(session, channel || (row.facts?.channel ?? 0), userName, signal);
+    const told = slot > 0 ? (await send(session, getUserName, { userId: slot }, signal)).userName : "";
+    const found =
+      unfilledName(told) === userName
+        ? slot
+        : await findSlot(session, channel || (row.facts?.channel ?? 0), userName, signal);
     if (found > 0) return found;
   } catch (error) {
     if (!(error instanceof CompletionCodeError) || isBusy(error)) throw error;

@@ -2,6 +2,7 @@ import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
 import { getUserName } from "../../ipmi/commands/get-user-name.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
+import { unfilledName } from "../../ipmi/user-name.ts";
 import {
   type Conversation,
   impatient,
@@ -139,7 +140,7 @@ async function readName(
 ): Promise<Slot | "no such ID"> {
   try {
     const { userName } = await sendPatiently(conversation, getUserName, { userId: id }, patience);
-    if (!isEmptyName(userName)) return { id, state: "named", name: userName };
+    if (!isEmptyName(userName)) return { id, state: "named", name: unfilledName(userName) };
     return { id, state: "empty", ...(userName.startsWith(" ") ? { presumed: true } : {}) };
   } catch (error) {
     if (!isRefusal(error) || isLocked(error)) throw error;

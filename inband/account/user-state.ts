@@ -3,6 +3,7 @@ import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
 import { getUserName } from "../../ipmi/commands/get-user-name.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
+import { unfilledName } from "../../ipmi/user-name.ts";
 import { type Conversation, isNotNow, type Patience, persistent, sendPatiently } from "../conversation.ts";
 import { SlotTakenError } from "./account-error.ts";
 import { isLocked } from "./inband-locked.ts";
@@ -58,7 +59,7 @@ export async function hasName(conversation: Conversation, wanted: WantedAccount)
 /** Empty also where the BMC answers with a code that means it. */
 async function readName(conversation: Conversation, slot: number): Promise<string> {
   try {
-    return (await sendPatiently(conversation, getUserName, { userId: slot }, persistent)).userName;
+    return unfilledName((await sendPatiently(conversation, getUserName, { userId: slot }, persistent)).userName);
   } catch (error) {
     if (error instanceof CompletionCodeError && saysEmpty(error)) return "";
     throw error;

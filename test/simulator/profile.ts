@@ -37,6 +37,15 @@ export interface DeviceProfile {
    * `machine` stands for the machine's own UUID in that byte order, where the BMC was given one.
    */
   readonly guid: { readonly bytes: string } | { readonly machine: GuidBytes } | { readonly refused: number };
+  /**
+   * System Info parameters: the name of the operating system as it stands there at first, or the code that the BMC answers while
+   * there is none; refused altogether; or taken and forgotten. Refused with C1h if left out.
+   */
+  readonly systemInfo?:
+    | { readonly text: string }
+    | { readonly unset: number }
+    | { readonly refused: number }
+    | { readonly forgotten: true };
 }
 
 /** See ipmi/guid.ts. */
@@ -81,6 +90,8 @@ export interface UsersProfile {
   readonly fixedSlots: readonly number[];
   readonly given: readonly GivenUser[];
   readonly emptyName: EmptyName;
+  /** What names are filled up with to 16 bytes; 00h if left out. */
+  readonly namesFilledWith?: " " | "\xff";
   readonly outOfRange: number;
   /** What a name must match; a regular expression. */
   readonly namePattern: string;

@@ -6,6 +6,12 @@ import { profiles, spec } from "./profiles.ts";
 const all: readonly Profile[] = [
   {
     ...spec,
+    name: "keeps-system-info",
+    sources: ["IPMI 2.0 §22.14a, on a BMC without GUID"],
+    device: { ...spec.device, guid: { refused: 0xc1 }, systemInfo: { text: "Linux" } },
+  },
+  {
+    ...spec,
     name: "address-comes-later",
     sources: ["MAAS bmc_config.py waits for one"],
     timing: { addressAfterMs: 20_000 },
@@ -116,7 +122,13 @@ const all: readonly Profile[] = [
     ...spec,
     name: "blank-names",
     sources: ["IPMI 2.0 §22.28: assumed, as a field filled with blanks"],
-    users: { ...spec.users, emptyName: "blanks" },
+    users: { ...spec.users, emptyName: "blanks", namesFilledWith: " " },
+  },
+  {
+    ...spec,
+    name: "names-filled-with-ffh",
+    sources: ["pyghmi command.py writes FFh for no name; assumed as filling, too"],
+    users: { ...spec.users, emptyName: "ones", namesFilledWith: "\xff" },
   },
   {
     ...spec,

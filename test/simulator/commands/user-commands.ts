@@ -125,8 +125,8 @@ function withSessions(bmc: SimulatedBmc, channelNumber: number, arrival: Arrival
 
 function shownName(bmc: SimulatedBmc, user: SimulatedUser): string {
   const name = nameText(user);
-  if (name !== "") return name;
-  const { emptyName } = bmc.profile.users;
+  const { emptyName, namesFilledWith = "" } = bmc.profile.users;
+  if (name !== "") return name.padEnd(16, namesFilledWith);
   switch (emptyName) {
     case "zeros":
       return "";
