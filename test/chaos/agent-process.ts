@@ -25,6 +25,7 @@ export async function runInProcess(
 ): Promise<Outcome | Error> {
   const child = fork(program, [], {
     execPath: process.execPath,
+    detached: true,
     execArgv: ["--disable-warning=ExperimentalWarning"],
     serialization: "advanced",
   });

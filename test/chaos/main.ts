@@ -26,7 +26,7 @@ async function main(): Promise<number> {
   let count = 0;
   // What was played until then is worth telling.
   const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
   const results = await playCampaign({
     ...{ runs, seed, only, lanes },
     stop: stop.signal,

@@ -26,6 +26,7 @@ export class ServiceProcess implements AsyncDisposable {
   #running: { readonly pid: number; readonly exited: Promise<unknown>; readonly kill: () => void } | undefined;
   #port = 0;
   #output = "";
+  #collapse: string | undefined;
 
   private constructor(options: ServiceProcessOptions) {
     this.#options = options;
@@ -50,6 +51,11 @@ export class ServiceProcess implements AsyncDisposable {
     return this.#output.slice(-2_000);
   }
 
+  /** @throws Error with its last words if it has ended without being killed: no fault may bring that about */
+  requireUncollapsed(): void {
+    if (this.#collapse !== undefined) throw new Error(`the BMC service ended by itself: ${this.#collapse}`);
+  }
+
   /** Starts it again, if it does not run. Resolves when it listens. @throws Error if it ends before, for whatever reason */
   async start(): Promise<void> {
     if (this.#running !== undefined) return;
@@ -62,12 +68,18 @@ export class ServiceProcess implements AsyncDisposable {
     // A pipe for its words: a full disk must not hit whoever reads them.
     const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
+      // In a session of its own: Ctrl-C reaches us and not it.
+      detached: true,
       env: plainEnvironment(),
     });
     const running = { pid: 0, exited: once(child, "exit"), kill: () => child.kill("SIGKILL") };
     this.#running = running;
+    let listened = false;
     const ended = running.exited.then(() => {
-      if (this.#running === running) this.#running = undefined;
+      if (this.#running === running) {
+        this.#running = undefined;
+        if (listened) this.#collapse = this.lastWords;
+      }
       throw new Error(`the BMC service ended at its start: ${this.lastWords}`);
     });
     ended.catch(() => undefined);
@@ -83,6 +95,7 @@ export class ServiceProcess implements AsyncDisposable {
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
     this.#port = await within("the BMC service to listen", startLimitMs, Promise.race([listening.promise, ended]));
+    listened = true;
   }
 
   /** SIGKILL: it can say nothing and save nothing any more. */

@@ -84,6 +84,7 @@ export class Site implements AsyncDisposable {
     await Promise.allSettled(this.#repairs);
     this.#repairs = [];
     this.lanIsCut = false;
+    this.service.requireUncollapsed();
     await this.service.fillDisk(false);
     await this.service.start();
     await this.relay.up();
