@@ -162,6 +162,23 @@ export const keys = [
     description: "how often the run is tried, as init only, while it ends with exit code 69, 70 or 75",
   },
   {
+    name: "stuck",
+    type: { kind: "choice", choices: ["reboot", "wait"] },
+    placeholder: "ACTION",
+    default: "reboot",
+    description:
+      "what to do, as init only, when the kernel holds the agent for longer than `stuck_limit`: reboot or wait",
+    notInDocument: true,
+  },
+  {
+    name: "stuck_limit",
+    type: { kind: "seconds", min: 5, max: 86_400 },
+    placeholder: "SECONDS",
+    default: "120",
+    description: "how long a driver may hold the agent, as init only",
+    notInDocument: true,
+  },
+  {
     name: "network_limit",
     type: { kind: "seconds", min: 1, max: 86_400 },
     placeholder: "SECONDS",

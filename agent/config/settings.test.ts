@@ -65,6 +65,8 @@ describe("sources", () => {
       interface: "52:54:00:aa:bb:cc",
       limitMs: 60_000,
       tries: 10,
+      stuck: "reboot",
+      stuckLimitMs: 120_000,
       networkLimitMs: 180_000,
       serviceLimitMs: 300_000,
       bmcLimitMs: 180_000,

@@ -26,6 +26,9 @@ export interface LocalSettings {
   readonly limitMs: number;
   /** How often the init does the run while it may end better the next time. */
   readonly tries: number;
+  /** What the init does when the kernel holds it. */
+  readonly stuck: "reboot" | "wait";
+  readonly stuckLimitMs: number;
   readonly networkLimitMs: number;
   readonly serviceLimitMs: number;
   readonly bmcLimitMs: number;
@@ -134,6 +137,8 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     userSlot: userSlot === undefined ? undefined : Number(userSlot),
     limitMs: milliseconds("limit"),
     tries: Number(text("tries")),
+    stuck: text("stuck") === "wait" ? "wait" : "reboot",
+    stuckLimitMs: milliseconds("stuck_limit"),
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
     bmcLimitMs: milliseconds("bmc_limit"),

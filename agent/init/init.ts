@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../../inband/clock.ts";
 import type { IpmiDeviceInformation } from "../../inband/smbios/type-38-ipmi-device.ts";
 import type { KeptKey } from "../begin-with-token.ts";
-import type { Afterwards, LocalSettings } from "../config/settings.ts";
+import type { Afterwards, LocalSettings, LogFormat } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
 import { afterRun } from "./after-run.ts";
@@ -22,6 +22,7 @@ import {
   type NetworkOptions,
 } from "./network/bring-up.ts";
 import { Reaper, zombiesOf } from "./reaper.ts";
+import { watchForStuck } from "./stuck.ts";
 import { survive } from "./survive.ts";
 import { tryAgain } from "./try-again.ts";
 
@@ -42,6 +43,7 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
   let afterwards: Afterwards = peekAfterwards(cmdline);
   let tries = 1;
   const kept: KeptKey = {};
+  let watching: Disposable | undefined;
   const attempt = async (): Promise<RunEnd> => {
     const triedAt = performance.now();
     const ends = bugs.nextRun();
@@ -50,6 +52,7 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
       setHostName("metal-rivet");
       const from = readLocalSources(new Map(), cmdline);
       ({ afterwards, tries } = from.local);
+      watching ??= watchAgainstDrivers(from.local, format, console);
       for (const remark of from.remarks) console.note(remark);
       await prepare(from, release, console);
       const settings = await readSettings(from, console);
@@ -71,8 +74,21 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
 
   const world = { clock: systemClock, random: Math.random, console: () => console, most: () => tries };
   const ended = await tryAgain(attempt, world);
+  watching?.[Symbol.dispose]();
   await afterRun(afterwards, ended, console);
   return await waitForEver(ended, console);
+}
+
+/** A C library without such timers is no reason not to run. */
+function watchAgainstDrivers(settings: LocalSettings, format: LogFormat, console: Console): Disposable | undefined {
+  try {
+    return watchForStuck(settings, format);
+  } catch (error) {
+    console.note(
+      `a driver that holds the agent will not be noticed: ${error instanceof Error ? error.message : error}`,
+    );
+    return undefined;
+  }
 }
 
 /** Drivers, the BMC's device and the network; the slow parts side by side. */
