@@ -9,9 +9,10 @@ export type Suspect = (attack: Attack, fields: object, text: string) => void;
 export class Connections {
   readonly #limits: Pick<Limits, "connections" | "connectionsPerAddress">;
   readonly #suspect: Suspect;
-  readonly #open = new Set<Socket>();
+  /** By peer as grpc-js writes it: "10.0.0.7:50022". */
+  readonly #open = new Map<string, Socket>();
   readonly #perAddress = new Map<string, number>();
-  /** "10.0.0.7:50022" of those that have called. */
+  /** Peers that have called. */
   readonly #called = new Set<string>();
 
   constructor(limits: Pick<Limits, "connections" | "connectionsPerAddress">, suspect: Suspect) {
@@ -22,6 +23,7 @@ export class Connections {
   /** Counts a new connection, and ends it if it is one too many. */
   add(socket: Socket): void {
     const { remoteAddress: from = "", remotePort: port = 0 } = socket;
+    const peer = `${from}:${port}`;
     const already = this.#perAddress.get(from) ?? 0;
     const { connections, connectionsPerAddress } = this.#limits;
     if (this.#open.size >= connections || already >= connectionsPerAddress) {
@@ -33,25 +35,29 @@ export class Connections {
       socket.destroy();
       return;
     }
-    this.#open.add(socket);
+    this.#open.set(peer, socket);
     this.#perAddress.set(from, already + 1);
     socket.once("close", () => {
-      this.#open.delete(socket);
+      this.#open.delete(peer);
       const left = (this.#perAddress.get(from) ?? 1) - 1;
       if (left === 0) this.#perAddress.delete(from);
       else this.#perAddress.set(from, left);
-      if (this.#called.delete(`${from}:${port}`)) return;
+      if (this.#called.delete(peer)) return;
       this.#suspect("connection without call", { from, bytes: socket.bytesRead }, "connection ended without a call");
     });
   }
 
-  /** @param peer as grpc-js writes it: "10.0.0.7:50022" */
   called(peer: string): void {
     this.#called.add(peer);
   }
 
+  /** Ends one when what is to be said there is said. */
+  end(peer: string): void {
+    this.#open.get(peer)?.destroySoon();
+  }
+
   /** Ends all. */
   destroy(): void {
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#open.values()) socket.destroy();
   }
 }

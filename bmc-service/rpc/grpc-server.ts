@@ -26,6 +26,7 @@ export interface Watch {
 export function newGrpcServer({ limits, connections, suspect }: Watch): Server {
   const watched = watchedRequests(limits.requestMs, {
     called: (peer) => connections.called(peer),
+    late: (peer) => connections.end(peer),
     refused: (rpc, peer) => suspect("unreadable request", { from: addressOf(peer), rpc }, "call refused"),
   });
   return new Server({

@@ -5,6 +5,8 @@ export interface RequestWatcher {
   readonly called: (peer: string) => void;
   /** @param path of the call whose request did not come */
   readonly refused: (path: string, peer: string) => void;
+  /** Its request did not come in time: the connection has to be ended. */
+  readonly late: (peer: string) => void;
 }
 
 /**
@@ -12,7 +14,7 @@ export interface RequestWatcher {
  * and would wait for the rest of a request for ever.
  * @param limitMs how long a request may take to come
  */
-export function watchedRequests(limitMs: number, { called, refused }: RequestWatcher): ServerInterceptor {
+export function watchedRequests(limitMs: number, { called, refused, late }: RequestWatcher): ServerInterceptor {
   return ({ path }, call) => {
     const peer = call.getPeer();
     called(peer);
@@ -23,6 +25,8 @@ export function watchedRequests(limitMs: number, { called, refused }: RequestWat
         timer = setTimeout(() => {
           const details = `the request did not come within ${limitMs / 1_000} s`;
           watched.sendStatus({ code: status.DEADLINE_EXCEEDED, details, metadata: null });
+          // The stream of a caller who never ends it stays open, whatever it is told.
+          late(peer);
         }, limitMs).unref();
         next(
           new ServerListenerBuilder()

@@ -1,0 +1,227 @@
+import { readFileSync } from "node:fs";
+import { connect as connectHttp2, constants } from "node:http2";
+import { connect as connectTcp, type Socket } from "node:net";
+import { join } from "node:path";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { gzipSync } from "node:zlib";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { call, connectClients, refusal } from "../../bmc-service/fixture/clients.ts";
+import { EnrollingAgent, machineOf, uuid2 } from "../../bmc-service/fixture/enrolling.ts";
+import { defaultLimits, type Limits } from "../../bmc-service/rpc/limits.ts";
+import { type AttackedSite, attackedSite } from "./site.ts";
+
+let shared: AttackedSite;
+let site: AttackedSite;
+let before: string;
+
+beforeAll(async () => {
+  shared = await attackedSite();
+});
+afterAll(() => shared[Symbol.asyncDispose]());
+
+/** One of its own only for other limits. */
+async function start(limits?: Partial<Limits>): Promise<void> {
+  site = limits === undefined ? shared : await attackedSite({ limits: { ...defaultLimits, ...limits } });
+  before = await site.state();
+  site.attacks();
+}
+
+afterEach(async () => {
+  if (site !== shared) await site[Symbol.asyncDispose]();
+});
+
+/** It is in the log, and the service serves others as before. */
+async function isHarmless(attack: string, more: object = {}): Promise<void> {
+  const logged: unknown[] = [];
+  await vi.waitFor(() => {
+    logged.push(...site.attacks());
+    expect(logged).toContainEqual(expect.objectContaining({ attack, from: "127.0.0.1", ...more }));
+  });
+  expect(await site.state()).toBe(before);
+  const machine = await site.machine(uuid2);
+  await machine.beginWith((await site.token(uuid2)).text);
+}
+
+const port = () => site.service.running.port;
+const tlsOptions = () => ({
+  host: "127.0.0.1",
+  servername: "localhost",
+  port: port(),
+  ca: readFileSync(join(site.pki, "ca.pem")),
+  cert: readFileSync(join(site.pki, "agent.pem")),
+  key: readFileSync(join(site.pki, "agent.key")),
+  ALPNProtocols: ["h2"],
+});
+
+/** Resolves when the connection has ended, with what ended it. */
+function ended(socket: Socket): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let reason = "closed";
+  socket.on("error", (error: NodeJS.ErrnoException) => (reason = error.code ?? error.message));
+  socket.on("close", () => resolve(reason));
+  socket.resume();
+  return promise;
+}
+
+/** A verified connection on which raw bytes can be sent. */
+async function rawConnection(): Promise<TLSSocket> {
+  const socket = connectTls(tlsOptions());
+  await new Promise((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
+  return socket;
+}
+
+const preface = Buffer.concat([
+  Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  Buffer.from("000000040000000000", "hex"),
+]);
+
+describe("a downgrade", () => {
+  test("to TLS 1.2 fails in the handshake", async () => {
+    await start();
+    const socket = connectTls({ ...tlsOptions(), maxVersion: "TLSv1.2" });
+    expect(await ended(socket)).toMatch(/PROTOCOL_VERSION/);
+    await isHarmless("no TLS");
+  });
+
+  test("to plaintext is answered by nothing but an alert", async () => {
+    await start();
+    const socket = connectTcp(port(), "127.0.0.1");
+    const said: Buffer[] = [];
+    socket.on("data", (data) => said.push(Buffer.from(data)));
+    socket.write(preface);
+    await ended(socket);
+    // RFC 8446 section 5.1: 21 is an alert.
+    expect(Buffer.concat(said)[0] ?? 21).toBe(21);
+    await isHarmless("no TLS");
+  });
+});
+
+describe("bytes that are no call", () => {
+  test.each([
+    ["no HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n")],
+    ["zeros", Buffer.alloc(100_000)],
+    ["a frame of 16 MB", Buffer.concat([preface, Buffer.from("ffffff000100000001", "hex")])],
+    ["a frame for no stream", Buffer.concat([preface, Buffer.from("000004000000000000", "hex"), Buffer.alloc(4)])],
+    [
+      "headers that are no HPACK",
+      Buffer.concat([preface, Buffer.from("00000401040000000180808080", "hex").fill(0xff, 9)]),
+    ],
+  ])("%s: the connection ends", async (_what, bytes) => {
+    await start();
+    const socket = await rawConnection();
+    const end = ended(socket);
+    socket.write(bytes);
+    await end;
+    await isHarmless("connection without call");
+  });
+});
+
+describe("a call that is none", () => {
+  async function post(headers: object, body: Buffer | undefined) {
+    const session = connectHttp2(`https://localhost:${port()}`, { ...tlsOptions() });
+    session.on("error", () => undefined);
+    const path = "/metalstack.bmc.v1.EnrolmentService/Begin";
+    const stream = session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc",
+      te: "trailers",
+      ...headers,
+    });
+    const { promise, resolve } = Promise.withResolvers<Record<string, unknown>>();
+    const said: Record<string, unknown> = {};
+    stream.on("response", (answer) => Object.assign(said, answer));
+    stream.on("trailers", (answer) => Object.assign(said, answer));
+    stream.on("error", () => undefined);
+    stream.on("close", () => resolve(said));
+    stream.resume();
+    if (body === undefined) stream.write(Buffer.from("0000", "hex"));
+    else stream.end(body);
+    const answer = await promise;
+    session.destroy();
+    return answer;
+  }
+
+  test("of another content type", async () => {
+    await start();
+    expect(await post({ "content-type": "application/json" }, Buffer.from("{}"))).toMatchObject({
+      ":status": constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE,
+    });
+    await isHarmless("connection without call");
+  });
+
+  test("with a request that is no protocol buffer", async () => {
+    await start();
+    const garbage = Buffer.from("00000000080affffffffffffff", "hex");
+    expect(await post({}, garbage)).toMatchObject({ "grpc-status": "13" });
+    await isHarmless("unreadable request", { rpc: "/metalstack.bmc.v1.EnrolmentService/Begin" });
+  });
+
+  test("that says it is larger than it may be", async () => {
+    await start();
+    const message = Buffer.alloc(15);
+    message.writeUInt32BE(0x7fffffff, 1);
+    expect(await post({}, message)).toMatchObject({ "grpc-status": "8" });
+    await isHarmless("unreadable request");
+  });
+
+  test("that unfolds to more than it may be", async () => {
+    await start();
+    const bomb = gzipSync(Buffer.alloc(50_000_000));
+    const message = Buffer.concat([Buffer.from([1, 0, 0, 0, 0]), bomb]);
+    message.writeUInt32BE(bomb.length, 1);
+    expect(await post({ "grpc-encoding": "gzip" }, message)).toMatchObject({ "grpc-status": "8" });
+    await isHarmless("unreadable request");
+  });
+
+  test("whose second half never comes is ended, with its connection", async () => {
+    await start({ requestMs: 100 });
+    await post({}, undefined);
+    await isHarmless("unreadable request");
+  });
+});
+
+test("a message that is too large is refused, whoever sends it", async () => {
+  await start();
+  const { enrolment } = site.service.agent;
+  const request = { machine: machineOf("x".repeat(300_000)), bootId: "b", agentVersion: "v" };
+  const none = { enrolmentToken: Buffer.alloc(0), certificateRequest: Buffer.alloc(0) };
+  expect(await refusal(call(enrolment, enrolment.begin, { ...request, ...none }))).toMatchObject({
+    code: "RESOURCE_EXHAUSTED",
+  });
+  await isHarmless("unreadable request");
+});
+
+test("connections that do nothing are counted, and those that are too many refused", async () => {
+  // Four that the site has already, and one for whoever comes after.
+  await start({ connectionsPerAddress: 12 });
+  const idle: Socket[] = [];
+  const ends: Promise<string>[] = [];
+  for (let i = 0; i < 20; i += 1) {
+    const socket = connectTcp(port(), "127.0.0.1");
+    ends.push(ended(socket));
+    idle.push(socket);
+  }
+  await Promise.race(ends);
+  const logged: unknown[] = [];
+  await vi.waitFor(() => {
+    logged.push(...site.attacks());
+    expect(logged).toContainEqual(expect.objectContaining({ attack: "flood", fromThere: 12 }));
+  });
+  for (const socket of idle) socket.destroy();
+  await Promise.all(ends);
+  await isHarmless("connection without call");
+});
+
+test("begins of one machine that come too often are told when to try again", async () => {
+  await start({ beginsPerMinute: 3 });
+  using clients = connectClients(port(), site.pki, "agent");
+  const agent = new EnrollingAgent(clients);
+  for (let i = 0; i < 3; i += 1) await agent.begin(uuid2);
+  expect(await refusal(agent.begin(uuid2))).toEqual({
+    code: "RESOURCE_EXHAUSTED",
+    details: `machine ${uuid2} begins too often; try again in 20 s`,
+  });
+  await agent.begin("5a1c4e3e-6a1b-4b7e-9d5b-0f8a3c2d1e03");
+  expect(site.attacks()).toMatchObject([{ attack: "flood", code: "RESOURCE_EXHAUSTED", machine: uuid2 }]);
+});
