@@ -114,6 +114,20 @@ describe("findLanChannel", () => {
     },
   );
 
+  test.each([0x00, 0x60, 0x7f])(
+    "a medium that nobody knows (%d) is a LAN if it has a MAC and no other is one",
+    async (medium) => {
+      const odd = bmc({ 1: { medium: 5 }, 3: { medium, mac: mac(3), ip: [10, 0, 0, 7] } });
+      expect(await findLanChannel(odd.conversation, options)).toMatchObject({ channel: 3, ipv4Address: "10.0.0.7" });
+      const beside = bmc({
+        2: { medium, mac: mac(2), ip: [10, 0, 0, 7] },
+        5: { medium: 4, mac: mac(5), ip: [10, 0, 0, 9] },
+      });
+      expect(await findLanChannel(beside.conversation, options)).toMatchObject({ channel: 5 });
+      expect(beside.log.filter((each) => each.startsWith("Get LAN"))).toHaveLength(2);
+    },
+  );
+
   test("Get Channel Info that is busy for ever is given up after two channels", async () => {
     const busy = bmc({ 8: { mac: mac(8), ip: [10, 0, 0, 7] } }, 0xc3);
     expect(await findLanChannel(busy.conversation, options)).toMatchObject({ channel: 8 });

@@ -93,8 +93,7 @@ interface Scan {
 /**
  * Elects the LAN channel: the first with a MAC and an IPv4 address; else with a MAC and a global IPv6 address; else with a
  * MAC. Where Get Channel Info is not supported (Facebook's OpenBMC), fails or knows no LAN, a channel is one if it has a MAC
- * address. A
- * BMC that has just started may show no channel or no address yet: both are waited for.
+ * address. A BMC that has just started may show no channel or no address yet: both are waited for.
  * @throws NoLanChannelError naming what was seen; TransportError, NotReadyError
  */
 export async function findLanChannel(conversation: Conversation, options: FindOptions): Promise<LanChannel> {
@@ -144,8 +143,11 @@ async function scanUntilSeen(conversation: Conversation, { extent, waitMs, note 
   }
 }
 
-/** What a channel is. "absent": the BMC says that there is none; "unsupported": it does not know the command. */
-type ChannelKind = "lan" | "other" | "absent" | "unknown" | "unsupported";
+/**
+ * What a channel is. "odd": of a medium that the specification does not know; "absent": the BMC says that there is none;
+ * "unsupported": it does not know the command.
+ */
+type ChannelKind = "lan" | "other" | "odd" | "absent" | "unknown" | "unsupported";
 
 /** After so many channels that the BMC did not tell of, it is asked no more what a channel is. */
 const mostUntold = 2;
@@ -171,6 +173,7 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
     return extent === "until found" && candidate.ipv4Address !== undefined;
   };
 
+  const odd: number[] = [];
   const absent: number[] = [];
   let asksWhatItIs = true;
   let untold = 0;
@@ -180,8 +183,12 @@ async function scan(conversation: Conversation, extent: FindOptions["extent"]): 
     // Waiting eleven times for a BMC that answers the command with "busy" for ever takes too long.
     if (kind === "unsupported" || untold === mostUntold) asksWhatItIs = false;
     if (kind === "absent") absent.push(channel);
-    if (kind === "absent" || kind === "other") continue;
+    if (kind === "odd") odd.push(channel);
+    if (kind === "absent" || kind === "other" || kind === "odd") continue;
     if (await take(channel, kind)) break;
+  }
+  if (!seen.some(hasMac)) {
+    for (const channel of odd) if (await take(channel, "odd")) break;
   }
   if (!seen.some(hasMac) && absent.length > 0 && !(await knowsOwnChannel(conversation))) {
     for (const channel of absent) if (await take(channel, "absent")) break;
@@ -202,6 +209,7 @@ async function knowsOwnChannel(conversation: Conversation): Promise<boolean> {
 async function channelKind(conversation: Conversation, channel: number, findings: string[]): Promise<ChannelKind> {
   try {
     const info = await sendPatiently(conversation, getChannelInfo, { channelNumber: channel }, patience);
+    if (typeof info.mediumType === "number") return "odd";
     return info.mediumType === "lan8023" || info.mediumType === "otherLan" ? "lan" : "other";
   } catch (error) {
     if (!isRefusal(error)) throw error;

@@ -4,7 +4,7 @@ import { type Conversation, InterruptedWriteError, sendPatiently } from "../conv
 import { isRefusal, refusalText } from "../read-parameter.ts";
 import type { FormerAccount } from "./plan-account.ts";
 import { readSlot } from "./scan-accounts.ts";
-import { levelNumber, tryReadingAccess } from "./user-state.ts";
+import { isChangedName, levelNumber, tryReadingAccess } from "./user-state.ts";
 import { sendAccess, switchUser } from "./write-user.ts";
 
 /** A BMC may lose a write, or restart over it. */
@@ -107,5 +107,6 @@ async function make(conversation: Conversation, former: FormerAccount, change: C
 
 async function isThere(conversation: Conversation, { slot, userName }: FormerAccount): Promise<boolean> {
   const now = await readSlot(conversation, slot);
-  return now !== "no such ID" && now.state === "named" && now.name === userName;
+  if (now === "no such ID" || now.state !== "named") return false;
+  return now.name === userName || isChangedName(now.name, userName);
 }

@@ -5,7 +5,7 @@ import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
 import { unfilledName } from "../../ipmi/user-name.ts";
 import { type Conversation, isNotNow, type Patience, persistent, sendPatiently } from "../conversation.ts";
-import { SlotTakenError } from "./account-error.ts";
+import { AccountError, SlotTakenError } from "./account-error.ts";
 import { isLocked } from "./inband-locked.ts";
 import { isEmptyName, saysEmpty } from "./scan-accounts.ts";
 import type { WantedAccount } from "./wanted-account.ts";
@@ -47,13 +47,29 @@ export function hasAccess({ access }: UserAccess, wanted: WantedAccount): boolea
 
 /**
  * Whether the slot has our name now.
- * @throws SlotTakenError if it has somebody else's: then nothing more is written there
+ * @throws SlotTakenError if it has somebody else's: then nothing more is written there; AccountError if the BMC has changed ours
  */
 export async function hasName(conversation: Conversation, wanted: WantedAccount): Promise<boolean> {
   const name = await readName(conversation, wanted.slot);
   if (name === wanted.userName) return true;
   if (isEmptyName(name) || name === wanted.replaces) return false;
+  if (isChangedName(name, wanted.userName)) {
+    throw new AccountError(
+      `user ${wanted.slot}: the BMC has made "${name}" of the name "${wanted.userName}", so nobody can log in with it. ` +
+        "Give the service an account by hand (bmcctl update).",
+    );
+  }
   throw new SlotTakenError(wanted, name);
+}
+
+/** How many characters a BMC may have cut off a name of ours: what is left is still random enough to be nobody else's. */
+const mostCutOff = 5;
+
+/** Whether a name is what a BMC has made of ours: in other letters, cut off, or with something behind it. */
+export function isChangedName(told: string, ours: string): boolean {
+  const [name, wanted] = [told.toLowerCase(), ours.toLowerCase()];
+  const related = name.startsWith(wanted) || (wanted.startsWith(name) && name.length >= wanted.length - mostCutOff);
+  return told !== ours && related;
 }
 
 /** Empty also where the BMC answers with a code that means it. */

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ServiceError, type ServiceStatus } from "../../outband-client/service/service-error.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { spec } from "../simulator/profiles.ts";
+import { SimulatedTransport } from "../simulator/simulated-transport.ts";
+import { nameText } from "../simulator/users.ts";
 import { virtualClock } from "../simulator/virtual-clock.ts";
 import { Machine } from "./machine.ts";
 
@@ -85,6 +88,35 @@ describe("a run that cannot finish", () => {
     expect(machine.service.aborted?.reason).toMatch(/may not be: the time is over$/);
     await over;
   });
+
+  test.each([
+    ["in other letters", (name: string) => name.toUpperCase()],
+    ["cut off", (name: string) => name.slice(0, 12)],
+    ["with something behind it", (name: string) => `${name}A`],
+  ])(
+    "because the BMC keeps its name %s: it is closed, and the next boot leaves no other one open",
+    async (_how, change) => {
+      const machine = new Machine({ profile: spec });
+      const nameOfOurs = ({ cmd, data }: { cmd: number; data: Uint8Array }) =>
+        cmd === 0x46 && nameText(machine.bmc.user(data[0] ?? 0)).startsWith("rivet");
+      const told = () => Buffer.from(change(nameText(account(machine))), "latin1");
+      const openBmc = async () => {
+        const transport = new SimulatedTransport(machine.bmc);
+        const exchange = transport.exchange.bind(transport);
+        transport.exchange = async (message, signal) => {
+          const reply = await exchange(message, signal);
+          return nameOfOurs(message) ? { ...reply, data: Buffer.concat([told(), Buffer.alloc(16)], 16) } : reply;
+        };
+        return transport;
+      };
+      for (let boots = 0; boots < 2; boots += 1) {
+        const problem = /prove account: user 3: the BMC has made "\w+" of the name "rivet\w+", so nobody can log in/;
+        await expect(machine.boot({ world: { openBmc } })).rejects.toThrow(problem);
+        expect(machine.bmc.users.filter(({ id, enabled }) => id !== 2 && id !== 4 && enabled)).toEqual([]);
+        expect(machine.service.aborted?.reason).toMatch(/User ID 3, .*: disabled, without rights, without a name\.$/);
+      }
+    },
+  );
 
   test("leaves the slot alone when somebody else has taken it meanwhile", async () => {
     const machine = new Machine();
