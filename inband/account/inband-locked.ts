@@ -7,6 +7,7 @@ import { refusalText } from "../read-parameter.ts";
 export class InbandLockedError extends Error {
   override readonly name = "InbandLockedError";
   readonly code = "inband-locked";
+  override readonly cause: CompletionCodeError;
 
   constructor(cause: CompletionCodeError) {
     super(
@@ -14,6 +15,7 @@ export class InbandLockedError extends Error {
         "Lift the lock in the BMC's settings, or give the service credentials by hand.",
       { cause },
     );
+    this.cause = cause;
   }
 }
 

@@ -105,7 +105,15 @@ describe("scanAccounts", () => {
     for (const code of [0xd4, 0xd5, 0xd6, 0xc1]) {
       await expect(scanAccounts(scanned({}, code).conversation, 1)).rejects.toThrow(InbandLockedError);
     }
-    await expect(scanAccounts(scanned({ 3: 0xd4 }).conversation, 1)).rejects.toThrow(/Get User Name.*KCS restricted/);
+    const { conversation } = scanned({ 2: 0xd4, 3: 0xd4 });
+    await expect(scanAccounts(conversation, 1)).rejects.toThrow(/Get User Name.*KCS restricted/);
+  });
+
+  test("D4h for the name of one user ID: that one is unreadable", async () => {
+    for (const id of [2, 3]) {
+      const { slots } = await scanAccounts(scanned({ [id]: 0xd4 }).conversation, 1);
+      expect(slots.filter(({ state }) => state === "unreadable").map((slot) => slot.id)).toEqual([id]);
+    }
   });
 
   test("D4h once is a mood of a booting BMC", async () => {

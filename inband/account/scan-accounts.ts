@@ -13,7 +13,7 @@ import {
   sendPatiently,
 } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
-import { isLocked, throwIfLocked, unlessClosed } from "./inband-locked.ts";
+import { InbandLockedError, isLocked, throwIfLocked, unlessClosed } from "./inband-locked.ts";
 
 /** One user ID of the BMC. */
 export type Slot =
@@ -69,13 +69,25 @@ export async function scanAccounts(conversation: Conversation, channel: number):
   const { maxUserIds, fixedNameCount } = await readCounts(conversation, channel);
   const read = slotReader(conversation);
   const slots: Slot[] = [];
+  const locked: InbandLockedError[] = [];
   for (let id = 2; id <= maxUserIds; id += 1) {
-    const slot = await read(id);
+    const slot = await read(id).catch((error: unknown) => {
+      if (!(error instanceof InbandLockedError)) throw error;
+      locked.push(error);
+      return unreadable(id, refusalText(error.cause), error.cause);
+    });
     if (slot === "no such ID") break;
     slots.push(slot);
+    // A board may keep one account to itself. Where not even another ID can be read, the interface is closed.
+    if (slots.length === mostLocked && locked.length === mostLocked) break;
   }
+  const [first] = locked;
+  if (first !== undefined && locked.length === slots.length) throw first;
   return { channel, maxUserIds, fixedNameCount, slots };
 }
+
+/** So many user IDs are asked for their names before the BMC is called locked. */
+const mostLocked = 2;
 
 /** The numbers come with the rights of any user ID: where those of one are refused, another one tells them. */
 const idsWithCounts = [1, 2, 3] as const;
