@@ -15,6 +15,10 @@ export type Attack =
   | "role"
   /** A second enrolment of a machine by somebody else. */
   | "second enrolment"
+  /** A BMC that does not let its account in: it may be another one, or somebody has changed the password. */
+  | "refused login"
+  /** A BMC with another MAC address or GUID than the linked one. */
+  | "another BMC"
   /** A claim that contradicts a proved linkage. */
   | "claim"
   /** A client certificate that does not hold. */

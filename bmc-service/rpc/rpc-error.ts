@@ -38,7 +38,11 @@ export function asRpcError(error: unknown): RpcError | undefined {
 function attackOf(error: unknown): Attack | undefined {
   if (error instanceof TokenRefusedError) return "enrolment token";
   if (error instanceof MachineBusyError) return "second enrolment";
-  return error instanceof ClaimConflictError ? "claim" : undefined;
+  if (error instanceof ClaimConflictError) return "claim";
+  if (error instanceof NoDriverServedError && error.refused) return "refused login";
+  if (!(error instanceof HandOffError)) return undefined;
+  if (error.kind === FailureKind.FAILURE_KIND_OTHER_BMC) return "another BMC";
+  return error.kind === FailureKind.FAILURE_KIND_LOGIN_REFUSED ? "refused login" : undefined;
 }
 
 function codeOf(error: unknown): status | undefined {
