@@ -1,3 +1,4 @@
+import { withinLimit } from "../inband/conversation.ts";
 import { NoBmcError, type TriedWay } from "../inband/openipmi/open-bmc.ts";
 import { Pace } from "../inband/pace.ts";
 import type { IpmiDeviceInformation } from "../inband/smbios/type-38-ipmi-device.ts";
@@ -49,9 +50,10 @@ export function openBeside(
   step: Step,
   named: readonly IpmiDeviceInformation[],
 ): AsyncDisposable & { readonly bmc: Promise<OpenedBmc> } {
-  const { limits } = world.settings;
+  const { limits, watchdogMs } = world.settings;
   const over = new AbortController();
   let transport: CountingTransport | undefined;
+  let stopWatchdog: (() => Promise<void>) | undefined;
 
   const open = async (signal: AbortSignal): Promise<OpenedBmc> => {
     try {
@@ -67,7 +69,17 @@ export function openBeside(
     }
     const pace = new Pace(limits.bmcReadyMs, world.note);
     try {
-      const device = await waitUntilReady({ transport, clock: world.clock, signal, pace }, limits.bmcReadyMs);
+      const conversation = { transport, clock: world.clock, signal, pace };
+      const device = await waitUntilReady(conversation, limits.bmcReadyMs);
+      if (watchdogMs !== undefined) {
+        const watchdog = await import("./watchdog.ts");
+        if (await watchdog.startWatchdog(conversation, watchdogMs, world.note)) {
+          stopWatchdog = () =>
+            withinLimit(world.clock, stopMs, new AbortController().signal, (stopSignal) =>
+              watchdog.stopWatchdog({ ...conversation, signal: stopSignal }, world.note),
+            );
+        }
+      }
       return { transport, device, pace };
     } catch (error) {
       if (!(error instanceof DeviceIdRefusedError)) throw error;
@@ -88,6 +100,7 @@ export function openBeside(
     async [Symbol.asyncDispose]() {
       over.abort(new Error("the run has ended"));
       await bmc.catch(() => undefined);
+      await stopWatchdog?.();
       await transport?.[Symbol.asyncDispose]();
     },
   };
@@ -95,6 +108,9 @@ export function openBeside(
 
 const smbiosNames = ({ interfaceType, base }: IpmiDeviceInformation): string =>
   `SMBIOS names a BMC (${interfaceType} at ${base.space} 0x${base.address.toString(16)})`;
+
+/** For the BMC to stop its watchdog at the end of the run. */
+const stopMs = 15_000;
 
 /** So that the BMC's own limit, which says what was seen, comes first. */
 const graceMs = 5_000;

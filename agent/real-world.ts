@@ -16,6 +16,9 @@ import { defaultLimits, type EnrolmentClient, type RunSettings, type World } fro
 /** How much longer than the retries a step may take, so that their own error is the one that is told. */
 const graceMs = 15_000;
 
+/** How much longer than the whole run the BMC's watchdog waits. */
+const afterRunMs = 60_000;
+
 /**
  * The world as it is: this machine, its BMC, the service of the settings.
  * @param kept the same for every try of one boot
@@ -43,12 +46,14 @@ const kcsWaitMs = ({ bmcLimitMs, ipmiDriver }: LocalSettings): number =>
   process.pid === 1 && ipmiDriver ? 0 : bmcLimitMs / 2;
 
 /** What of the settings the run itself needs. */
-export function runSettings({ rotate, userSlot, harden, serviceLimitMs, bmcLimitMs }: LocalSettings): RunSettings {
+export function runSettings(settings: LocalSettings): RunSettings {
+  const { rotate, userSlot, harden, serviceLimitMs, bmcLimitMs, limitMs, watchdog } = settings;
   return {
     agentVersion: `metal-rivet ${version}`,
     rotate,
     userSlot,
     harden,
+    watchdogMs: watchdog ? limitMs + afterRunMs : undefined,
     limits: {
       ...defaultLimits,
       beginMs: serviceLimitMs + graceMs,

@@ -51,6 +51,8 @@ export interface RunSettings {
   readonly userSlot?: number | undefined;
   /** Switch off logins that need no good password, after a new account was made. */
   readonly harden?: boolean;
+  /** Have the BMC reset the machine after that long, unless the run has ended before. */
+  readonly watchdogMs?: number | undefined;
   readonly limits: RunLimits;
 }
 

@@ -206,6 +206,12 @@ export const keys = [
     description: "NTP servers that are asked for the time if the service's certificate is not valid by the clock",
   },
   {
+    name: "watchdog",
+    type: { kind: "switch" },
+    default: "0",
+    description: "have the BMC reset the machine if the run has not ended a minute after `limit`",
+  },
+  {
     name: "kcs",
     type: { kind: "text", pattern: /^io:/i, allowed: allowedKcsAddresses },
     placeholder: "ADDRESS",

@@ -67,6 +67,7 @@ describe("sources", () => {
       tries: 10,
       stuck: "reboot",
       stuckLimitMs: 120_000,
+      watchdog: false,
       networkLimitMs: 180_000,
       serviceLimitMs: 300_000,
       bmcLimitMs: 180_000,

@@ -29,6 +29,8 @@ export interface LocalSettings {
   /** What the init does when the kernel holds it. */
   readonly stuck: "reboot" | "wait";
   readonly stuckLimitMs: number;
+  /** Whether the BMC watches the run. */
+  readonly watchdog: boolean;
   readonly networkLimitMs: number;
   readonly serviceLimitMs: number;
   readonly bmcLimitMs: number;
@@ -139,6 +141,7 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     tries: Number(text("tries")),
     stuck: text("stuck") === "wait" ? "wait" : "reboot",
     stuckLimitMs: milliseconds("stuck_limit"),
+    watchdog: switchValue(text("watchdog")) === true,
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
     bmcLimitMs: milliseconds("bmc_limit"),

@@ -17,8 +17,10 @@ import { getSystemBootOptions } from "./get-system-boot-options.ts";
 import { getSystemGuid } from "./get-system-guid.ts";
 import { getUserAccess } from "./get-user-access.ts";
 import { getUserName } from "./get-user-name.ts";
+import { getWatchdogTimer } from "./get-watchdog-timer.ts";
 import { readFruData } from "./read-fru-data.ts";
 import { reserveSdrRepository } from "./reserve-sdr-repository.ts";
+import { resetWatchdogTimer } from "./reset-watchdog-timer.ts";
 import { setChannelAccess } from "./set-channel-access.ts";
 import { setLanConfigurationParameters } from "./set-lan-configuration-parameters.ts";
 import { setSessionPrivilegeLevel } from "./set-session-privilege-level.ts";
@@ -27,6 +29,7 @@ import { setUserAccess } from "./set-user-access.ts";
 import { setUserName } from "./set-user-name.ts";
 import { setUserPassword } from "./set-user-password.ts";
 import { setUserPayloadAccess } from "./set-user-payload-access.ts";
+import { setWatchdogTimer } from "./set-watchdog-timer.ts";
 
 export * from "./get-channel-cipher-suites.ts";
 export {
@@ -47,8 +50,10 @@ export {
   getSystemGuid,
   getUserAccess,
   getUserName,
+  getWatchdogTimer,
   readFruData,
   reserveSdrRepository,
+  resetWatchdogTimer,
   setChannelAccess,
   setLanConfigurationParameters,
   setSessionPrivilegeLevel,
@@ -57,6 +62,7 @@ export {
   setUserName,
   setUserPassword,
   setUserPayloadAccess,
+  setWatchdogTimer,
 };
 
 /** Every command of this folder, for a simulated BMC and for the laws that hold for all of them. */
@@ -79,8 +85,10 @@ export const allCommands: readonly Command<unknown, unknown>[] = [
   getSystemGuid,
   getUserAccess,
   getUserName,
+  getWatchdogTimer,
   readFruData,
   reserveSdrRepository,
+  resetWatchdogTimer,
   setChannelAccess,
   setLanConfigurationParameters,
   setSessionPrivilegeLevel,
@@ -89,4 +97,5 @@ export const allCommands: readonly Command<unknown, unknown>[] = [
   setUserName,
   setUserPassword,
   setUserPayloadAccess,
+  setWatchdogTimer,
 ];

@@ -327,6 +327,23 @@ response("spec", c.reserveSdrRepository, "34 12", { reservationId: 0x1234 });
 request("spec", c.getSdr, "34 12 01 00 05 ff", { reservationId: 0x1234, recordId: 1, offset: 5, count: 0xff });
 response("spec", c.getSdr, "ff ff 20 00", { nextRecordId: 0xffff, data: hex("20 00") });
 
+request("spec", c.setWatchdogTimer, "83 01 00 08 70 17", {
+  timer: { dontLog: true, dontStop: false, use: "osLoad" },
+  actions: { preTimeoutInterrupt: "none", timeoutAction: "hardReset" },
+  preTimeoutSeconds: 0,
+  clear: { oem: false, smsOs: false, osLoad: true, biosPost: false, biosFrb2: false },
+  initialCountdown: 6000,
+});
+response("spec", c.getWatchdogTimer, "44 31 0a 10 70 17 58 02", {
+  timer: { dontLog: false, running: true, use: "smsOs" },
+  actions: { preTimeoutInterrupt: "messaging", timeoutAction: "hardReset" },
+  preTimeoutSeconds: 10,
+  expired: { oem: false, smsOs: true, osLoad: false, biosPost: false, biosFrb2: false },
+  initialCountdown: 6000,
+  presentCountdown: 600,
+});
+request("spec", c.resetWatchdogTimer, "", {});
+
 request("ipmi_sim", c.setLanConfigurationParameters, "01 03 0a 00 00 07", {
   channel: { number: 1 },
   parameterSelector: 3,

@@ -13,6 +13,7 @@ import { type Arrival, type Handler, key, Refusal, refuse } from "./commands/han
 import { lanCommands } from "./commands/lan-commands.ts";
 import { sdrCommands } from "./commands/sdr-commands.ts";
 import { userCommands } from "./commands/user-commands.ts";
+import { watchdogCommands } from "./commands/watchdog-commands.ts";
 import { Condition } from "./condition.ts";
 import { type Delivery, deliver } from "./delivery.ts";
 import { FaultRules } from "./fault-effects.ts";
@@ -30,6 +31,7 @@ import {
   type SimulatedUser,
   sameBytes,
 } from "./users.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** What one BMC has that is not its profile's. */
 export interface SimulatedBmcOptions {
@@ -77,6 +79,7 @@ const handlers: ReadonlyMap<string, Handler> = new Map([
   ...fruCommands,
   ...sdrCommands,
   ...chassisCommands,
+  ...watchdogCommands,
 ]);
 
 const names: ReadonlyMap<string, string> = new Map([
@@ -103,6 +106,7 @@ export class SimulatedBmc {
   readonly guidRefused: number;
   readonly fru: Uint8Array | undefined;
   readonly chassis = new Chassis();
+  readonly watchdog = new Watchdog();
   /** Names of the commands, in order. */
   readonly log: string[] = [];
   /** Of all LAN channels: the copy in use and the stored one. */
