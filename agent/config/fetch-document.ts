@@ -108,7 +108,10 @@ async function fetchOnce(
           answer.on("error", reject);
           answer.on("end", () => {
             const { location, date } = answer.headers;
-            resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks), location, date });
+            const body = Buffer.concat(chunks);
+            // It may hold a private key and a token.
+            for (const chunk of chunks) chunk.fill(0);
+            resolve({ status: answer.statusCode ?? 0, body, location, date });
           });
         },
       );

@@ -282,6 +282,15 @@ describe("document", () => {
     }
   });
 
+  test("the bytes of a document are wiped when it was read, or could not be", async () => {
+    for (const text of ["token: rvt_0123456789abcdef", "token: [\n"]) {
+      const bytes = Buffer.from(text);
+      const url = { location: "http://10.0.0.1/c", source: "document http://10.0.0.1/c" };
+      await loadDocument(url, async () => bytes).catch(() => undefined);
+      expect(bytes.every((byte) => byte === 0)).toBe(true);
+    }
+  });
+
   test("a file that is not there", async () => {
     const missing = loadDocument({ location: "/nope.yaml", source: "document /nope.yaml" }, () => Promise.reject());
     await expect(missing).rejects.toThrow("document /nope.yaml: document: cannot be read: there is no such file");

@@ -192,8 +192,13 @@ export async function loadDocument(
       throw new ConfigError(document.source, "document", `cannot be read: ${fileProblem(error)}`, { cause: error });
     }
   }
-  const { values }: DocumentKeys = await readDocument(bytes, document.source);
-  return { name: document.source, kind: "document", values };
+  try {
+    const { values }: DocumentKeys = await readDocument(bytes, document.source);
+    return { name: document.source, kind: "document", values };
+  } finally {
+    // It may hold a private key and a token.
+    bytes.fill(0);
+  }
 }
 
 /** All settings. Throws ConfigError naming what is missing and every place where it can be given. */
