@@ -6,6 +6,7 @@ import type { InbandProof as Proof } from "../inband/account/prove-account.ts";
 import type { Conversation } from "../inband/conversation.ts";
 import type { TriedWay } from "../inband/openipmi/open-bmc.ts";
 import type { KnownBmc } from "../inband/recognise-bmc.ts";
+import { isBogusUuid, uuidForms } from "../ipmi/guid.ts";
 import type { BmcFacts } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
   type BeginResponse,
@@ -50,13 +51,14 @@ export class Enrolment implements AsyncDisposable {
   readonly #sessionToken: string;
   readonly #linkage: Linkage | undefined;
   readonly #policy: Policy;
+  readonly #nonce: string;
   #facts: BmcFacts | undefined;
   /** Whether there are findings in the facts that the service does not know. */
   #hasNews = false;
   #formHint: PasswordForm = PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 
   /** @throws PolicyError if the service asks for what cannot be made */
-  constructor(world: World, client: EnrolmentClient, { sessionToken, linkage, policy }: BeginResponse) {
+  constructor(world: World, client: EnrolmentClient, { sessionToken, linkage, policy, linkageNonce }: BeginResponse) {
     if (policy === undefined) throw new PolicyError("the service sent no policy: is it of the same version?");
     if (policy.privilege < 2 || policy.privilege > 5) {
       throw new PolicyError(`the service's policy asks for privilege ${policy.privilege}; 2 to 5 can be given`);
@@ -66,6 +68,7 @@ export class Enrolment implements AsyncDisposable {
     this.#sessionToken = sessionToken;
     this.#linkage = linkage;
     this.#policy = policy;
+    this.#nonce = linkageNonce;
   }
 
   /** Whether the run succeeds only after the remote login did. */
@@ -85,15 +88,23 @@ export class Enrolment implements AsyncDisposable {
     return fresh && userName !== "" && slot !== 0 ? { mac, channel, userName, slot } : undefined;
   }
 
+  /** What to write to the BMC, for the service to read; "" if nothing, or if its GUID does the same. */
+  get wantedNonce(): string {
+    return needsNonce(this.#facts?.guid ?? "") ? this.#nonce : "";
+  }
+
   /** MAC address of the reported BMC. */
   get mac(): string {
     return this.#facts?.mac ?? "";
   }
 
-  async reportBmc(facts: BmcFacts, signal: AbortSignal): Promise<void> {
+  /** @param formerAccounts how many accounts of ours this run has yet to close; left out: as it was */
+  async reportBmc(facts: BmcFacts, signal: AbortSignal, formerAccounts?: number): Promise<void> {
     this.#facts = facts;
-    const request = { sessionToken: this.#sessionToken, found: { $case: "bmc" as const, value: facts } };
+    const found = { $case: "bmc" as const, value: facts };
+    const request = { sessionToken: this.#sessionToken, found, formerAccounts };
     this.#formHint = (await this.#client.reportBmc(request, signal)).passwordFormHint;
+    this.#hasNews = false;
   }
 
   /** Tells findings that came after the report, and keeps them for `reportFindings`. */
@@ -108,7 +119,11 @@ export class Enrolment implements AsyncDisposable {
   async reportFindings(signal: AbortSignal): Promise<void> {
     if (!this.#hasNews || this.#facts === undefined) return;
     await this.reportBmc(this.#facts, signal);
-    this.#hasNews = false;
+  }
+
+  /** Reports the BMC again, with the findings that were added and how many accounts of ours this run has yet to close. */
+  async reportFormerAccounts(count: number, signal: AbortSignal): Promise<void> {
+    if (this.#facts !== undefined) await this.reportBmc(this.#facts, signal, count);
   }
 
   async reportNoBmc(tried: readonly TriedWay[], signal: AbortSignal): Promise<void> {
@@ -153,7 +168,12 @@ export class Enrolment implements AsyncDisposable {
     return { ...known, ourSlot: linkage.slot === 0 ? "unknown" : linkage.slot };
   }
 
-  async confirm({ accountId, wanted, current }: EscrowedAccount, proof: Proof, signal: AbortSignal): Promise<void> {
+  async confirm(
+    { accountId, wanted, current }: EscrowedAccount,
+    proof: Proof,
+    nonceWritten: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { slot, channel } = wanted;
     const request = {
       sessionToken: this.#sessionToken,
@@ -162,7 +182,7 @@ export class Enrolment implements AsyncDisposable {
       channel,
       proof: proofToProto(proof),
       passwordForm: formToProto(current.form),
-      nonceWritten: false,
+      nonceWritten,
     };
     await this.#client.confirmAccount(request, signal);
   }
@@ -172,9 +192,13 @@ export class Enrolment implements AsyncDisposable {
    * @returns the driver with which the service controls the BMC
    * @throws HandOffFailedError, HandOffCutError, ServiceError
    */
-  handOff(signal: AbortSignal): Promise<string> {
+  async handOff(signal: AbortSignal): Promise<string> {
     const events = this.#client.watchHandOff({ sessionToken: this.#sessionToken }, signal);
-    return followHandOff(events, this.#world.note);
+    try {
+      return await followHandOff(events, this.#world.note);
+    } finally {
+      await this.takeBackNonce(signal);
+    }
   }
 
   /**
@@ -188,6 +212,9 @@ export class Enrolment implements AsyncDisposable {
     };
     await this.#tryFor(this.#world.settings.limits.inventoryMs, "The inventory was not reported", report, runLimit);
   }
+
+  /** Once the service has read the nonce, or nobody will. Never rejects. */
+  takeBackNonce: (signal: AbortSignal) => Promise<void> = async () => undefined;
 
   /** Takes back, when the run has ended in vain, what it made: see `takeBack`. */
   undo: (ended: unknown, runLimit: AbortSignal | undefined) => Promise<string | undefined> = async () => undefined;
@@ -266,4 +293,9 @@ function withSentence(text: string, sentence: string | undefined): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** A GUID that is the BMC's own shows from both sides which BMC it is; then no nonce is needed. */
+function needsNonce(guid: string): boolean {
+  return guid === "" || isBogusUuid(uuidForms(Buffer.from(guid, "hex")).rfc4122);
 }

@@ -34,7 +34,7 @@ export function pretendedService(linkage: Linkage | undefined): PretendedService
       linkage,
       policy: standardPolicy,
       certificate: Buffer.alloc(0),
-      linkageNonce: "",
+      linkageNonce: "rivet-********",
     }),
     async reportBmc({ found }) {
       if (found?.$case === "bmc") facts = found.value;

@@ -1,12 +1,14 @@
 import type { Command } from "../ipmi/command.ts";
 import { setChannelAccess } from "../ipmi/commands/set-channel-access.ts";
 import { setLanConfigurationParameters } from "../ipmi/commands/set-lan-configuration-parameters.ts";
+import { setSystemInfoParameters } from "../ipmi/commands/set-system-info-parameters.ts";
 import { setUserAccess } from "../ipmi/commands/set-user-access.ts";
 import { setUserName } from "../ipmi/commands/set-user-name.ts";
 import { setUserPassword } from "../ipmi/commands/set-user-password.ts";
 import { setUserPayloadAccess } from "../ipmi/commands/set-user-payload-access.ts";
 import { authenticationTypeEnables, cipherSuitePrivilegeLevels } from "../ipmi/lan-parameters.ts";
 import { Secret } from "../ipmi/secret.ts";
+import { decodeFirstPart } from "../ipmi/system-info-parameters.ts";
 import { type Document, documentOf } from "./inspect-document.ts";
 import type { WithheldCommand } from "./plan-transport.ts";
 
@@ -119,6 +121,12 @@ const descriptions: readonly Description[] = [
     setLanConfigurationParameters,
     ({ channel, parameterSelector, parameterData }) =>
       `channel ${channel.number}: ${weakLogins.get(parameterSelector) ?? `parameter ${parameterSelector}`}, bytes ${Buffer.from(parameterData).toString("hex")}`,
+    { bestEffort: true },
+  ),
+  describe(
+    setSystemInfoParameters,
+    ({ parameterData }) =>
+      `name of the operating system: "${decodeFirstPart(parameterData).text}", put back after the hand-off`,
     { bestEffort: true },
   ),
   describe(setUserPassword, ({ user }) => `user ID ${user.id}: test the password; changes nothing`, {

@@ -120,7 +120,12 @@ async function fasten(
   await step(
     "set account",
     limitMs,
-    async (signal) => enrolment.addFindings(await setAccount(talk(signal), account)),
+    async (signal) => {
+      const former = account.former.length;
+      // Before the new one works: if this run is cut off then, the next one knows that there is something left to do.
+      if (former > 0) await enrolment.reportFormerAccounts(former, signal);
+      enrolment.addFindings(await setAccount(talk(signal), account));
+    },
     () => formText(account.current.form),
   );
   const { wanted } = account;
@@ -131,7 +136,8 @@ async function fasten(
     async (signal) => {
       const { proof, findings } = await proveAccount(talk(signal), wanted, account);
       enrolment.addFindings(findings);
-      await enrolment.confirm(account, proof, signal);
+      const nonceWritten = enrolment.wantedNonce !== "" && (await leaveNonce(world, bmc, enrolment, signal));
+      await enrolment.confirm(account, proof, nonceWritten, signal);
       // Only once the account is proved: a BMC that takes a change badly has it already.
       if (world.settings.harden) enrolment.addFindings(await harden(talk(signal), channel));
       await enrolment.reportFindings(signal);
@@ -144,6 +150,18 @@ async function fasten(
   if (ended.kind !== "linked" || account.former.length === 0) return ended;
   await retire(step, limits.accountMs, (signal) => ({ conversation: talk(signal), account, enrolment }));
   return { ...ended, ...common(machineUuid, bmc) };
+}
+
+/** Most BMCs tell a GUID and need none. @returns whether it stands in the BMC */
+async function leaveNonce(world: World, bmc: ReadyBmc, enrolment: Enrolment, signal: AbortSignal): Promise<boolean> {
+  const nonce = await import("./linkage-nonce.ts");
+  const left = await nonce.leaveNonce(talkTo(bmc, world, signal), enrolment.wantedNonce);
+  if (left === undefined) return false;
+  enrolment.takeBackNonce = async (later) => {
+    const failure = await left.takeBack(talkTo(bmc, world, later)).catch((error: Error) => error.message);
+    if (failure !== undefined) world.note(`The name of the operating system in the BMC was not put back: ${failure}`);
+  };
+  return left.written;
 }
 
 /** Seldom needed. A machine that is linked stays so, whatever becomes of its former accounts: the console shows it. */

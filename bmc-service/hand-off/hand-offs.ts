@@ -58,6 +58,8 @@ export class HandOffs {
   readonly #stopping = new AbortController();
   /** Of BMCs that refused every login that was tried: those logins, by key. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
+  /** What agents that follow a hand-off have written to their BMCs, by key. */
+  readonly #nonces = new Map<string, string>();
 
   constructor(options: HandOffsOptions) {
     this.#options = options;
@@ -71,12 +73,23 @@ export class HandOffs {
   /**
    * Starts a hand-off, or joins the one that runs already with the same accounts.
    * @param key of a row with a BMC
+   * @param nonce what the agent has written to the BMC, and leaves there until the stream ends
    */
-  async *watch(key: string, signal: AbortSignal): AsyncGenerator<WatchHandOffResponse, void, undefined> {
+  async *watch(
+    key: string,
+    signal: AbortSignal,
+    nonce?: string,
+  ): AsyncGenerator<WatchHandOffResponse, void, undefined> {
     const [newest] = await this.#options.store.accounts(key);
     const name = `${key} ${newest?.id ?? ""}`;
+    if (nonce === undefined) this.#nonces.delete(key);
+    else this.#nonces.set(key, nonce);
     const running = this.#running.get(name) ?? this.#start(name, key);
-    yield* running.events.follow(signal);
+    try {
+      yield* running.events.follow(signal);
+    } finally {
+      if (this.#nonces.get(key) === nonce) this.#nonces.delete(key);
+    }
   }
 
   /**
@@ -276,7 +289,8 @@ export class HandOffs {
   ): Promise<TakeOver> {
     const { addresses, metrics } = this.#options;
     const { machineUuid = "" } = row;
-    const subject = { facts, machineUuid, endpoint: reachableAt(row, addresses), ...by };
+    const nonce = () => this.#nonces.get(row.key);
+    const subject = { facts, machineUuid, nonce, endpoint: reachableAt(row, addresses), ...by };
     return takeOver({ ...this.#options, onLogin: metrics.lanLogin }, subject, emit, signal);
   }
 }

@@ -5,13 +5,18 @@ import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { macAddress, readLanParameter } from "../../ipmi/lan-parameters.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
 import type { BmcFacts, ChassisState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { FailureKind, type WatchHandOffResponse } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import {
+  FailureKind,
+  NonceComparison,
+  type WatchHandOffResponse,
+} from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { readChassisState } from "../drivers/ipmi/chassis-state.ts";
 import type { BmcSession } from "../reach/connect-bmc.ts";
 import type { AccountRow } from "../store/store.ts";
 import { findSlot } from "./find-slot.ts";
 import { compareGuid } from "./guid-comparison.ts";
 import { HandOffError, isBusy } from "./hand-off-error.ts";
+import { readNonce } from "./linkage-nonce.ts";
 import { findWeakLogins } from "./weak-logins.ts";
 
 export type HandOffEvent = NonNullable<WatchHandOffResponse["event"]>;
@@ -22,6 +27,8 @@ export interface Expected {
   readonly machineUuid: string;
   /** IPMI 2.0 table 6-1. */
   readonly privilege: number;
+  /** What the agent wrote in-band, as long as it stands there; the agent takes it back when it follows the hand-off no more. */
+  readonly nonce?: (() => string | undefined) | undefined;
   /** Whose slot has to have that privilege; a slot 0 is looked for by the name. */
   readonly account: Pick<AccountRow, "userName" | "slot" | "channel">;
 }
@@ -41,7 +48,7 @@ export interface Proof {
 
 /**
  * Proves from remote that the session's BMC is the one that was reported in-band, and that the account rules it:
- * MAC, then GUID, then privilege. Changes nothing on the BMC.
+ * MAC, then GUID, then the agent's nonce where there is one, then privilege. Changes nothing on the BMC.
  * @throws HandOffError, and the errors of `send`
  */
 export async function prove(
@@ -72,6 +79,7 @@ export async function prove(
     );
   }
   emit({ $case: "guidCompared", value: { result, guid } });
+  await compareNonce(session, expected.nonce, remarks, emit, signal);
 
   const slot = await checkPrivilege(session, expected, remarks, signal);
   emit({ $case: "privilegeOk", value: { privilege: privilegeLevels[session.privilege] } });
@@ -85,6 +93,29 @@ export async function prove(
 async function readGuid(session: BmcSession, remarks: string[], signal: AbortSignal): Promise<Uint8Array | undefined> {
   const response = await optionally("GUID", remarks, () => send(session, getSystemGuid, {}, signal));
   return response?.guid;
+}
+
+/** @throws HandOffError if another text stands there while the agent's must, and the errors of `send` */
+async function compareNonce(
+  session: BmcSession,
+  expected: Expected["nonce"],
+  remarks: string[],
+  emit: (event: HandOffEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (expected?.() === undefined) return;
+  const found = await optionally("nonce", remarks, () => readNonce(session, signal));
+  const nonce = expected();
+  if (found !== undefined && nonce !== undefined && found !== nonce) {
+    throw new HandOffError(
+      FailureKind.FAILURE_KIND_OTHER_BMC,
+      `${session.name}: the BMC there does not have what the machine wrote to its own BMC a moment ago ` +
+        `(System Info, name of the operating system: "${nonce}"): it is another BMC`,
+    );
+  }
+  const same = found !== undefined && found === nonce;
+  const result = same ? NonceComparison.NONCE_COMPARISON_SAME : NonceComparison.NONCE_COMPARISON_NOT_COMPARABLE;
+  emit({ $case: "nonceCompared", value: { result } });
 }
 
 /**

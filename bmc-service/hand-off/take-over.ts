@@ -41,6 +41,8 @@ export interface Subject {
   readonly refusedBefore?: ReadonlySet<string>;
   /** Another LAN channel by which the BMC was known before: it must have that too. */
   readonly knownBy?: FoundLan | undefined;
+  /** See `Expected`. */
+  readonly nonce?: (() => string | undefined) | undefined;
   /** What to do if the BMC refuses them all, one sentence. */
   readonly remedy: string;
 }
@@ -109,7 +111,7 @@ async function attempt(
   emit: (event: HandOffEvent) => void,
   signal: AbortSignal,
 ) {
-  const { facts, machineUuid } = subject;
+  const { facts, machineUuid, nonce } = subject;
   const endpoint = requireEndpoint(facts.mac, subject.endpoint);
   const address = formatEndpoint(endpoint);
   emit({ $case: "connecting", value: { address } });
@@ -121,7 +123,7 @@ async function attempt(
     // A BMC that tells no MAC address in-band has the one that it tells here.
     const lan = facts.mac === "" ? await findLan(session, endpoint.host, signal) : facts;
     const reported = { ...facts, mac: lan.mac, channel: lan.channel };
-    const expected = { facts: reported, machineUuid, privilege: world.privilege, account: nameOf };
+    const expected = { facts: reported, machineUuid, privilege: world.privilege, account: nameOf, nonce };
     if (subject.knownBy !== undefined) await requireChannel(session, subject.knownBy, signal);
     const proof = await prove(session, expected, emit, signal);
     const detail = [

@@ -15,6 +15,7 @@ import {
   type ReportBmcRequest,
 } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
+import { nonceOf } from "../hand-off/linkage-nonce.ts";
 import type { Metrics } from "../metrics.ts";
 import { readablePassword } from "../store/account-password.ts";
 import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
@@ -42,6 +43,8 @@ export interface EnrolmentOptions {
 /** The service that the agent calls; see the contract. */
 export function enrolmentService(options: EnrolmentOptions, guard: Guard): EnrolmentServiceServer {
   const { store, handOffs, metrics, admission, liveness } = options;
+  /** What agents wrote last to their BMCs, by key. */
+  const nonces = new Map<string, string>();
 
   async function sessionOf({ sessionToken }: { readonly sessionToken: string }, context: CallContext) {
     const session = sessionToken === "" ? undefined : await store.session(sha256(sessionToken), new Date());
@@ -63,6 +66,10 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       const session = await sessionOf(request, context);
       try {
         const row = await reportBmc(options, session, request, context);
+        const { formerAccounts } = request;
+        if (formerAccounts !== undefined) {
+          await store.setFormerAccounts(session, row.key, requireRange("former_accounts", formerAccounts, 0, 63));
+        }
         return { passwordFormHint: await passwordFormHint(store, row) };
       } catch (error) {
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
@@ -96,6 +103,10 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         { slot, channel, proof, passwordForm: knownForm(request.passwordForm) },
         new Date(),
       );
+      if (session.bmcKey !== undefined) {
+        if (request.nonceWritten) nonces.set(session.bmcKey, nonceOf(request.sessionToken));
+        else nonces.delete(session.bmcKey);
+      }
       metrics.enrolment("confirmed");
       return {};
     }),
@@ -116,7 +127,8 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       const key = await handOffKey(store, session);
       context.note({ mac: key });
       using _ = liveness.follow(session.id);
-      yield* handOffs.watch(key, context.signal);
+      const nonce = nonceOf(request.sessionToken);
+      yield* handOffs.watch(key, context.signal, nonces.get(key) === nonce ? nonce : undefined);
       liveness.over(session.id);
     }),
   };
@@ -150,7 +162,7 @@ async function begin(
   });
   metrics.enrolment("begun");
   const linkage = await linkageOf(store, machineKey, uuid, now, freshForMs);
-  return { sessionToken, linkage, policy, certificate, linkageNonce: "" };
+  return { sessionToken, linkage, policy, certificate, linkageNonce: nonceOf(sessionToken) };
 }
 
 /**
@@ -178,13 +190,15 @@ async function linkageOf(
   const age = row.verifiedAt === undefined ? Number.POSITIVE_INFINITY : now.getTime() - row.verifiedAt.getTime();
   // One that is damaged opens nothing: with the linkage taken for old, the machine makes a new one now.
   const damaged = account !== undefined && readablePassword(account) === undefined;
+  // A machine that is left alone looks for no others of ours: those that were to be closed would stay open.
+  const unfinished = await store.hasFormerAccounts(row.key);
   return {
     mac: row.mac,
     channel: row.facts?.channel ?? 0,
     userName: own?.userName ?? "",
     slot: own?.slot ?? 0,
     verifiedAt: row.verifiedAt,
-    fresh: row.state === State.STATE_LINKED && age < freshForMs && !damaged,
+    fresh: row.state === State.STATE_LINKED && age < freshForMs && !damaged && !unfinished,
     knownUserNames,
     given: account !== undefined && own === undefined,
   };

@@ -15,6 +15,7 @@ import { getSdr } from "./get-sdr.ts";
 import { getSdrRepositoryInfo } from "./get-sdr-repository-info.ts";
 import { getSystemBootOptions } from "./get-system-boot-options.ts";
 import { getSystemGuid } from "./get-system-guid.ts";
+import { getSystemInfoParameters } from "./get-system-info-parameters.ts";
 import { getUserAccess } from "./get-user-access.ts";
 import { getUserName } from "./get-user-name.ts";
 import { getWatchdogTimer } from "./get-watchdog-timer.ts";
@@ -25,6 +26,7 @@ import { setChannelAccess } from "./set-channel-access.ts";
 import { setLanConfigurationParameters } from "./set-lan-configuration-parameters.ts";
 import { setSessionPrivilegeLevel } from "./set-session-privilege-level.ts";
 import { setSystemBootOptions } from "./set-system-boot-options.ts";
+import { setSystemInfoParameters } from "./set-system-info-parameters.ts";
 import { setUserAccess } from "./set-user-access.ts";
 import { setUserName } from "./set-user-name.ts";
 import { setUserPassword } from "./set-user-password.ts";
@@ -48,6 +50,7 @@ export {
   getSdrRepositoryInfo,
   getSystemBootOptions,
   getSystemGuid,
+  getSystemInfoParameters,
   getUserAccess,
   getUserName,
   getWatchdogTimer,
@@ -58,6 +61,7 @@ export {
   setLanConfigurationParameters,
   setSessionPrivilegeLevel,
   setSystemBootOptions,
+  setSystemInfoParameters,
   setUserAccess,
   setUserName,
   setUserPassword,
@@ -83,6 +87,7 @@ export const allCommands: readonly Command<unknown, unknown>[] = [
   getSdrRepositoryInfo,
   getSystemBootOptions,
   getSystemGuid,
+  getSystemInfoParameters,
   getUserAccess,
   getUserName,
   getWatchdogTimer,
@@ -93,6 +98,7 @@ export const allCommands: readonly Command<unknown, unknown>[] = [
   setLanConfigurationParameters,
   setSessionPrivilegeLevel,
   setSystemBootOptions,
+  setSystemInfoParameters,
   setUserAccess,
   setUserName,
   setUserPassword,

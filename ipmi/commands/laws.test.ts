@@ -123,6 +123,7 @@ test("a request never takes more than one fixed length unless its declaration sa
     "Close Session",
     "Set LAN Configuration Parameters",
     "Set System Boot Options",
+    "Set System Info Parameters",
     "Set User Access",
     "Set User Password",
   ]);

@@ -349,3 +349,18 @@ request("ipmi_sim", c.setLanConfigurationParameters, "01 03 0a 00 00 07", {
   parameterSelector: 3,
   parameterData: hex("0a 00 00 07"),
 });
+
+request("spec", c.getSystemInfoParameters, "00 04 00 00", {
+  revisionOnly: false,
+  parameterSelector: 4,
+  setSelector: 0,
+  blockSelector: 0,
+});
+response("spec", c.getSystemInfoParameters, "11 00 00 05 4c 69 6e 75 78", {
+  parameterRevision: 0x11,
+  parameterData: hex("00 00 05 4c 69 6e 75 78"),
+});
+request("spec", c.setSystemInfoParameters, "04 00 00 02 4f 53 00 00 00 00 00 00 00 00 00 00 00 00", {
+  parameterSelector: 4,
+  parameterData: hex("00 00 02 4f 53 00 00 00 00 00 00 00 00 00 00 00 00"),
+});

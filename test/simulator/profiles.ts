@@ -128,12 +128,18 @@ const supermicroX8: Profile = {
   ...spec,
   name: "supermicro-x8",
   sources: [
-    "FreeIPMI bugs-issues-and-workarounds #25: slot 2 fixed",
+    "FreeIPMI bugs-issues-and-workarounds #25: slot 2 fixed; Miscellaneous #2: D4h to Get System Info",
     "MAAS bmc_config.py: privilege before messaging",
     "FreeIPMI bugs-issues-and-workarounds #8, ipmi-config-commit.c (H8QME): loses writes",
     "FreeIPMI bugs-issues-and-workarounds #3: no test of passwords",
   ],
-  device: { ...spec.device, manufacturerId: 10876, productId: 0x0006, guid: { refused: 0xc1 } },
+  device: {
+    ...spec.device,
+    manufacturerId: 10876,
+    productId: 0x0006,
+    guid: { refused: 0xc1 },
+    systemInfo: { refused: 0xd4 },
+  },
   users: {
     ...spec.users,
     fixedSlots: [2],

@@ -2,6 +2,7 @@ import { allCommands } from "../../ipmi/commands/index.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { DecodeError } from "../../ipmi/errors.ts";
 import { uuidToGuid } from "../../ipmi/guid.ts";
+import { encodeFirstPart } from "../../ipmi/system-info-parameters.ts";
 import type { Message, Reply } from "../../ipmi/transport.ts";
 import { mayDo } from "./access-rules.ts";
 import { Chassis, type PowerOperation } from "./chassis.ts";
@@ -105,6 +106,8 @@ export class SimulatedBmc {
   readonly guid: Uint8Array | undefined;
   readonly guidRefused: number;
   readonly fru: Uint8Array | undefined;
+  /** The first part of its name as it was set; undefined if it never was. */
+  operatingSystem: Uint8Array | undefined;
   readonly chassis = new Chassis();
   readonly watchdog = new Watchdog();
   /** Names of the commands, in order. */
@@ -129,6 +132,7 @@ export class SimulatedBmc {
     this.lans = options.lans ?? channels.lans;
     this.guid = options.guid ?? guidOf(device.guid, options.machineUuid);
     this.guidRefused = "refused" in device.guid ? device.guid.refused : CompletionCode.invalidCommand;
+    this.operatingSystem = systemInfoOf(device.systemInfo);
     this.fru = options.fru === "none" ? undefined : (options.fru ?? fruImage(fru));
     const access = channels.closed === true ? closedChannel : openChannel;
     this.channelAccess = { volatile: { ...access }, nonVolatile: { ...access } };
@@ -296,6 +300,11 @@ export function createBmc(profile: Profile, options: SimulatedBmcOptions = {}): 
 
 function isTest({ cmd, data }: Message): boolean {
   return cmd === 0x47 && ((data[1] ?? 0) & 0x03) === 3;
+}
+
+function systemInfoOf(systemInfo: Profile["device"]["systemInfo"]): Uint8Array | undefined {
+  if (systemInfo === undefined || "unset" in systemInfo || "refused" in systemInfo) return undefined;
+  return encodeFirstPart("text" in systemInfo ? systemInfo.text : "");
 }
 
 function guidOf(guid: Profile["device"]["guid"], machineUuid: string | undefined): Uint8Array | undefined {

@@ -5,6 +5,7 @@ import { isBogusUuid, parseUuid, sameGuid, uuidForms } from "../../../ipmi/guid.
 import { formatIpv4, formatIpv6, ipKind, parseIpv4, parseIpv6 } from "../../../ipmi/ip.ts";
 import { allLanParameters } from "../../../ipmi/lan-parameters.ts";
 import { formatMac, macProblem, parseMac } from "../../../ipmi/mac.ts";
+import { decodeFirstPart, encodeFirstPart } from "../../../ipmi/system-info-parameters.ts";
 import type { FuzzedDecoder } from "../fuzzed-decoder.ts";
 import { encodingsOf, fromHex } from "./corpus.ts";
 
@@ -37,6 +38,13 @@ const suiteLists = [
   "c011034481",
   "c180570100 014181 c003014181",
 ].map(fromHex);
+
+const systemInfo: FuzzedDecoder = {
+  name: "System Info parameter",
+  decode: decodeFirstPart,
+  refusals: [DecodeError],
+  corpus: () => ["", "Linux", "rivet-0123abcd"].map(encodeFirstPart),
+};
 
 const cipherSuites: FuzzedDecoder = {
   name: "cipher suite records",
@@ -112,5 +120,6 @@ export const ipmiDecoders: readonly FuzzedDecoder[] = [
   ...lanParameters,
   ...bootOptions,
   cipherSuites,
+  systemInfo,
   ...addresses,
 ];

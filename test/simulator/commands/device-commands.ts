@@ -1,6 +1,15 @@
-import { getDeviceGuid, getDeviceId, getSystemGuid } from "../../../ipmi/commands/index.ts";
+import {
+  getDeviceGuid,
+  getDeviceId,
+  getSystemGuid,
+  getSystemInfoParameters,
+  setSystemInfoParameters,
+} from "../../../ipmi/commands/index.ts";
 import { CompletionCode } from "../../../ipmi/completion-code.ts";
-import { type Entry, on, refuse } from "./handler.ts";
+import { operatingSystemName } from "../../../ipmi/system-info-parameters.ts";
+import { type Entry, on, refuse, refuseIf } from "./handler.ts";
+
+const parameterNotSupported = 0x80;
 
 /** Who the BMC is. IPMI 2.0 §20, §22.14. */
 export const deviceCommands: readonly Entry[] = [
@@ -28,6 +37,24 @@ export const deviceCommands: readonly Entry[] = [
   }),
 
   on(getSystemGuid, (bmc) => ({ guid: bmc.guid ?? refuse(bmc.guidRefused) })),
+
+  on(getSystemInfoParameters, (bmc, { parameterSelector, setSelector }) => {
+    const { systemInfo } = bmc.profile.device;
+    refuseIf(systemInfo === undefined, CompletionCode.invalidCommand);
+    if (systemInfo !== undefined && "refused" in systemInfo) refuse(systemInfo.refused);
+    refuseIf(parameterSelector !== operatingSystemName || setSelector !== 0, parameterNotSupported);
+    const unset = systemInfo !== undefined && "unset" in systemInfo ? systemInfo.unset : undefined;
+    return { parameterRevision: 0x11, parameterData: bmc.operatingSystem ?? refuse(unset ?? parameterNotSupported) };
+  }),
+
+  on(setSystemInfoParameters, (bmc, { parameterSelector, parameterData }) => {
+    const { systemInfo } = bmc.profile.device;
+    refuseIf(systemInfo === undefined, CompletionCode.invalidCommand);
+    if (systemInfo !== undefined && "refused" in systemInfo) refuse(systemInfo.refused);
+    refuseIf(parameterSelector !== operatingSystemName, parameterNotSupported);
+    if (systemInfo === undefined || !("forgotten" in systemInfo)) bmc.operatingSystem = parameterData;
+    return {};
+  }),
 
   on(getDeviceGuid, () => refuse(CompletionCode.invalidCommand)),
 ];
