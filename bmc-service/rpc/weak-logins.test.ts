@@ -73,6 +73,13 @@ test("what was switched off is no finding any more", async () => {
   expect(await findings()).toEqual(["The board is warm."]);
 });
 
+test("a later report of the agent does not take them away", async () => {
+  tellLogins([4, 4, 4, 4], false);
+  await handOff();
+  await agent.report(factsOf(mac1, { findings: ["A former account was closed."] }));
+  expect(await findings()).toEqual(["A former account was closed.", zeroAndOne]);
+});
+
 test("a BMC that does not tell is linked all the same, and what was seen before stays", async () => {
   tellLogins([4, 4, 4, 4], false);
   expect(await handOff()).toEqual(["The board is warm.", zeroAndOne]);

@@ -38,7 +38,10 @@ export function takeReport(tables: Tables, row: BmcRow, told: BmcFacts): TakenRe
     return { facts: told, reportedFacts: undefined };
   }
   const facts = withProved(told, row.facts);
-  return { facts, reportedFacts: sameFacts(facts, told) ? undefined : told };
+  const reportedFacts = sameFacts(facts, told) ? undefined : told;
+  // What a remote login has seen stays until the next one.
+  const seen = row.facts.findings.filter((each) => isWeakLoginText(each) && !told.findings.includes(each));
+  return { facts: { ...facts, findings: [...facts.findings, ...seen] }, reportedFacts };
 }
 
 /**
