@@ -125,8 +125,7 @@ const descriptions: readonly Description[] = [
   ),
   describe(
     setSystemInfoParameters,
-    ({ parameterData }) =>
-      `name of the operating system: "${decodeFirstPart(parameterData).text}", put back after the hand-off`,
+    ({ parameterData }) => `name of the operating system: "${decodeFirstPart(parameterData).text}"`,
     { bestEffort: true },
   ),
   describe(setUserPassword, ({ user }) => `user ID ${user.id}: test the password; changes nothing`, {

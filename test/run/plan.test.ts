@@ -4,6 +4,7 @@ import { planText } from "../../agent/plan-text.ts";
 import { defaultLimits, type RunSettings } from "../../agent/world.ts";
 import type { Clock } from "../../inband/clock.ts";
 import { NoBmcError } from "../../inband/openipmi/open-bmc.ts";
+import { knownProfile } from "../simulator/known-profile.ts";
 import { profiles, strict } from "../simulator/profiles.ts";
 import type { Fault } from "../simulator/simulated-transport.ts";
 import { SimulatedTransport } from "../simulator/simulated-transport.ts";
@@ -64,6 +65,16 @@ describe("the plan of a first enrolment", () => {
     });
     await machine.boot();
     expect(plan.commands.map(({ command }) => command)).toEqual(sentBy(machine));
+  });
+
+  test("has the nonce and what is put back, on a BMC without GUID that keeps System Info", async () => {
+    const machine = new Machine({ profile: knownProfile("keeps-system-info") });
+    const { commands } = await planFor(machine);
+    const planned = commands.filter(({ command }) => command === "Set System Info Parameters");
+    expect(planned).toMatchObject([
+      { effect: 'name of the operating system: "rivet-********"', bestEffort: true },
+      { effect: 'name of the operating system: "Linux"', bestEffort: true },
+    ]);
   });
 
   test("tells each of them with its fields, and no password", async () => {
