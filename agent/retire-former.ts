@@ -21,5 +21,6 @@ export async function retireFormer({ conversation, account, enrolment }: Retirem
   for (const each of former) {
     enrolment.addFindings([await retireAccount(conversation, wanted.channel, each)]);
   }
-  await enrolment.reportFindings(conversation.signal);
+  // What the BMC does not let go it would not let go the next time either: the finding tells it, and no other run tries.
+  await enrolment.reportFormerAccounts(0, conversation.signal);
 }

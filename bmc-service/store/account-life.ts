@@ -3,6 +3,7 @@ import { AccountState, ChassisState, State } from "../../proto/gen/metalstack/bm
 import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { readablePassword } from "./account-password.ts";
 import type { Database } from "./database.ts";
+import { inheritFormerAccounts } from "./former-accounts.ts";
 import { settleFoundBmc } from "./found-bmc.ts";
 import { tellMachine } from "./machines.ts";
 import { settleReport, settleWeakLogins } from "./reported-facts.ts";
@@ -38,17 +39,16 @@ function reportedBmc(tables: Tables, session: Session): BmcRow {
 /** See Store.escrowAccount. */
 export function escrowAccount(tables: Tables, session: Session, account: NewAccount, now: Date): string {
   const row = reportedBmc(tables, session);
-  const same = tables
-    .accounts(row.key)
-    .find(
-      (each) =>
-        each.sessionId === session.id &&
-        each.userName === account.userName &&
-        each.slot === account.slot &&
-        readablePassword(each)?.equals(account.password),
-    );
+  const own = tables.accounts(row.key).filter(({ sessionId }) => sessionId === session.id);
+  const same = own.find(
+    (each) =>
+      each.userName === account.userName &&
+      each.slot === account.slot &&
+      readablePassword(each)?.equals(account.password),
+  );
   if (same !== undefined) return same.id;
   const id = insertAccount(tables, row.key, { ...account, sessionId: session.id }, now);
+  if (own[0] !== undefined) inheritFormerAccounts(tables, id, own[0].id);
   tables.setState(row.key, State.STATE_ESCROWED, "", now);
   const detail = `account "${account.userName}" for slot ${account.slot}`;
   const { machineUuid } = session;
@@ -172,6 +172,7 @@ function settleSuccess(
   if (named === undefined || secret === undefined) return;
   const mixed = named.id !== secret.id;
   const winner = mixed ? insertAccount(tables, row.key, { ...named, password: secret.password }, now) : named.id;
+  if (mixed) inheritFormerAccounts(tables, winner, named.id);
   for (const account of known) {
     if (account.id === winner || account.state === AccountState.ACCOUNT_STATE_RETIRED) continue;
     const refused = outcome.refused.includes(account.id) && !mixed;

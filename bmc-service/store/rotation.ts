@@ -1,5 +1,6 @@
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { insertAccount } from "./account-life.ts";
+import { inheritFormerAccounts } from "./former-accounts.ts";
 import { type NewPassword, NoSuchRowError } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
@@ -30,6 +31,7 @@ export function escrowRotation(
     firmwareVersion,
     id,
   );
+  inheritFormerAccounts(tables, id, accountId);
   tables.setState(key, State.STATE_ESCROWED, `operator "${actor}" is giving it a new password`, now);
   const { machineUuid = "" } = row;
   const detail = `new password of account "${userName}" in slot ${slot}`;

@@ -16,6 +16,7 @@ import { beginSession } from "./begin-session.ts";
 import { acceptAllOf, listConflicts, openConflictsOf, resolveConflict } from "./conflicts.ts";
 import { Database, type SqlRow } from "./database.ts";
 import type { NewToken, TokenRow } from "./enrolment-token.ts";
+import { hasFormerAccounts, setFormerAccounts } from "./former-accounts.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { requireKey } from "./key-check.ts";
 import { boardSerial, mayTell } from "./machines.ts";
@@ -170,6 +171,14 @@ export class SqliteStore implements Store {
 
   async confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void> {
     await this.#write((tables) => confirmAccount(tables, session, accountId, confirmation, now));
+  }
+
+  async setFormerAccounts(session: Session, key: string, count: number): Promise<void> {
+    await this.#write((tables) => setFormerAccounts(tables, session, key, count));
+  }
+
+  async hasFormerAccounts(key: string): Promise<boolean> {
+    return hasFormerAccounts(this.#reader, key);
   }
 
   async escrowRotation(key: string, password: NewPassword, actor: string, now: Date): Promise<string> {

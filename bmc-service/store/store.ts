@@ -330,6 +330,13 @@ export interface Store extends AsyncDisposable {
   escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
   /** @throws MissingStepError if there is no such account of the session's BMC */
   confirmAccount(session: Session, accountId: string, confirmation: Confirmation, now: Date): Promise<void>;
+  /** Stores how many former accounts the run has yet to close, with the accounts of the BMC that it has put into escrow. */
+  setFormerAccounts(session: Session, key: string, count: number): Promise<void>;
+  /**
+   * Whether the run that made the account in use has former accounts yet to close, and another one is worth it: not if several in
+   * a row did not get to the end.
+   */
+  hasFormerAccounts(key: string): Promise<boolean>;
   /**
    * Stores a new password, as an account of its own, before the BMC hears of it.
    * @returns its id

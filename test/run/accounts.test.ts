@@ -312,6 +312,9 @@ describe("former accounts of ours", () => {
       kind: "linked",
     });
     expect(machine.service.facts?.findings.at(-1)).toMatch(/without rights, not disabled \(.*D5h.*not without a name/);
+    // It would not let them go at the next boot either.
+    expect(machine.service.formerAccounts).toBe(0);
+    expect(await machine.boot()).toMatchObject({ kind: "recognised" });
   });
 
   test("there are none: the run has no further step", async () => {
@@ -319,6 +322,8 @@ describe("former accounts of ours", () => {
     await machine.boot();
     expect(retiring(machine)).toEqual([]);
     expect(machine.events.at(-1)).toMatchObject({ step: "hand-off", number: 9, of: 9 });
+    expect(machine.service.formerAccounts).toBeUndefined();
+    expect(machine.service.calls.filter((call) => call === "reportBmc")).toHaveLength(1);
   });
 });
 

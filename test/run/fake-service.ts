@@ -39,6 +39,8 @@ export class FakeService {
   aborted: Omit<AbortRequest, "sessionToken"> | undefined;
   inventories = 0;
   linked = false;
+  /** What the newest run has told; undefined: nothing. */
+  formerAccounts: number | undefined;
   policy: Policy = {
     userNamePrefix: "rivet",
     privilege: 4,
@@ -52,6 +54,7 @@ export class FakeService {
   /** What every login from remote ends with, if not with success. */
   refuse: { kind: FailureKind; reason: string } | undefined;
   readonly #bmc: SimulatedBmc | undefined;
+  #hasEscrowed = false;
 
   constructor(bmc?: SimulatedBmc) {
     this.#bmc = bmc;
@@ -94,6 +97,7 @@ export class FakeService {
     return {
       begin: () =>
         call("begin", () => {
+          this.#hasEscrowed = false;
           const used = this.accounts.findLast(({ verified }) => verified);
           return {
             sessionToken: "token",
@@ -103,7 +107,7 @@ export class FakeService {
               userName: used?.givenBy === undefined ? (used?.userName ?? "") : "",
               slot: used?.givenBy === undefined ? (used?.slot ?? 0) : 0,
               verifiedAt: undefined,
-              fresh: this.linked,
+              fresh: this.linked && (this.formerAccounts ?? 0) === 0,
               knownUserNames: this.accounts.filter(({ givenBy }) => !givenBy).map(({ userName }) => userName),
               given: used?.givenBy !== undefined,
             },
@@ -112,8 +116,9 @@ export class FakeService {
             linkageNonce: "",
           };
         }),
-      reportBmc: ({ found }) =>
+      reportBmc: ({ found, formerAccounts }) =>
         call("reportBmc", () => {
+          this.formerAccounts = formerAccounts ?? this.formerAccounts;
           if (found?.$case === "bmc") {
             this.reported = found.value;
             const { channels, ipv4Address } = found.value;
@@ -134,6 +139,8 @@ export class FakeService {
           const copy = Uint8Array.from(password);
           this.accounts.push({ id, userName, password: copy, slot, confirmed: false, verified: false });
           this.linked = false;
+          if (!this.#hasEscrowed) this.formerAccounts = undefined;
+          this.#hasEscrowed = true;
           return { accountId: id };
         }),
       confirmAccount: ({ accountId, passwordForm }) =>

@@ -4,6 +4,7 @@ import { sql as givenAccountsAndPasswordForms } from "./0003-given-accounts-and-
 import { sql as givenAddresses } from "./0004-given-addresses.ts";
 import { sql as enrolmentTokens } from "./0005-enrolment-tokens.ts";
 import { sql as auditAndConflicts } from "./0006-audit-and-conflicts.ts";
+import { sql as formerAccounts } from "./0007-former-accounts.ts";
 
 /** One step of the schema. A step that was ever released is never changed: a later one changes what it made. */
 export interface Migration {
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   { version: 4, sql: givenAddresses },
   { version: 5, sql: enrolmentTokens },
   { version: 6, sql: auditAndConflicts },
+  { version: 7, sql: formerAccounts },
 ];

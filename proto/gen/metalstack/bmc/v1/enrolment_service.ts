@@ -257,6 +257,11 @@ export interface ReportBmcRequest {
     /** No BMC was found: the ways that were tried and why each failed. */
     { $case: "noBmc"; value: NoBmc }
     | undefined;
+  /**
+   * How many accounts of ours this run has yet to close, once the one that it has put into escrow works; absent: unchanged. While
+   * there are any, the linkage is not fresh: the next run closes them.
+   */
+  formerAccounts?: number | undefined;
 }
 
 /** NoBmc says how the agent looked for a BMC. */
@@ -911,7 +916,7 @@ export const Policy: MessageFns<Policy> = {
 };
 
 function createBaseReportBmcRequest(): ReportBmcRequest {
-  return { sessionToken: "", found: undefined };
+  return { sessionToken: "", found: undefined, formerAccounts: undefined };
 }
 
 export const ReportBmcRequest: MessageFns<ReportBmcRequest> = {
@@ -926,6 +931,9 @@ export const ReportBmcRequest: MessageFns<ReportBmcRequest> = {
       case "noBmc":
         NoBmc.encode(message.found.value, writer.uint32(26).fork()).join();
         break;
+    }
+    if (message.formerAccounts !== undefined) {
+      writer.uint32(32).uint32(message.formerAccounts);
     }
     return writer;
   },
@@ -967,6 +975,14 @@ export const ReportBmcRequest: MessageFns<ReportBmcRequest> = {
             message.found = { $case: "noBmc", value: NoBmc.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.formerAccounts = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -999,6 +1015,7 @@ export const ReportBmcRequest: MessageFns<ReportBmcRequest> = {
         break;
       }
     }
+    message.formerAccounts = object.formerAccounts ?? undefined;
     return message;
   },
 };
