@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { RpcError } from "./rpc-error.ts";
 import { TokenBuckets } from "./token-buckets.ts";
@@ -30,12 +31,21 @@ export const defaultLimits: Limits = {
 /** How long a number of sessions that was counted holds, ms. */
 const countedForMs = 1_000;
 
+/**
+ * How long a refusal is held back, ms: whoever floods with one call after the other, instead of waiting as told, takes
+ * nobody's time then. A connection has a limited number of calls at once.
+ */
+const heldBackMs = 1_000;
+/** Refusals that are held back at once; further ones are answered at once. */
+const mostHeldBack = 10_000;
+
 /** Keeps the limits of Begin, in memory. All methods throw RpcError RESOURCE_EXHAUSTED that says when to try again. */
 export class BeginLimits {
   readonly #limits: Limits;
   readonly #countSessions: () => Promise<number>;
   readonly #wrongTokens: TokenBuckets;
   readonly #begins: TokenBuckets;
+  #heldBack = 0;
   #counted = { sessions: 0, at: Number.NEGATIVE_INFINITY };
 
   constructor(limits: Limits, countSessions: () => Promise<number>) {
@@ -46,23 +56,28 @@ export class BeginLimits {
   }
 
   /** @param by address of who has shown it */
-  wrongToken(by: string): void {
+  async wrongToken(by: string): Promise<void> {
     const seconds = this.#wrongTokens.take(by);
-    if (seconds > 0) throw exhausted("too many wrong enrolment tokens", seconds);
+    if (seconds > 0) await this.#refuse("too many wrong enrolment tokens", seconds);
   }
 
   /** @param by with what: a certificate or an enrolment token */
   async begin(machineUuid: string, by: string): Promise<void> {
     const seconds = this.#begins.take(`${machineUuid} ${by}`);
-    if (seconds > 0) throw exhausted(`machine ${machineUuid} begins too often`, seconds);
+    if (seconds > 0) await this.#refuse(`machine ${machineUuid} begins too often`, seconds);
     const now = performance.now();
     if (now - this.#counted.at > countedForMs) this.#counted = { sessions: await this.#countSessions(), at: now };
     if (this.#counted.sessions >= this.#limits.sessions) {
-      throw exhausted(`there are ${this.#counted.sessions} sessions (--max-sessions)`, 60);
+      await this.#refuse(`there are ${this.#counted.sessions} sessions (--max-sessions)`, 60);
     }
   }
-}
 
-function exhausted(what: string, seconds: number): RpcError {
-  return new RpcError(status.RESOURCE_EXHAUSTED, `${what}; try again in ${seconds} s`, { attack: "flood" });
+  async #refuse(what: string, seconds: number): Promise<never> {
+    if (this.#heldBack < mostHeldBack) {
+      this.#heldBack += 1;
+      await wait(heldBackMs);
+      this.#heldBack -= 1;
+    }
+    throw new RpcError(status.RESOURCE_EXHAUSTED, `${what}; try again in ${seconds} s`, { attack: "flood" });
+  }
 }

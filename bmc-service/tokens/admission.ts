@@ -63,7 +63,7 @@ export class Admission {
     if (tokenHash === undefined) requireCertificate(caller, certificateRequest);
     // First of all, and cheap: whoever has no token costs no signature.
     else if (!(await this.#options.store.knowsToken(tokenHash))) {
-      this.#options.limits.wrongToken(from);
+      await this.#options.limits.wrongToken(from);
       throw new TokenRefusedError("unknown");
     }
     // What is no token may be another secret, given by mistake: not a character of that is written down.

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { call, connectClients, refusal } from "../../bmc-service/fixture/clients.ts";
 import { EnrollingAgent, machineOf, uuid2 } from "../../bmc-service/fixture/enrolling.ts";
 import { defaultLimits, type Limits } from "../../bmc-service/rpc/limits.ts";
+import { makeAuthority } from "../../outband-client/service/fixture/pki.ts";
 import { type AttackedSite, attackedSite } from "./site.ts";
 
 let shared: AttackedSite;
@@ -94,6 +95,13 @@ describe("a downgrade", () => {
     expect(Buffer.concat(said)[0] ?? 21).toBe(21);
     await isHarmless("no TLS");
   });
+});
+
+test("a certificate of another authority is looked at, and refused", async () => {
+  await start();
+  const stranger = await (await makeAuthority("site CA")).client("admin");
+  expect(await ended(connectTls({ ...tlsOptions(), ...stranger }))).toMatch(/closed|ECONNRESET/);
+  await isHarmless("client certificate", { reason: expect.stringMatching(/^[A-Z_]+$/) });
 });
 
 describe("bytes that are no call", () => {
