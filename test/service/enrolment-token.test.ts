@@ -10,6 +10,7 @@ import { call } from "../../bmc-service/fixture/clients.ts";
 import { factsOf, mac1, machineOf, uuid1, uuid2 } from "../../bmc-service/fixture/enrolling.ts";
 import { FakeBmc } from "../../bmc-service/fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../../bmc-service/fixture/service.ts";
+import { defaultLimits } from "../../bmc-service/rpc/limits.ts";
 import type { ServiceSettings } from "../../bmc-service/service.ts";
 import { run } from "../../outband-client/cli/fixture/run.ts";
 
@@ -95,6 +96,13 @@ test("an agent waits for another enrolment of its machine until that has been si
   await enrol(uuid1, { token: await newToken("") });
   await enrol(uuid1, { token: await newToken("") });
   expect(said[0]).toMatch(/another enrolment of this machine is under way, last heard 0 s ago; try again; try 2 in/);
+});
+
+test("an agent that is told to try again later does so, within its limit", async () => {
+  await start({ limits: { ...defaultLimits, sessions: 0 } });
+  const refused = enrol(uuid1, { token: await newToken(""), service_limit: "3" });
+  await expect(refused).rejects.toMatchObject({ status: "exhausted", answered: true });
+  expect(said[0]).toMatch(/there are 0 sessions \(--max-sessions\); try again in 60 s; try 2 in/);
 });
 
 test("without TLS, agent and service on one machine understand each other", async () => {
