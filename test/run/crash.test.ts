@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { type StepName, stepNames } from "../../agent/step.ts";
+import { hasOurShape } from "../../inband/account/credentials.ts";
 import type { Transport } from "../../ipmi/transport.ts";
 import { noPolicy } from "../simulator/password-policy.ts";
 import { strict } from "../simulator/profiles.ts";
 import { SimulatedTransport } from "../simulator/simulated-transport.ts";
-import { Machine } from "./machine.ts";
+import { nameText } from "../simulator/users.ts";
+import { foreignUsers, Machine } from "./machine.ts";
 
 /**
  * The machine loses its power at one instant: from then on the agent reaches nothing and nobody, not even to say so. Instants
@@ -124,6 +126,28 @@ describe("power cut at any instant", () => {
       }
       expect(at).toBeGreaterThan(90);
     }
+  });
+
+  test("of a run that closes former accounts: the next boot leaves one of ours open, and the one after it is left alone", async () => {
+    const orphans = ["rivet0a1b2c3d4e", "rivet5f6g7h8i9j"].map((name, i) => ({
+      id: 8 + i,
+      name,
+      password: "forgotten",
+    }));
+    const stages = new Set<string>();
+    for (let at = 0; ; at += 1) {
+      const machine = new Machine({ bmc: { users: [...foreignUsers, ...orphans] } });
+      const open = () =>
+        machine.bmc.users.flatMap((user) => (user.enabled && hasOurShape("rivet", nameText(user)) ? [user.id] : []));
+      const cut = await new PowerCut(at).boot(machine, false, () => undefined);
+      stages.add(`${machine.service.linked} ${machine.service.formerAccounts} ${open()}`);
+      expect(["linked", "recognised"]).toContain((await machine.boot()).kind);
+      expect(open(), `instant ${at}`).toEqual([8]);
+      expect(await machine.boot()).toMatchObject({ kind: "recognised", ipmi: { commands: 4 } });
+      if (!cut) break;
+    }
+    // It was cut off after the hand-off, with the other account still open, closed and told.
+    for (const stage of ["true 1 8,9", "true 1 8", "true 0 8"]) expect(stages).toContain(stage);
   });
 
   test("twice in a row, at each instant of the changes: still exactly one account of ours", async () => {
