@@ -14,6 +14,7 @@ import { lanFace } from "../simulator/bmc-faces.ts";
 import { strict } from "../simulator/profiles.ts";
 import { createBmc, type SimulatedBmc } from "../simulator/simulated-bmc.ts";
 import { SimulatedTransport } from "../simulator/simulated-transport.ts";
+import { givenUser } from "../simulator/users.ts";
 import { runInProcess } from "./agent-process.ts";
 import { type FaultName, type Instant, type InstantKind, instant, type PlacedFault } from "./fault.ts";
 import { hurriedClock } from "./hurried-clock.ts";
@@ -79,6 +80,13 @@ export class ChaosMachine {
     this.bmc = createBmc(strict, { users: foreignUsers, fru, lans });
     this.invariants = new Invariants(this.bmc, site.disk, mac);
     site.lan = lanFace(this.bmc, { now: () => this.clock.now() });
+  }
+
+  /** Puts an account of ours on the BMC that the service does not know, as one that has lost its database. */
+  leaveOrphan(slot: number): void {
+    const orphan = givenUser({ id: slot, name: `rivet0a1b2c3d${slot}e`, password: "forgotten" });
+    Object.assign(this.bmc.user(slot), orphan);
+    this.invariants.addOrphan(slot);
   }
 
   /** One run of the agent. A BMC that was reset comes back during the run. */

@@ -70,6 +70,29 @@ test("a service that is broken by forgetting the old account", async () => {
   expect((await play(forgetful, forgetful.nextMac() ?? "", doomed, 1)).violation).toMatchObject({ kind: "lost" });
 });
 
+describe("an account of ours that the service does not know", () => {
+  const instant = "before:step:retire-former-accounts:1";
+
+  test.each(["orphans", "rotated"])(
+    "of a machine (%s) that dies before it is closed is closed at the next boot",
+    async (from) => {
+      const { hits, boots, violation } = await played(`${from} machine-reset@${instant}`);
+      expect(violation).toBeUndefined();
+      expect(hits.map(({ step }) => step)).toEqual(["retire former accounts"]);
+      expect(boots).toBe(1);
+    },
+  );
+
+  test("stays open with an agent that does not tell of it, and that is found", async () => {
+    const client = (inner: EnrolmentClient): EnrolmentClient => ({
+      ...inner,
+      reportBmc: (request, signal) => inner.reportBmc({ ...request, formerAccounts: undefined }, signal),
+    });
+    const doomed = `orphans machine-reset@${instant}`;
+    expect((await played(doomed, { client })).violation).toMatchObject({ kind: "duplicate" });
+  });
+});
+
 test.each(faultNames.filter((each) => each !== "none"))(
   "%s at the escrow comes to pass, and the machine is linked",
   async (fault) => {

@@ -10,13 +10,16 @@ const instants: Instants = {
   first: ["before:step:begin:1", "after:write:set-user-name:1"],
   rotation: ["before:call:begin:1"],
   known: ["after:event:handedoff:1"],
+  orphan: ["before:step:hand-off:1"],
+  orphans: ["after:write:set-user-access:2"],
+  rotated: ["before:step:retire-former-accounts:1"],
 };
 
 describe("cases", () => {
   test("every fault comes at every instant of each beginning", () => {
-    expect(systematicCases(instants)).toHaveLength(4 * (faultNames.length - 1));
+    expect(systematicCases(instants)).toHaveLength(7 * (faultNames.length - 1));
     const texts = new Set(systematicCases(instants).map(caseText));
-    expect(texts.size).toBe(4 * (faultNames.length - 1));
+    expect(texts.size).toBe(7 * (faultNames.length - 1));
     expect(texts).toContain("first bmc-reset-lost@after:write:set-user-name:1");
   });
 

@@ -39,9 +39,13 @@ export interface PlacedFault {
 }
 
 /** How a machine stood before things went wrong, and what was to be done. */
-export const beginnings = ["first", "rotation", "known"] as const;
+export const beginnings = ["first", "rotation", "known", "orphan", "orphans", "rotated"] as const;
 
-/** "first": it was never seen; "rotation": it is linked and gets a new account; "known": it is linked and boots. */
+/**
+ * "first": it was never seen; "rotation": it is linked and gets a new account; "known": it is linked and boots.
+ * "orphan", "orphans": it was never seen, and its BMC has one account of ours, or two, that the service does not know.
+ * "rotated": it has got a second account, its BMC has one more that nobody knows, and it gets a third one.
+ */
 export type Beginning = (typeof beginnings)[number];
 
 /** One enrolment in which things go wrong. */

@@ -24,7 +24,7 @@ const administrator = 4;
 /**
  * What holds at every instant for one BMC and what its service has on the disk:
  * - users of others are as they were, to the byte;
- * - a password is on the BMC only if the service has it;
+ * - a password is on the BMC only if the service has it, or if it was there before;
  * - from the first confirmation on, the service gets in: of the name and password pairs that it would try, in its order and
  *   with its limit for each hand-off, one opens the BMC with the privilege. Before that nothing is lost: what opened the BMC
  *   until then still does, and is not ours.
@@ -35,6 +35,8 @@ export class Invariants {
   readonly #mac: string;
   readonly #before: ReadonlyMap<number, string>;
   readonly #foreign: ReadonlySet<number>;
+  /** Passwords of accounts of ours that the service does not know, by user ID. */
+  readonly #orphans = new Map<number, string>();
   #seen = "";
   #confirmed = false;
   #mostHandOffs = 0;
@@ -45,6 +47,11 @@ export class Invariants {
     this.#mac = mac;
     this.#before = new Map(bmc.users.map((user) => [user.id, JSON.stringify(user)]));
     this.#foreign = new Set(bmc.users.filter((user) => nameText(user) !== "").map(({ id }) => id));
+  }
+
+  /** An account of ours that the service does not know: a run may replace or close it. */
+  addOrphan(slot: number): void {
+    this.#orphans.set(slot, JSON.stringify(this.#bmc.user(slot).password));
   }
 
   /** How many hand-offs the service would have needed to get in, at the worst instant. */
@@ -67,7 +74,9 @@ export class Invariants {
   /** What must be so when a run was linked: one account of ours is enabled. @throws Violation */
   checkLinked(when: string): void {
     const names = new Set(this.#disk.accounts(this.#mac).map(({ userName }) => userName));
-    const enabled = this.#bmc.users.filter((user) => names.has(nameText(user)) && user.enabled);
+    const enabled = this.#bmc.users.filter(
+      (user) => user.enabled && (names.has(nameText(user)) || this.#orphans.has(user.id)),
+    );
     if (enabled.length !== 1) {
       const which = enabled.map((user) => `${user.id} "${nameText(user)}"`).join(", ");
       throw new Violation("duplicate", `${when}: ${enabled.length} accounts of ours are enabled (${which})`);
@@ -77,7 +86,7 @@ export class Invariants {
   #foreignUntouched(accounts: readonly AccountRow[], when: string): void {
     const slots = new Set(accounts.map(({ slot }) => slot));
     for (const user of this.#bmc.users) {
-      const mayChange = slots.has(user.id) && !this.#foreign.has(user.id);
+      const mayChange = this.#orphans.has(user.id) || (slots.has(user.id) && !this.#foreign.has(user.id));
       if (!mayChange && JSON.stringify(user) !== this.#before.get(user.id)) {
         const kind = this.#foreign.has(user.id) ? "foreign" : "unescrowed";
         throw new Violation(kind, `${when}: user ID ${user.id} was changed, and the service knows of no account there`);
@@ -88,6 +97,7 @@ export class Invariants {
   #passwordsKnown(accounts: readonly AccountRow[], when: string): void {
     for (const user of this.#bmc.users) {
       if (user.password === undefined || this.#foreign.has(user.id)) continue;
+      if (JSON.stringify(user.password) === this.#orphans.get(user.id)) continue;
       if (!accounts.some((account) => hasPassword(user, account))) {
         throw new Violation("unescrowed", `${when}: user ID ${user.id} has a password that the service does not know`);
       }

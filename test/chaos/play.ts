@@ -1,9 +1,29 @@
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Random } from "../fuzz/random.ts";
 import { type Booted, ChaosMachine, type Doubles, type Hit } from "./chaos-machine.ts";
-import { type Case, caseText } from "./fault.ts";
+import { type Beginning, type Case, caseText } from "./fault.ts";
 import { Violation, type ViolationKind } from "./invariants.ts";
 import type { Site } from "./site.ts";
+
+/** The boots that brought a machine to where it begins: whether each gave it a new account. */
+const bootsBefore: Readonly<Record<Beginning, readonly boolean[]>> = {
+  first: [],
+  rotation: [false],
+  known: [false],
+  orphan: [],
+  orphans: [],
+  rotated: [false, true],
+};
+
+/** User IDs of the accounts of ours that the service does not know. */
+const orphanSlots: Readonly<Record<Beginning, readonly number[]>> = {
+  first: [],
+  rotation: [],
+  known: [],
+  orphan: [8],
+  orphans: [8, 9],
+  rotated: [8],
+};
 
 /** After so many boots without faults a machine must be linked. */
 const mostBoots = 3;
@@ -49,13 +69,16 @@ export async function play(
     return { played, hits, boots, realMs, virtualMs, instants, mostHandOffs, ...(violation && { violation }) };
   };
   try {
-    if (played.beginning !== "first" && !(await machine.boot({ rotate: false, faults: [] })).linked) {
-      throw new Violation("not linked", "the boot before the first fault did not link");
+    const orphans = orphanSlots[played.beginning];
+    for (const rotate of bootsBefore[played.beginning]) {
+      if ((await machine.boot({ rotate, faults: [] })).linked) continue;
+      throw new Violation("not linked", "a boot before the first fault did not link");
     }
+    for (const slot of orphans) machine.leaveOrphan(slot);
     const faulty = 1 + Math.max(0, ...played.faults.map(({ boot }) => boot));
     let booted: Booted | undefined;
     for (let number = 0; number < faulty; number += 1) {
-      const rotate = played.beginning === "rotation" && number === 0;
+      const rotate = (played.beginning === "rotation" || played.beginning === "rotated") && number === 0;
       const faults = played.faults.filter(({ boot }) => boot === number);
       booted = await machine.boot({ rotate, faults, ownProcess: played.ownProcess });
       instants = [...instants, ...booted.instants];
@@ -69,6 +92,8 @@ export async function play(
       booted = await machine.boot({ rotate: false, faults: [] });
     }
     const linked = result();
+    // A run that could not close them is linked all the same: it is for the next one to do.
+    if (orphans.length > 0) await machine.boot({ rotate: false, faults: [] });
     checkEnd(machine, site);
     return linked;
   } catch (error) {
