@@ -5,6 +5,9 @@ import { CompletionCode } from "../ipmi/completion-code.ts";
 import { CompletionCodeError } from "../ipmi/errors.ts";
 import { decodeFirstPart, encodeFirstPart, operatingSystemName } from "../ipmi/system-info-parameters.ts";
 
+/** A run that died has left its nonce. */
+const ofEarlierRun = /^rivet-[0-9a-f]{8}$/;
+
 /** A nonce that stands in the BMC. */
 export interface LeftNonce {
   /** Whether it was read back. */
@@ -22,12 +25,13 @@ export interface LeftNonce {
 export async function leaveNonce(conversation: Conversation, nonce: string): Promise<LeftNonce | undefined> {
   const former = await attempt(conversation, () => readName(conversation));
   if (former instanceof Error) return undefined;
+  const before = ofEarlierRun.test(former.text) ? encodeFirstPart("") : former.part;
   const wrong = await attempt(conversation, () => writeName(conversation, encodeFirstPart(nonce)));
   const found = wrong instanceof Error ? wrong : await attempt(conversation, () => readName(conversation));
   return {
     written: !(found instanceof Error) && found.text === nonce,
     takeBack: async (later) => {
-      const failed = await attempt(later, () => writeName(later, former.part));
+      const failed = await attempt(later, () => writeName(later, before));
       return failed instanceof Error ? failed.message : undefined;
     },
   };

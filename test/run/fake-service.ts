@@ -113,7 +113,7 @@ export class FakeService {
             },
             policy: this.policy,
             certificate: Buffer.alloc(0),
-            linkageNonce: "",
+            linkageNonce: "rivet-0123abcd",
           };
         }),
       reportBmc: ({ found, formerAccounts }) =>

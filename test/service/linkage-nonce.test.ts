@@ -96,6 +96,13 @@ test("a text that was never set is empty afterwards", async () => {
   expect(textOf(machine.bmc)).toBe("");
 });
 
+test("the nonce of a run that died is not put back", async () => {
+  const { outcome, compared, machine } = await enrol(withSystemInfo({ text: "rivet-0123abcd" }));
+  expect(outcome).toMatchObject({ kind: "linked" });
+  expect(compared).toEqual(readBack);
+  expect(textOf(machine.bmc)).toBe("");
+});
+
 test("another text there than the machine wrote is another BMC", async () => {
   const { outcome, machine } = await enrol(keeping, (bmc) => {
     bmc.operatingSystem = encodeFirstPart("rivet-00000000");
