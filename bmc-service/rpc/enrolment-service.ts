@@ -65,11 +65,9 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
     reportBmc: guard.unary("ReportBmc", async (request: ReportBmcRequest, context) => {
       const session = await sessionOf(request, context);
       try {
+        const formerAccounts = requireRange("former_accounts", request.formerAccounts ?? 0, 0, 63);
         const row = await reportBmc(options, session, request, context);
-        const { formerAccounts } = request;
-        if (formerAccounts !== undefined) {
-          await store.setFormerAccounts(session, row.key, requireRange("former_accounts", formerAccounts, 0, 63));
-        }
+        if (request.formerAccounts !== undefined) await store.setFormerAccounts(session, row.key, formerAccounts);
         return { passwordFormHint: await passwordFormHint(store, row) };
       } catch (error) {
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");

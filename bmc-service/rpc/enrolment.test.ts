@@ -112,6 +112,30 @@ describe("a first enrolment", () => {
     expect((await rowOf(mac1)).facts).toEqual({ ...before.facts, ipv4Address: "10.0.0.9" });
   });
 
+  test("leaves a machine alone at its next boot only when the run has closed all former accounts", async () => {
+    const facts = factsOf(mac1);
+    const fresh = async () => (await agent.begin(uuid1)).linkage?.fresh;
+    await agent.enrol(uuid1, mac1, "rivetab12", "Secret-pass-1234");
+    await agent.report(facts, 2);
+    bmc.users.push({ slot: 3, name: "rivetab12", password: "Secret-pass-1234" });
+    const cutOff = agent.sessionToken;
+    await agent.handOff();
+    expect(await fresh()).toBe(false);
+    // What another session says of it counts for nothing.
+    await agent.report(facts, 0);
+    expect(await fresh()).toBe(false);
+    expect(agent.sessionToken).not.toBe(cutOff);
+    await agent.report(facts);
+    bmc.users.push({ slot: 4, name: "rivetcd34", password: "Secret-pass-5678" });
+    await agent.confirm(await agent.escrow(mac1, "rivetcd34", "Secret-pass-5678", 4), 4);
+    await agent.report(facts, 1);
+    await agent.handOff();
+    await agent.report(facts, 0);
+    expect(await fresh()).toBe(true);
+    const refused = await refusal(agent.report(facts, 64));
+    expect(refused).toMatchObject({ code: "INVALID_ARGUMENT", details: expect.stringContaining("former_accounts") });
+  });
+
   test("is the same when every call is made twice", async () => {
     const { enrolment } = service.agent;
     await agent.begin(uuid1);

@@ -408,6 +408,68 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       });
     });
 
+    describe("former accounts that a run has yet to close", () => {
+      /** A run that makes an account of its own and says that it has one to close. */
+      async function run(userName: string) {
+        const session = await reported(uuid1, mac1);
+        const id = await store.escrowAccount(session, account(userName, "secret"), now());
+        await store.setFormerAccounts(session, mac1, 1);
+        return { session, id };
+      }
+      const verified = async (id: string) =>
+        store.settleHandOff(
+          mac1,
+          success(
+            id,
+            (await store.accounts(mac1)).map((each) => each.id),
+          ),
+          now(),
+        );
+
+      test("count once its account is in use, until it has closed them or another run is through", async () => {
+        const first = await run("rivet01");
+        expect(await store.hasFormerAccounts(mac1)).toBe(false);
+        await verified(first.id);
+        expect(await store.hasFormerAccounts(mac1)).toBe(true);
+        await store.setFormerAccounts(first.session, mac1, 0);
+        expect(await store.hasFormerAccounts(mac1)).toBe(false);
+        await verified((await run("rivet02")).id);
+        expect(await store.hasFormerAccounts(mac1)).toBe(true);
+        const last = await reported(uuid1, mac1);
+        await verified(await store.escrowAccount(last, account("rivet03", "secret"), now()));
+        expect(await store.hasFormerAccounts(mac1)).toBe(false);
+      });
+
+      test("stay so with a further password of the run, and with one that an operator asks for", async () => {
+        const { session } = await run("rivet01");
+        const accountId = await store.escrowAccount(session, account("rivet01", "second"), now());
+        await verified(accountId);
+        expect(await store.hasFormerAccounts(mac1)).toBe(true);
+        const fresh = { ...account("rivet01", "third"), accountId, passwordForm: confirmation.passwordForm };
+        await verified(await store.escrowRotation(mac1, fresh, "operator", now()));
+        expect(await store.hasFormerAccounts(mac1)).toBe(true);
+      });
+
+      test("stay so whatever a session says that has made no account that works", async () => {
+        await verified((await run("rivet01")).id);
+        const stranger = await run("rivet02");
+        await store.setFormerAccounts(stranger.session, mac1, 0);
+        expect(await store.hasFormerAccounts(mac1)).toBe(true);
+        await linked(uuid2, mac2);
+        await store.setFormerAccounts(stranger.session, mac2, 5);
+        expect(await store.hasFormerAccounts(mac2)).toBe(false);
+      });
+
+      test("are given up after three runs that did not get to the end", async () => {
+        const owed: boolean[] = [];
+        for (const userName of ["rivet01", "rivet02", "rivet03"]) {
+          await verified((await run(userName)).id);
+          owed.push(await store.hasFormerAccounts(mac1));
+        }
+        expect(owed).toEqual([true, true, false]);
+      });
+    });
+
     test("history does not grow without end", async () => {
       for (let i = 0; i < place.historyKept + 10; i += 1) {
         const entry = { at: now(), mac: mac1, machineUuid: uuid1, actor: "agent", action: `${i}`, detail: "" };
