@@ -1,25 +1,18 @@
 import { manufacturerName } from "../../ipmi/manufacturer.ts";
 import { isPlaceholder } from "../../ipmi/placeholder.ts";
-import { type Account, type Bmc, type Warning, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type Account, Bmc, BmcFacts, type Warning, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { AuditEntry, Conflict, HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { AuditEntryRow } from "../audit/audit-log.ts";
 import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
 import { boardSerial } from "../store/machines.ts";
-import type { AccountRow, BmcRecord, ConflictRow, HistoryRow, Twin } from "../store/store.ts";
+import type { AccountRow, BmcOutline, BmcRecord, ConflictRow, HistoryRow, Twin } from "../store/store.ts";
 import { isBoundTo } from "./role.ts";
 
 /** @param showSecrets whether the password is filled in */
 export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets: boolean): Bmc {
-  const { row, machine, account, twins } = record;
-  const endpoint = reachableAt(row, addresses);
+  const { row, machine, account } = record;
   return {
-    mac: row.mac,
-    address: endpoint === undefined ? "" : shownAddress(endpoint),
-    vendor: vendorOf(record),
-    drivers: [...row.drivers],
-    machineUuid: row.machineUuid ?? "",
-    state: row.state,
-    stateReason: row.stateReason,
+    ...outlineOf(record, addresses),
     createdAt: row.createdAt,
     changedAt: row.changedAt,
     verifiedAt: row.verifiedAt,
@@ -30,17 +23,45 @@ export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets
     chassis: row.chassis,
     agentVersion: machine?.agentVersion ?? "",
     remoteGuid: row.remoteGuid,
+  };
+}
+
+const nothingTold = Bmc.fromPartial({});
+const noFacts = BmcFacts.fromPartial({});
+
+/** What ListBmcs tells of a row if it is asked to be brief. */
+export function briefMessage(outline: BmcOutline, addresses: AddressMap): Bmc {
+  const { facts } = outline.row;
+  const { ipv4Address, ipv6Addresses } = facts ?? noFacts;
+  return {
+    ...nothingTold,
+    ...outlineOf(outline, addresses),
+    facts: facts && { ...noFacts, ipv4Address, ipv6Addresses },
+  };
+}
+
+function outlineOf(outline: BmcOutline, addresses: AddressMap) {
+  const { row, twins } = outline;
+  const endpoint = reachableAt(row, addresses);
+  return {
+    mac: row.mac,
+    address: endpoint === undefined ? "" : shownAddress(endpoint),
+    vendor: vendorOf(outline),
+    drivers: [...row.drivers],
+    machineUuid: row.machineUuid ?? "",
+    state: row.state,
+    stateReason: row.stateReason,
     warnings: [
-      ...(twins.length === 0 ? [] : [duplicateUuid(record)]),
-      ...sharedCertificate(record),
-      ...conflictWarning(record),
+      ...(twins.length === 0 ? [] : [duplicateUuid(outline)]),
+      ...sharedCertificate(outline),
+      ...conflictWarning(outline),
     ],
     key: row.key,
   };
 }
 
 /** See store/machines.ts. */
-function duplicateUuid({ row, machine, twins }: BmcRecord): Warning {
+function duplicateUuid({ row, machine, twins }: BmcOutline): Warning {
   const named = ({ key, boardSerial }: Twin) =>
     boardSerial === "" ? key : `${key} (board serial number ${boardSerial})`;
   const own = boardSerial(machine?.machine);
@@ -51,7 +72,7 @@ function duplicateUuid({ row, machine, twins }: BmcRecord): Warning {
   return { kind: WarningKind.WARNING_KIND_DUPLICATE_UUID, text };
 }
 
-function sharedCertificate({ row, machine }: BmcRecord): Warning[] {
+function sharedCertificate({ row, machine }: BmcOutline): Warning[] {
   const claimedBy = machine?.claimedBy ?? "";
   if (claimedBy === "" || row.machineUuid === undefined || isBoundTo(claimedBy, row.machineUuid)) return [];
   const text =
@@ -60,7 +81,7 @@ function sharedCertificate({ row, machine }: BmcRecord): Warning[] {
   return [{ kind: WarningKind.WARNING_KIND_SHARED_CERTIFICATE, text }];
 }
 
-function conflictWarning({ conflicts: [newest, ...more] }: BmcRecord): Warning[] {
+function conflictWarning({ conflicts: [newest, ...more] }: BmcOutline): Warning[] {
   if (newest === undefined) return [];
   const others = more.length === 0 ? "" : ` There are ${more.length} more`;
   return [{ kind: WarningKind.WARNING_KIND_CONFLICT, text: `conflict ${newest.id}: ${newest.text}${others}` }];
@@ -93,14 +114,19 @@ export function historyMessage({ at, actor, action, detail }: HistoryRow): Histo
 }
 
 /** Display name of the vendor: FRU (product, board), SMBIOS (system, board), then the BMC's manufacturer id. */
-function vendorOf({ row, machine }: BmcRecord): string {
+function vendorOf({ row, machine }: BmcOutline): string {
   const { fru, manufacturerId = 0 } = row.facts ?? {};
-  const names = [
-    fru?.productManufacturer,
-    fru?.boardManufacturer,
-    machine?.machine.system?.manufacturer,
-    machine?.machine.board?.manufacturer,
-    manufacturerName(manufacturerId),
+  // What the machine told is decoded only if it is needed.
+  const places = [
+    () => fru?.productManufacturer,
+    () => fru?.boardManufacturer,
+    () => machine?.machine.system?.manufacturer,
+    () => machine?.machine.board?.manufacturer,
+    () => manufacturerName(manufacturerId),
   ];
-  return names.map((name) => name?.trim() ?? "").find((name) => name !== "" && !isPlaceholder(name)) ?? "";
+  for (const nameAt of places) {
+    const name = nameAt()?.trim() ?? "";
+    if (name !== "" && !isPlaceholder(name)) return name;
+  }
+  return "";
 }

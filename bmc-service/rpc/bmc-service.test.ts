@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { IdentifyLed, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type Bmc, IdentifyLed, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BootTarget, PowerAction, type WatchBmcsResponse } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, uuid1, uuid2 } from "../fixture/enrolling.ts";
@@ -196,6 +196,39 @@ describe("rows", () => {
     expect(bmcs.map(({ mac }) => mac)).toEqual([mac1, mac2, ""]);
     expect(bmcs.map(({ address }) => address)).toEqual(["127.0.0.1:9001", "10.0.0.8", ""]);
     expect(bmcs.every(({ account }) => (account?.password ?? "") === "")).toBe(true);
+  });
+
+  test("can be listed in brief: what a table shows is as in whole rows, and the rest is left out", async () => {
+    const other = new EnrollingAgent(service.agent);
+    await other.begin("5a1c4e3e-6a1b-4b7e-9d5b-0f8a3c2d1e03");
+    await other.reportNone();
+    await link();
+    const { bmc: client } = service.operator;
+    const { bmcs: whole } = await call(client, client.listBmcs, {});
+    const { bmcs: brief } = await call(client, client.listBmcs, { brief: true });
+    const shown = ({ key, mac, address, vendor, drivers, machineUuid, state, stateReason, warnings, facts }: Bmc) => {
+      const { ipv4Address, ipv6Addresses } = facts ?? {};
+      return {
+        key,
+        mac,
+        address,
+        vendor,
+        drivers,
+        machineUuid,
+        state,
+        stateReason,
+        warnings,
+        ipv4Address,
+        ipv6Addresses,
+      };
+    };
+    expect(brief.map(shown)).toEqual(whole.map(shown));
+    expect(brief.map(({ machine, account, chassis }) => [machine, account, chassis])).toEqual([
+      [undefined, undefined, undefined],
+      [undefined, undefined, undefined],
+    ]);
+    expect(whole[0]?.account).toBeDefined();
+    expect(brief[0]?.facts?.firmwareVersion).toBe("");
   });
 
   test("that are not there are not found, and a malformed key is named", async () => {

@@ -15,7 +15,14 @@ import type { Login } from "../hand-off/take-over.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, type BmcRow, ClaimConflictError, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
-import { accountMessage, auditMessage, bmcMessage, conflictMessage, historyMessage } from "./bmc-message.ts";
+import {
+  accountMessage,
+  auditMessage,
+  bmcMessage,
+  briefMessage,
+  conflictMessage,
+  historyMessage,
+} from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
@@ -143,8 +150,10 @@ export function bmcService(
   const bootResponse = ({ value, servedBy }: Served<BootOverride>) => ({ ...value, servedBy });
 
   return {
-    listBmcs: guard.unary("ListBmcs", async () => ({
-      bmcs: (await store.bmcs()).map((record) => bmcMessage(record, addresses, false)),
+    listBmcs: guard.unary("ListBmcs", async ({ brief = false }) => ({
+      bmcs: brief
+        ? (await store.bmcOutlines()).map((outline) => briefMessage(outline, addresses))
+        : (await store.bmcs()).map((record) => bmcMessage(record, addresses, false)),
     })),
 
     getBmc: guard.unary("GetBmc", async ({ key, showSecrets }, context) => {

@@ -13,10 +13,9 @@ export function accountPlace(id: string): string {
   return `account:${id}`;
 }
 
+/** What the agent told is decoded when it is asked for: lists of all rows need little of it. */
 export function bmcRow(row: SqlRow): BmcRow {
-  const facts = bytesOrNone(row, "facts");
-  const reportedFacts = bytesOrNone(row, "reported_facts");
-  const chassis = bytesOrNone(row, "chassis");
+  let facts: BmcFacts | undefined;
   return {
     key: text(row, "key"),
     mac: text(row, "mac"),
@@ -25,24 +24,35 @@ export function bmcRow(row: SqlRow): BmcRow {
     drivers: JSON.parse(text(row, "drivers")) as string[],
     state: number(row, "state") as State,
     stateReason: text(row, "state_reason"),
-    facts: facts && BmcFacts.decode(facts),
-    reportedFacts: reportedFacts && BmcFacts.decode(reportedFacts),
+    get facts() {
+      facts ??= decoded(row, "facts", BmcFacts);
+      return facts;
+    },
+    reportedFacts: decoded(row, "reported_facts", BmcFacts),
     givenAddress: text(row, "given_address"),
     remoteGuid: text(row, "remote_guid"),
-    chassis: chassis && ChassisState.decode(chassis),
+    chassis: decoded(row, "chassis", ChassisState),
     verifiedAt: timeOrNone(row, "verified_at"),
     createdAt: time(row, "created_at"),
     changedAt: time(row, "changed_at"),
   };
 }
 
+/** Decoded when it is asked for, as in `bmcRow`. */
 export function machineRow(row: SqlRow): MachineRow {
-  const inventory = bytesOrNone(row, "inventory");
+  let machine: Machine | undefined;
+  let inventory: Inventory | undefined;
   return {
     key: text(row, "key"),
     uuid: text(row, "uuid"),
-    machine: Machine.decode(bytes(row, "machine")),
-    inventory: inventory && Inventory.decode(inventory),
+    get machine() {
+      machine ??= Machine.decode(bytes(row, "machine"));
+      return machine;
+    },
+    get inventory() {
+      inventory ??= decoded(row, "inventory", Inventory);
+      return inventory;
+    },
     agentVersion: text(row, "agent_version"),
     bootId: text(row, "boot_id"),
     claimedBy: text(row, "claimed_by"),
@@ -158,6 +168,12 @@ function bytes(row: SqlRow, column: string): Uint8Array {
 
 function bytesOrNone(row: SqlRow, column: string): Uint8Array | undefined {
   return row[column] === null ? undefined : bytes(row, column);
+}
+
+/** A message of metalstack.bmc.v1, as it is stored. */
+function decoded<T>(row: SqlRow, column: string, message: { decode(bytes: Uint8Array): T }): T | undefined {
+  const stored = bytesOrNone(row, column);
+  return stored && message.decode(stored);
 }
 
 function time(row: SqlRow, column: string): Date {

@@ -31,6 +31,7 @@ import {
   type Abort,
   type AccountRow,
   type BmcKind,
+  type BmcOutline,
   type BmcRecord,
   type BmcRow,
   type Change,
@@ -233,18 +234,28 @@ export class SqliteStore implements Store {
   }
 
   async bmcs(): Promise<BmcRecord[]> {
-    const machines = new Map(
-      this.#reader
-        .all("SELECT * FROM machines WHERE key IN (SELECT machine_key FROM bmcs)")
-        .map(machineRow)
-        .map((machine) => [machine.key, machine]),
-    );
     const accounts = Map.groupBy(
       this.#reader
         .all("SELECT * FROM accounts WHERE state <> ? ORDER BY sequence DESC", AccountState.ACCOUNT_STATE_RETIRED)
         .map((row) => accountRow(row, this.#box)),
       ({ bmcKey }) => bmcKey,
     );
+    return this.#outlines("inventory").map((outline) => ({
+      ...outline,
+      account: accountInUse(accounts.get(outline.row.key) ?? []),
+    }));
+  }
+
+  async bmcOutlines(): Promise<BmcOutline[]> {
+    return this.#outlines("NULL AS inventory");
+  }
+
+  /** @param inventory the column */
+  #outlines(inventory: "inventory" | "NULL AS inventory"): BmcOutline[] {
+    const sql = `SELECT key, uuid, machine, agent_version, boot_id, claimed_by, ${inventory} FROM machines
+      WHERE key IN (SELECT machine_key FROM bmcs)`;
+    const found = this.#reader.all(sql).map(machineRow);
+    const machines = new Map(found.map((machine) => [machine.key, machine]));
     const rows = this.#reader.all(`SELECT * FROM bmcs ORDER BY ${listOrder}`).map(bmcRow);
     const machineOfRow = ({ machineKey }: BmcRow) => (machineKey === undefined ? undefined : machines.get(machineKey));
     const conflicts = Map.groupBy(listConflicts(this.#reader, false), ({ bmcKey }) => bmcKey);
@@ -252,7 +263,6 @@ export class SqliteStore implements Store {
     return rows.map((row) => ({
       row,
       machine: machineOfRow(row),
-      account: accountInUse(accounts.get(row.key) ?? []),
       twins: row.machineUuid === undefined ? [] : twinsOf(row, ofUuid.get(row.machineUuid) ?? [], machineOfRow),
       conflicts: conflicts.get(row.key) ?? [],
     }));

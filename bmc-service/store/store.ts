@@ -99,6 +99,9 @@ export interface BmcRecord {
   readonly conflicts: readonly ConflictRow[];
 }
 
+/** What a list of all rows tells of each. The machine has no inventory, whatever is stored. */
+export type BmcOutline = Omit<BmcRecord, "account">;
+
 /** One enrolment: from Begin to the end of its token. */
 export interface Session {
   readonly id: string;
@@ -378,6 +381,8 @@ export interface Store extends AsyncDisposable {
   bmcsOfUuid(uuid: string): Promise<BmcRecord[]>;
   /** Ordered by MAC; machines without BMC last, by key. */
   bmcs(): Promise<BmcRecord[]>;
+  /** As `bmcs`, without accounts and inventories: much less to read. */
+  bmcOutlines(): Promise<BmcOutline[]>;
   /** How many rows there are of each state. Cheap: Prometheus asks all the time. */
   countByState(): Promise<ReadonlyMap<State, number>>;
   /** Newest first. */

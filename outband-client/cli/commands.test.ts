@@ -35,6 +35,14 @@ MAC                 IP            VENDOR       DRIVER      MACHINE ID
     });
   });
 
+  test("asks for whole rows only to show them whole", async () => {
+    service.briefLists.length = 0;
+    await bmcctl(["ls", "--wide"]);
+    const json = JSON.parse((await bmcctl(["ls", "--output", "json"])).stdout);
+    expect(service.briefLists).toEqual([true, false]);
+    expect(json[0].ipmi.user).toBe(linked.account?.userName);
+  });
+
   test("--wide adds state and reason", async () => {
     const { stdout } = await bmcctl(["ls", "--wide"]);
     expect(stdout).toContain("995119fd-ec18-4cd7-8ca0-a9e1c2f70624   failed      login refused: wrong password\n");

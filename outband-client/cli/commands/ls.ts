@@ -27,7 +27,8 @@ ${exitCodeHelp}`,
     )
     .action(async (options: { wide?: boolean }, command: Command) => {
       await using session = openSession(world, command);
-      const { bmcs } = await session.client.listBmcs({}, world.interrupt);
+      const brief = session.output === "table";
+      const { bmcs } = await session.client.listBmcs({ brief }, world.interrupt);
       world.stdout.write(
         rendered(session.output, {
           asDocument: () => bmcs.map((row) => bmcDocument(row)),

@@ -106,6 +106,11 @@ export namespace ConflictDecision {
 
 /** ListBmcsRequest asks for all rows. */
 export interface ListBmcsRequest {
+  /**
+   * Whether only what a table shows is wanted: key, MAC and IP addresses, vendor, drivers, machine UUID, state with its reason, and
+   * warnings. With thousands of rows that takes a fraction of the time.
+   */
+  brief?: boolean | undefined;
 }
 
 /** ListBmcsResponse holds the rows, without secrets. */
@@ -505,11 +510,14 @@ export interface AuditEntry {
 }
 
 function createBaseListBmcsRequest(): ListBmcsRequest {
-  return {};
+  return { brief: undefined };
 }
 
 export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
-  encode(_: ListBmcsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListBmcsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.brief !== undefined) {
+      writer.uint32(8).bool(message.brief);
+    }
     return writer;
   },
 
@@ -526,6 +534,14 @@ export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.brief = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -541,8 +557,9 @@ export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
   create<I extends Exact<DeepPartial<ListBmcsRequest>, I>>(base?: I): ListBmcsRequest {
     return ListBmcsRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListBmcsRequest>, I>>(_: I): ListBmcsRequest {
+  fromPartial<I extends Exact<DeepPartial<ListBmcsRequest>, I>>(object: I): ListBmcsRequest {
     const message = createBaseListBmcsRequest();
+    message.brief = object.brief ?? undefined;
     return message;
   },
 };
