@@ -218,7 +218,7 @@ export interface Linkage {
   verifiedAt:
     | Date
     | undefined;
-  /** Whether that is recent enough to leave the BMC alone (same MAC presumed). */
+  /** Whether that is recent enough to leave the BMC alone (same MAC presumed), and no former account of ours is left to close. */
   fresh: boolean;
   /**
    * All user names that agents ever put into escrow for this BMC, and for those of other machines that report the same UUID:
