@@ -2,6 +2,7 @@ import { CompletionCode } from "../../ipmi/completion-code.ts";
 import { CompletionCodeError, DecodeError, EncodeError, TransportError } from "../../ipmi/errors.ts";
 import { SessionError } from "../../outband-client/lan/index.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import type { Attack } from "../attack.ts";
 
 /** The service could not take control. */
 export class HandOffError extends Error {
@@ -68,6 +69,12 @@ function kindOfLogin({ status }: SessionError): FailureKind {
     default:
       return status satisfies never;
   }
+}
+
+/** What it looks like that a BMC behaves so; undefined: like no attack. */
+export function attackOfBmc({ kind }: HandOffError): Attack | undefined {
+  if (kind === FailureKind.FAILURE_KIND_OTHER_BMC) return "another BMC";
+  return kind === FailureKind.FAILURE_KIND_LOGIN_REFUSED ? "refused login" : undefined;
 }
 
 const names: Readonly<Record<FailureKind, string>> = {

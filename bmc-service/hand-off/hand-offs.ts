@@ -17,7 +17,7 @@ import { tellsNewAddress } from "../store/reported-facts.ts";
 import { type AccountRow, type BmcRow, MissingStepError, NoSuchRowError, type Store } from "../store/store.ts";
 import type { Liveness } from "../tokens/liveness.ts";
 import { EventLog } from "./event-log.ts";
-import { failureName } from "./hand-off-error.ts";
+import { attackOfBmc, failureName } from "./hand-off-error.ts";
 import { LoginQueue } from "./login-queue.ts";
 import type { HandOffEvent } from "./prove.ts";
 import { type RotationWorld, rotatePassword } from "./rotate.ts";
@@ -245,8 +245,10 @@ export class HandOffs {
         const result = failure === undefined ? "handed_off" : failureName(failure.kind);
         metrics.handOff(result, durationMs);
         const entry = { mac: key, machine: row.machineUuid, result, durationMs: Math.round(durationMs) };
-        if (failure === undefined) log.info(entry, "handed off");
-        else log.warn({ ...entry, reason: failure.message }, "hand-off failed");
+        if (failure === undefined) return log.info(entry, "handed off");
+        const attack = attackOfBmc(failure);
+        if (attack !== undefined) metrics.attack(attack);
+        log.warn({ ...entry, reason: failure.message, attack }, "hand-off failed");
       }),
     );
   }

@@ -12,9 +12,6 @@ import { watchedRequests } from "./watched-requests.ts";
 
 /** The largest message that is read at all; what fits is then held against the limit of each field. */
 const largestMessage = 256 * 1024;
-/** A caller that does not finish its TLS handshake by then is not waited for, ms. */
-const handshakeLimitMs = 20_000;
-
 /** What a server keeps of its callers. */
 export interface Watch {
   readonly limits: Pick<Limits, "requestMs">;
@@ -71,26 +68,26 @@ export async function listen(
   server: Server,
   endpoint: Endpoint,
   pki: ServerPki | "plaintext",
-  { connections, suspect }: Watch,
+  watch: Watch,
 ): Promise<Listener> {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener =
     pki === "plaintext"
       ? createPlainServer((socket) => injector.injectConnection(socket))
-      : tlsServer(pki, suspect, (socket) => injector.injectConnection(socket));
-  listener.on("connection", (socket: Socket) => connections.add(socket));
+      : tlsServer(pki, watch, (socket) => injector.injectConnection(socket));
+  listener.on("connection", (socket: Socket) => watch.connections.add(socket));
   const port = await bound(listener, endpoint);
   return {
     port,
     close: () => closed(listener),
     [Symbol.dispose]() {
       listener.close();
-      connections.destroy();
+      watch.connections.destroy();
     },
   };
 }
 
-function tlsServer(pki: ServerPki, suspect: Suspect, take: (socket: TLSSocket) => void): NetServer {
+function tlsServer(pki: ServerPki, { limits, suspect }: Watch, take: (socket: TLSSocket) => void): NetServer {
   const { ca, certificate, key, agentsCa } = pki;
   const options = {
     ca: agentsCa === undefined ? [ca] : [ca, agentsCa.certificate],
@@ -100,7 +97,7 @@ function tlsServer(pki: ServerPki, suspect: Suspect, take: (socket: TLSSocket) =
     rejectUnauthorized: false,
     minVersion: "TLSv1.3",
     ALPNProtocols: ["h2"],
-    handshakeTimeout: handshakeLimitMs,
+    handshakeTimeout: limits.requestMs,
     // Nothing is resumed: what an earlier connection was judged to be may not hold any more.
     secureOptions: constants.SSL_OP_NO_TICKET,
   } as const;

@@ -15,7 +15,7 @@ export interface Limits {
   readonly connections: number;
   /** Of those, from one address: many machines may stand behind one. */
   readonly connectionsPerAddress: number;
-  /** How long the request of a call may take to come, ms. */
+  /** How long the request of a call may take to come, and a TLS handshake to be finished, ms. */
   readonly requestMs: number;
 }
 

@@ -2,7 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Attack } from "../attack.ts";
 import { NoDriverServedError, NotReadyError } from "../drivers/driver-list.ts";
-import { HandOffError } from "../hand-off/hand-off-error.ts";
+import { attackOfBmc, HandOffError } from "../hand-off/hand-off-error.ts";
 import { StoppingError } from "../stopping-error.ts";
 import { MachineBusyError, NoSuchTokenError, TokenRefusedError } from "../store/enrolment-token.ts";
 import { ClaimConflictError, ConflictDecidedError, MissingStepError, NoSuchRowError } from "../store/store.ts";
@@ -40,9 +40,7 @@ function attackOf(error: unknown): Attack | undefined {
   if (error instanceof MachineBusyError) return "second enrolment";
   if (error instanceof ClaimConflictError) return "claim";
   if (error instanceof NoDriverServedError && error.refused) return "refused login";
-  if (!(error instanceof HandOffError)) return undefined;
-  if (error.kind === FailureKind.FAILURE_KIND_OTHER_BMC) return "another BMC";
-  return error.kind === FailureKind.FAILURE_KIND_LOGIN_REFUSED ? "refused login" : undefined;
+  return error instanceof HandOffError ? attackOfBmc(error) : undefined;
 }
 
 function codeOf(error: unknown): status | undefined {

@@ -7,7 +7,7 @@ import { type AttackedSite, attackedSite } from "./site.ts";
 let site: AttackedSite;
 beforeEach(async () => {
   site = await attackedSite();
-});
+}, 60_000);
 afterEach(() => site[Symbol.asyncDispose]());
 
 const clients = 20;
@@ -59,4 +59,4 @@ test("20 clients that flood the service with bad Begins keep no good ones from i
   expect(told.length).toBeLessThanOrEqual(60);
   expect(told[0].details).toMatch(/^too many wrong enrolment tokens; try again in \d+ s$/);
   expect(await site.state()).toBe(before);
-});
+}, 60_000);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { call, refusal } from "../../bmc-service/fixture/clients.ts";
-import { mac1, uuid1 } from "../../bmc-service/fixture/enrolling.ts";
+import { factsOf, mac1, namesOf, uuid1 } from "../../bmc-service/fixture/enrolling.ts";
 import type { ConnectBmc } from "../../bmc-service/reach/connect-bmc.ts";
 import { cryptoRandomBelow } from "../../inband/account/credentials.ts";
 import { randomPassword } from "../../ipmi/password.ts";
@@ -74,6 +74,18 @@ describe("a rogue BMC at the address of the linked one", () => {
     expect(await site.state()).toBe(before);
     expect(site.service.log.join("")).not.toContain(victim.password);
     expect(site.attacks()).toMatchObject([{ attack: "refused login", mac: mac1, rpc: "BmcService/GetPower" }]);
+  });
+
+  test("is told of in the log when it fails the hand-off of an enrolment", async () => {
+    const { connect } = impostor({ users: [{ name: victim.name, password: "what it guesses" }] });
+    site = await attackedSite({}, connect);
+    const machine = await site.machine(uuid1);
+    await machine.beginWith((await site.token(uuid1)).text);
+    const agent = machine.goOn();
+    await agent.report(factsOf(mac1));
+    site.attacks();
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+    expect(site.attacks()).toMatchObject([{ attack: "refused login", mac: mac1, msg: "hand-off failed" }]);
   });
 
   test("gets no new password by a rotation", async () => {

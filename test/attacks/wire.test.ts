@@ -104,6 +104,16 @@ test("a certificate of another authority is looked at, and refused", async () =>
   await isHarmless("client certificate", { reason: expect.stringMatching(/^[A-Z_]+$/) });
 });
 
+test("who does not finish the handshake is not waited for", async () => {
+  await start({ requestMs: 100 });
+  const socket = connectTcp(port(), "127.0.0.1");
+  // The head of a ClientHello, a byte at a time, would go on for ever.
+  const drip = setInterval(() => socket.write(Buffer.of(0x16)), 20);
+  await ended(socket);
+  clearInterval(drip);
+  await isHarmless("no TLS");
+});
+
 describe("bytes that are no call", () => {
   test.each([
     ["no HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n")],
