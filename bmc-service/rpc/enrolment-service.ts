@@ -147,7 +147,7 @@ async function begin(
   const now = new Date();
   const expiresAt = new Date(now.getTime() + sessionMs);
   const { certificate, binding } = await admission.admit(request, uuid, context, expiresAt);
-  const machineKey = await store.beginSession({
+  const session = {
     id: randomUUID(),
     tokenHash: sha256(sessionToken),
     machine: identified,
@@ -157,7 +157,8 @@ async function begin(
     binding,
     now,
     expiresAt,
-  });
+  };
+  const machineKey = await store.beginSession(session).catch((error) => admission.holdBack(error, binding));
   metrics.enrolment("begun");
   const linkage = await linkageOf(store, machineKey, uuid, now, freshForMs);
   return { sessionToken, linkage, policy, certificate, linkageNonce: nonceOf(sessionToken) };

@@ -5,7 +5,7 @@ import { TokenBuckets } from "./token-buckets.ts";
 
 /** How much one caller may have and do. */
 export interface Limits {
-  /** Enrolment tokens that nobody has made, per minute and address. */
+  /** Begins per minute with tokens that open nothing: made up ones of one address, and each one that was made here. */
   readonly wrongTokensPerMinute: number;
   /** Begins per minute, of one machine with one certificate or enrolment token. */
   readonly beginsPerMinute: number;
@@ -55,7 +55,7 @@ export class BeginLimits {
     this.#begins = new TokenBuckets(limits.beginsPerMinute);
   }
 
-  /** @param by address of who has shown it */
+  /** @param by address of who has shown it; for a token that is known its hash */
   async wrongToken(by: string): Promise<void> {
     const seconds = this.#wrongTokens.take(by);
     if (seconds > 0) await this.#refuse("too many wrong enrolment tokens", seconds);

@@ -91,6 +91,14 @@ export class Admission {
     return { certificate, binding };
   }
 
+  /** Who goes on with a token that opens nothing any more is held back like who has made one up. */
+  async holdBack(error: unknown, { tokenHash }: SessionBinding): Promise<never> {
+    if (error instanceof TokenRefusedError && tokenHash !== undefined) {
+      await this.#options.limits.wrongToken(Buffer.from(tokenHash).toString("hex"));
+    }
+    throw error;
+  }
+
   /** Counts a token that was refused, and passes the error on. */
   countRefusal(error: unknown): never {
     if (error instanceof TokenRefusedError) this.#options.metrics.tokenRefused(error.problem);

@@ -231,6 +231,20 @@ test("connections that do nothing are counted, and those that are too many refus
   await isHarmless("connection without call");
 });
 
+test("a token that opens nothing any more is held back like one that is made up", async () => {
+  await start({ wrongTokensPerMinute: 2 });
+  const { text, id } = await site.token(uuid2);
+  const { bmc: client } = site.service.operator;
+  await call(client, client.revokeToken, { id });
+  const machine = await site.machine(uuid2);
+  const codes: string[] = [];
+  for (let i = 0; i < 3; i += 1) codes.push((await refusal(machine.beginWith(text))).code);
+  expect(codes).toEqual(["UNAUTHENTICATED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"]);
+  // Others from the same address go on.
+  await machine.beginWith((await site.token(uuid2)).text);
+  expect(site.attacks().map(({ attack }) => attack)).toEqual(["enrolment token", "enrolment token", "flood"]);
+});
+
 test("begins of one machine that come too often are told when to try again", async () => {
   await start({ beginsPerMinute: 3 });
   using clients = connectClients(port(), site.pki, "agent");
