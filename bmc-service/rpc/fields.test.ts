@@ -21,3 +21,25 @@ test("a time beyond what a date can hold is refused: the store could not write i
     expect(() => Fru.encode(bad).finish()).toThrow(RangeError);
   }
 });
+
+test.each<[string, object, string]>([
+  ["a text", { machine: { bios: { vendor: "x".repeat(1_025) } } }, "machine.bios.vendor: 1025 bytes of text"],
+  ["its bytes, not its letters", { agentVersion: "€".repeat(342) }, "agent_version: 1026 bytes of text"],
+  ["a sentence", { reason: "x".repeat(8_193) }, "reason: 8193 bytes of text, at most 8192"],
+  ["one of a list", { gaps: ["", "x".repeat(8_193)] }, "gaps[1]: 8193 bytes"],
+  ["a field in a list", { disks: [{ serialNumber: "x".repeat(1_025) }] }, "disks[0].serial_number: 1025 bytes"],
+  ["a list", { disks: Array(1_025).fill({}) }, "disks: 1025 entries, at most 1024"],
+  ["bytes", { certificateRequest: Buffer.alloc(1_025) }, "certificate_request: 1025 bytes, at most 1024"],
+  [
+    "a case of several",
+    { found: { $case: "noBmc", value: { tried: [{ way: "x".repeat(1_025) }] } } },
+    "no_bmc.tried[0].way: ",
+  ],
+])("too long is refused with the path of the field: %s", (_what, message, text) => {
+  expect(() => checkSizes(message)).toThrow(text);
+});
+
+test("what is just not too long is taken", () => {
+  const message = { vendor: "x".repeat(1_024), reason: "x".repeat(8_192), euros: "€".repeat(341), none: undefined };
+  expect(() => checkSizes({ ...message, list: Array(1_024).fill(message), bytes: Buffer.alloc(1_024) })).not.toThrow();
+});

@@ -4,7 +4,7 @@ import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { hideTokens } from "../../proto/hide-tokens.ts";
-import { invalid, type RpcError } from "./rpc-error.ts";
+import { invalid } from "./rpc-error.ts";
 
 /** The most bytes (UTF-8) of a text. SMBIOS and FRU strings are below 256; reasons are sentences. */
 const textLimit = 1_024;
@@ -17,37 +17,55 @@ const listLimit = 1_024;
  * Holds every text, list and time of a request against its limit.
  * @throws RpcError INVALID_ARGUMENT naming the field: it would be as long the next time
  */
-export function checkSizes(value: unknown, path = ""): void {
-  if (typeof value === "string") {
-    const name =
-      path
-        .replace(/\[\d+\]$/, "")
-        .split(".")
-        .at(-1) ?? "";
-    const limit = sentences.has(name) ? sentenceLimit : textLimit;
-    const size = Buffer.byteLength(value);
-    if (size > limit) throw tooLong(path, `${size} bytes of text, at most ${limit} are accepted`);
-  } else if (Array.isArray(value)) {
-    if (value.length > listLimit) throw tooLong(path, `${value.length} entries, at most ${listLimit} are accepted`);
-    for (const [i, each] of value.entries()) checkSizes(each, `${path}[${i}]`);
-  } else if (value instanceof Uint8Array) {
-    if (value.length > textLimit) throw tooLong(path, `${value.length} bytes, at most ${textLimit} are accepted`);
-  } else if (value instanceof Date) {
-    // Seconds beyond what a date can hold are read as one that cannot be written again.
-    if (Number.isNaN(value.getTime())) throw invalid(path, "it is no time between the years -271821 and 275760");
-  } else if (typeof value === "object" && value !== null) {
-    if ("$case" in value && "value" in value) {
-      checkSizes(value.value, path.replace(/[^.]*$/, snakeCase(String(value.$case))));
-      return;
-    }
-    for (const [key, each] of Object.entries(value)) {
-      checkSizes(each, path === "" ? snakeCase(key) : `${path}.${snakeCase(key)}`);
-    }
-  }
+export function checkSizes(value: unknown): void {
+  const found = sizeProblem(value, "");
+  if (found !== undefined) throw invalid(found.path.join(".").replaceAll(".[", "["), found.problem);
 }
 
-function tooLong(path: string, problem: string): RpcError {
-  return invalid(path, problem);
+interface SizeProblem {
+  readonly path: readonly string[];
+  readonly problem: string;
+}
+
+/**
+ * The path is put together only where something is wrong: every call comes by here, with hundreds of fields.
+ * @param name of the field that has the value, or the list that it is in
+ */
+function sizeProblem(value: unknown, name: string): SizeProblem | undefined {
+  const problem = (text: string): SizeProblem => ({ path: [], problem: text });
+  if (typeof value === "string") {
+    const limit = sentences.has(name) ? sentenceLimit : textLimit;
+    // No UTF-16 unit takes more than three bytes of UTF-8.
+    const size = 3 * value.length <= limit ? 0 : Buffer.byteLength(value);
+    return size > limit ? problem(`${size} bytes of text, at most ${limit} are accepted`) : undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  if (Array.isArray(value)) {
+    if (value.length > listLimit) return problem(`${value.length} entries, at most ${listLimit} are accepted`);
+    for (const [i, each] of value.entries()) {
+      const found = sizeProblem(each, name);
+      if (found !== undefined) return { ...found, path: [`[${i}]`, ...found.path] };
+    }
+    return undefined;
+  }
+  if (value instanceof Uint8Array) {
+    return value.length > textLimit ? problem(`${value.length} bytes, at most ${textLimit} are accepted`) : undefined;
+  }
+  if (value instanceof Date) {
+    // Seconds beyond what a date can hold are read as one that cannot be written again.
+    return Number.isNaN(value.getTime()) ? problem("it is no time between the years -271821 and 275760") : undefined;
+  }
+  for (const [key, each] of Object.entries(value)) {
+    const [field, inner] = isOneOf(each) ? [each.$case, each.value] : [key, each];
+    const found = sizeProblem(inner, field);
+    if (found !== undefined) return { ...found, path: [snakeCase(field), ...found.path] };
+  }
+  return undefined;
+}
+
+/** In the message the field has the name of the case. */
+function isOneOf(value: unknown): value is { readonly $case: string; readonly value: unknown } {
+  return typeof value === "object" && value !== null && "$case" in value && "value" in value;
 }
 
 function snakeCase(name: string): string {
