@@ -94,10 +94,7 @@ export async function play(name: RunName, options: PlayOptions): Promise<Played>
         continue;
       }
       onEnrolled?.(enrolled.length);
-      const { residentBytes, databaseBytes } = service;
-      if (enrolled.length % every === 0 && residentBytes !== undefined) {
-        samples.push({ enrolled: enrolled.length, residentBytes, databaseBytes });
-      }
+      if (enrolled.length % every === 0) samples.push(...sampleOf(service, enrolled.length));
       if (killed && enrolled.length >= machines / 2) down ??= killAndRestart(service);
     }
   };
@@ -144,6 +141,11 @@ async function fleetOf(
   const request = { machineUuid: "", ttlSeconds: 86_400, uses: machines };
   const { text } = await operator.createToken(request, AbortSignal.timeout(10_000));
   return { ...common, context: createSecureContext({ ca, minVersion }), token: text };
+}
+
+/** None while it does not run. */
+function sampleOf({ residentBytes, databaseBytes }: FleetService, enrolled: number): Sample[] {
+  return residentBytes === undefined ? [] : [{ enrolled, residentBytes, databaseBytes }];
 }
 
 /** How long it was away, ms. */
