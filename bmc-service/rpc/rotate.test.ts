@@ -251,7 +251,12 @@ describe("RotateAccount", () => {
 });
 
 describe("the service is killed in the middle of a rotation", () => {
-  test("at every instant: started again, it knows the password and settles the row", async () => {
+  const policies: [string, (text: string) => boolean][] = [
+    ["at every instant: started again, it knows the password and settles the row", () => true],
+    ["at every instant, on a BMC that refuses the first two passwords", (text) => text.length === 20],
+  ];
+  test.each(policies)("%s", async (_title, takesPassword) => {
+    bmc.takesPassword = takesPassword;
     const copies = mkdtempSync(join(tmpdir(), "bmc-service-killed-"));
     const killed: { at: string; data: string; password: string }[] = [];
     // What is in the files at that instant is what a killed process leaves.
@@ -275,6 +280,7 @@ describe("the service is killed in the middle of a rotation", () => {
       expect(killed.map(({ at }) => at)).toContain("after Set User Password");
       for (const { at, data, password } of killed) {
         const again = linkedBmc(password);
+        again.takesPassword = takesPassword;
         await using restarted = await startTestService({ ...site, data }, again.connect);
         await vi.waitFor(async () => expect((await row(restarted.operator))?.state, at).toBe(State.STATE_LINKED));
         const inUse = (await accounts(restarted.operator)).filter(({ state }) => state === verified);
