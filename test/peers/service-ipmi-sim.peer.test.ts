@@ -5,7 +5,7 @@ import { call } from "../../bmc-service/fixture/clients.ts";
 import { EnrollingAgent, factsOf, namesOf } from "../../bmc-service/fixture/enrolling.ts";
 import { newSite, type Site, startTestService, type TestService } from "../../bmc-service/fixture/service.ts";
 import { connectLan } from "../../outband-client/lan/index.ts";
-import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BootTarget, PowerAction } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { FailureKind, GuidComparison } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type IpmiSim, startIpmiSim } from "../lab/ipmi-sim.ts";
@@ -181,4 +181,23 @@ describe("the service does not take over", () => {
   test("a BMC that does not answer", async () => {
     expect(await failureOf(uuidOf(5), silentMac, user.password)).toBe(FailureKind.FAILURE_KIND_UNREACHABLE);
   });
+});
+
+// The last one: the password of `user` is another one then.
+test("the service gives its account on ipmi_sim a new password, and the old one opens it no more", async () => {
+  const { bmc } = service.operator;
+  expect((await call(bmc, bmc.rotateAccount, { mac })).bmc).toMatchObject({
+    state: State.STATE_LINKED,
+    account: { userName: user.name, slot: user.slot },
+  });
+  expect((await call(bmc, bmc.getPower, { mac })).servedBy).toBe("IPMI");
+  const { accounts } = await call(bmc, bmc.listAccounts, { mac, showSecrets: true });
+  const inUse = accounts.find(({ state }) => state === AccountState.ACCOUNT_STATE_VERIFIED);
+  const login = (password: string) =>
+    connectLan({
+      ...{ host: "127.0.0.1", port: sim.lanPort, user: user.name, password: Buffer.from(password, "latin1") },
+      signal: new AbortController().signal,
+    });
+  await using _session = await login(inUse?.password ?? "");
+  await expect(login(user.password)).rejects.toMatchObject({ status: "wrong password" });
 });
