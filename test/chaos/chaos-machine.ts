@@ -1,3 +1,7 @@
+// Loaded only when they are needed: loading takes a time that the machine's clock does not see.
+import "../../agent/linkage-nonce.ts";
+import "../../agent/retire-former.ts";
+import "../../agent/take-back.ts";
 import { exitCodeOf, type Outcome } from "../../agent/outcome.ts";
 import { run } from "../../agent/run.ts";
 import { makeStep, type StepName } from "../../agent/step.ts";
@@ -189,7 +193,11 @@ class FaultyRun {
     }
     this.#look("after the run");
     if (this.#violation !== undefined) throw this.#violation;
-    const linked = !(ended instanceof Error) && (ended.kind === "linked" || ended.kind === "recognised");
+    // The last step may fail and the machine is linked all the same: but who died told nobody.
+    const linked =
+      !this.#death.signal.aborted &&
+      !(ended instanceof Error) &&
+      (ended.kind === "linked" || ended.kind === "recognised");
     return { ended, linked, instants: this.#instants, hits: this.#hits };
   }
 
