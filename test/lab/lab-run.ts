@@ -13,8 +13,8 @@ import type { Screen } from "./screen.ts";
 import { initPki, newToken, type RunningService, readCertificates, startService } from "./service.ts";
 import { makeUpTruth } from "./truth.ts";
 
-/** The first boot, and the power cycle. */
-const bootsOfMachine = 2;
+/** How often a machine boots: at first, and after the power cycle; in a lab that stays up as often as somebody likes. */
+const boots = { once: 2, kept: 100 };
 
 /** Everything that runs. */
 export interface Lab {
@@ -168,10 +168,18 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
   );
   const documents = stack.use(await startDocumentServer());
   const { ca, ...own } = readCertificates(pki, "agent");
-  for (const { name, truth } of machines) {
-    const shown = options.token ? { token: await newToken(service, truth.uuid, bootsOfMachine) } : own;
+  const put = (name: string, shown: object) =>
     documents.put(`${name}.yaml`, { service: service.addressSeenByVm, ca, ...shown });
-  }
+  if (options.token) {
+    const uses = options.keepUntilStopped === undefined ? boots.once : boots.kept;
+    await timed(
+      machines.length === 1 ? "token" : "tokens",
+      async () => {
+        for (const { name, truth } of machines) put(name, { token: await newToken(service, truth.uuid, uses) });
+      },
+      () => `of one machine each, for ${uses} boots in an hour; no machine is given a certificate`,
+    );
+  } else for (const { name } of machines) put(name, own);
   return { directory, machines, service, documents, screen, signal, ipmiDriver: options.ipmiDriver };
 }
 
