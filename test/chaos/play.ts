@@ -75,10 +75,16 @@ export async function play(
       throw new Violation("not linked", "a boot before the first fault did not link");
     }
     for (const slot of orphans) machine.leaveOrphan(slot);
+    const made = site.disk.accounts(mac).length;
+    // A machine that is left alone looks for nobody's accounts: a new one is asked for until there is one.
+    const isAskedFor = (number: number) =>
+      played.beginning === "rotated"
+        ? site.disk.accounts(mac).length === made
+        : played.beginning === "rotation" && number === 0;
     const faulty = 1 + Math.max(0, ...played.faults.map(({ boot }) => boot));
     let booted: Booted | undefined;
     for (let number = 0; number < faulty; number += 1) {
-      const rotate = (played.beginning === "rotation" || played.beginning === "rotated") && number === 0;
+      const rotate = isAskedFor(number);
       const faults = played.faults.filter(({ boot }) => boot === number);
       booted = await machine.boot({ rotate, faults, ownProcess: played.ownProcess });
       instants = [...instants, ...booted.instants];
@@ -89,7 +95,7 @@ export async function play(
     while (booted?.linked !== true) {
       if (boots === mostBoots) throw new Violation("not linked", `not linked after ${boots} boots: ${endText(booted)}`);
       boots += 1;
-      booted = await machine.boot({ rotate: false, faults: [] });
+      booted = await machine.boot({ rotate: isAskedFor(faulty), faults: [] });
     }
     const linked = result();
     // A run that could not close them is linked all the same: it is for the next one to do.
