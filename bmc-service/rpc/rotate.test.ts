@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { AccountState, type Bmc, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
@@ -126,6 +127,49 @@ describe("RotateAccount", () => {
     gate.resolve();
     await rotated;
     expect(await asked).toMatchObject({ powerOn: true });
+  });
+
+  /** A rotation whose caller goes when `when` tells it to. */
+  function interruptedRotation(when: (go: () => void) => void): Promise<number | undefined> {
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+    const { bmc: client } = service.operator;
+    const asked = client.rotateAccount({ mac: mac1 }, (error) => resolve(error?.code));
+    when(() => asked.cancel());
+    return promise;
+  }
+
+  test("goes on to its end when the caller has gone after something was written", async () => {
+    const code = await interruptedRotation((go) => {
+      bmc.onCommand = (command) => command === "Set User Password" && go();
+    });
+    expect(code).toBe(status.CANCELLED);
+    await vi.waitFor(async () => expect((await accounts()).map(({ state }) => state)).toEqual([verified, retired]));
+    expect((await accounts())[0]?.password).toBe(passwordOnBmc());
+    expect(await row()).toMatchObject({ state: State.STATE_LINKED });
+  });
+
+  test("does not begin when the caller has gone before", async () => {
+    const gate = Promise.withResolvers<void>();
+    bmc.gate = gate.promise;
+    const code = await interruptedRotation((go) => {
+      bmc.onLogin = go;
+    });
+    expect(code).toBe(status.CANCELLED);
+    await vi.waitFor(() => expect(service.log.join("")).toContain('"code":"CANCELLED"'));
+    gate.resolve();
+    expect(passwordOnBmc()).toBe(canary);
+    expect((await accounts()).map(({ state }) => state)).toEqual([verified]);
+  });
+
+  test("a service that is stopped brings it to its end", async () => {
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    bmc.onCommand = (command) => command === "Set User Password" && resolve();
+    const rotated = rotate();
+    await begun;
+    await service.running.stop();
+    expect((await rotated).bmc?.state).toBe(State.STATE_LINKED);
+    expect(passwordOnBmc()).not.toBe(canary);
+    expect(service.log.join("")).toContain('"msg":"stopped"');
   });
 
   test("a viewer may not", async () => {
