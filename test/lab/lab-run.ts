@@ -177,7 +177,7 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
       async () => {
         for (const { name, truth } of machines) put(name, { token: await newToken(service, truth.uuid, uses) });
       },
-      () => `of one machine each, for ${uses} boots in an hour; no machine is given a certificate`,
+      () => `${uses} boots within an hour, no certificate`,
     );
   } else for (const { name } of machines) put(name, own);
   return { directory, machines, service, documents, screen, signal, ipmiDriver: options.ipmiDriver };
