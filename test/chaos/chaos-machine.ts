@@ -1,7 +1,4 @@
-// Loaded only when they are needed: loading takes a time that the machine's clock does not see.
-import "../../agent/linkage-nonce.ts";
-import "../../agent/retire-former.ts";
-import "../../agent/take-back.ts";
+import "../run/loaded-late.ts";
 import { exitCodeOf, type Outcome } from "../../agent/outcome.ts";
 import { run } from "../../agent/run.ts";
 import { makeStep, type StepName } from "../../agent/step.ts";

@@ -1,6 +1,4 @@
 import { describe, expect, test } from "vitest";
-// Loaded only when it is needed: loading takes a time that no clock of a test sees.
-import "../../agent/retire-former.ts";
 import { exitCodeOf } from "../../agent/outcome.ts";
 import { defaultLimits } from "../../agent/world.ts";
 import { formText, passwordForms } from "../../ipmi/password-form.ts";

@@ -1,3 +1,4 @@
+import "./loaded-late.ts";
 import type { Outcome } from "../../agent/outcome.ts";
 import { run } from "../../agent/run.ts";
 import { makeStep, type StepEvent, type StepOptions } from "../../agent/step.ts";

@@ -1,6 +1,4 @@
-// What the run loads only when it needs it: loading takes a time that no clock of a test sees.
-import "../../agent/retire-former.ts";
-import "../../agent/take-back.ts";
+import "./loaded-late.ts";
 import type { RunEnd } from "../../agent/console.ts";
 import { performRun } from "../../agent/perform-run.ts";
 import { defaultLimits, type EnrolmentClient, type World } from "../../agent/world.ts";
