@@ -237,9 +237,9 @@ test("of several machines without BMC that have one UUID each is one row", async
     const { stdout } = await bmcctl(["describe", `${uuid.toUpperCase()}/s-2`]);
     expect(stdout).toContain(`machine_id: ${uuid}\n`);
     const running = start([...there, "watch", "--output", "json"]);
-    await expect.poll(() => service.watchers).toBe(1);
+    for (const { key } of rows) await expect.poll(running.stdout).toContain(`"event":"present","key":"${key}"`);
     running.interrupt();
-    for (const { key } of rows) expect((await running.ended).stdout).toContain(`"event":"present","key":"${key}"`);
+    await running.ended;
     await expect.poll(() => service.watchers).toBe(0);
   } finally {
     for (const { key } of rows) service.rows.delete(key);
