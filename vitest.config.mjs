@@ -1,11 +1,12 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Three projects. "fast" needs no root, no network beyond loopback and no foreign program. "peers" starts foreign programs
- * (ipmi_sim, ipmitool, pyghmi) and "vm" virtual machines; these two are run by `npm test` only.
+ * Four projects. "fast" needs no root, no network beyond loopback and no foreign program, and neither does "long", whose files take
+ * longer (processes, attacks, waits). "peers" starts foreign programs (ipmi_sim, ipmitool, pyghmi) and "vm" virtual
+ * machines. All but "fast" are run by `npm test` only.
  */
 const fast = ["{ipmi,inband,outband-client,agent,bmc-service,proto,image,test}/**/*.test.ts"];
-const lab = ["**/*.peer.test.ts", "**/*.vm.test.ts"];
+const others = ["**/*.long.test.ts", "**/*.peer.test.ts", "**/*.vm.test.ts"];
 const never = ["**/node_modules/**", "dist/**"];
 
 export default defineConfig({
@@ -17,9 +18,19 @@ export default defineConfig({
         test: {
           name: "fast",
           include: fast,
-          exclude: [...never, ...lab],
+          exclude: [...never, ...others],
           testTimeout: 10_000,
           // Loading the same modules anew for each file took more processor time than the tests.
+          isolate: false,
+        },
+      },
+      {
+        test: {
+          name: "long",
+          include: ["**/*.long.test.ts"],
+          exclude: never,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           isolate: false,
         },
       },

@@ -15,7 +15,7 @@ const minutes = 60_000;
 
 const help = `Usage: npm test, or npm run test:fast
 
-Runs types, lint (with the folder borders) and the fast tests; without --fast also feeds the decoders a million inputs
+Runs types, lint (with the folder borders) and the fast tests; without --fast also runs those that take longer (long), feeds the decoders a million inputs
 (fuzz), plays 10,000 random scenarios of the agent's run (properties), enrols machines while things die (chaos), builds the
 programs and the ramdisk and runs the tests against foreign programs (peers) and in virtual machines (vm).
 
@@ -52,6 +52,7 @@ const fastStages: readonly Stage[] = [
 ];
 
 const slowStages: readonly Stage[] = [
+  vitest("long", 10 * minutes),
   {
     name: "fuzz",
     // The same inputs each time: a failure is then due to the change at hand. `npm run fuzz` takes others.
