@@ -10,6 +10,7 @@ import { cryptoRandomBelow } from "../../inband/account/credentials.ts";
 import { systemClock } from "../../inband/clock.ts";
 import { allCommands } from "../../ipmi/commands/index.ts";
 import type { Transport } from "../../ipmi/transport.ts";
+import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type IpmiSim, type SimulatedUser, startIpmiSim } from "../lab/ipmi-sim.ts";
 import { connectAsMachine } from "../lab/machine-side.ts";
 import { FakeService } from "../run/fake-service.ts";
@@ -61,8 +62,9 @@ test("ipmi_sim: the plan writes nothing, and names what the run then sends", asy
   expect(plan).toMatchObject({ outcome: "linked", account: { slot: 4, userName: "rivet**********" } });
   expect(sent).toEqual([]);
 
-  // It is no service that logs in from remote: its word on the hand-off does not matter here.
+  // It is no service that logs in from remote. A login that is only owed leaves the account where it is.
   const service = new FakeService();
+  service.refuse = { kind: FailureKind.FAILURE_KIND_UNREACHABLE, reason: "nobody logs in here" };
   const outcome = await run(
     {
       ...world,
