@@ -263,6 +263,18 @@ describe("a BMC that restarts in the middle", () => {
     await expect(read(dropped(4).conversation)).rejects.toThrow(NoAnswerError);
   });
 
+  test("a command that is dropped at once at first, and then never answered, comes to its end", async () => {
+    let nowMs = 0;
+    const { conversation, log } = bmc((name, nth) => {
+      if (name !== "Get User Name" || nth > 10) return undefined;
+      if (nth > 2) nowMs += 30_000;
+      return "no answer";
+    });
+    const clock = { ...conversation.clock, now: () => nowMs };
+    await expect(read({ ...conversation, clock })).rejects.toThrow(NoAnswerError);
+    expect(names(log).filter((each) => each === "Get User Name")).toHaveLength(3);
+  });
+
   test("a BMC that stays away: what was seen, within the limit over all such waits", async () => {
     const { conversation, pace } = bmc(() => 0xff);
     await expect(read(conversation)).rejects.toThrow(NotReadyError);

@@ -119,7 +119,7 @@ async function untilAnswered<T>(conversation: Conversation, how: How, work: () =
       if (mayBeAway && (await wasAway(conversation, error))) {
         const neverBegun = error instanceof TransportError && error.sent === "no";
         if (how.effect === "write" && !neverBegun) throw new InterruptedWriteError(how.name, error as Error);
-        if (resumed === (tookMs < slowMs ? mostQuickResumptions : 1)) {
+        if (resumed >= (tookMs < slowMs ? mostQuickResumptions : 1)) {
           throw error instanceof TransportError ? new NoAnswerError(how.name, error) : error;
         }
         resumed += 1;
