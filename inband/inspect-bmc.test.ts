@@ -348,4 +348,31 @@ describe("recogniseBmc", () => {
   ])("%s is not the same", async (_what, { conversation }, reason) => {
     expect(await recogniseBmc(conversation, known)).toEqual({ same: false, reason: expect.stringContaining(reason) });
   });
+
+  test("a BMC that is busy when it is asked for its MAC is waited for", async () => {
+    const { conversation } = scriptedBmc((command, [, selector = 0], nth) => {
+      if (command === "Get User Name") return nameBytes("rivetabc");
+      return selector === 5 && nth <= 5 ? 0xc0 : (parameters[selector] ?? 0x80);
+    });
+    expect(await recogniseBmc(conversation, known)).toMatchObject({ same: true });
+  });
+
+  const given = { ...known, userName: "", slot: 0 };
+
+  test.each<[string, ScriptedAnswer]>([
+    ["closed", 0xd4],
+    ["busy", 0xc0],
+    ["of unknown cause", 0xff],
+    ["cut short", [0x11, 0x52]],
+    ["zeros", [0x11, 0, 0, 0, 0, 0, 0]],
+    ["multicast", [0x11, 1, 0, 0x5e, 0, 0, 1]],
+  ])("with an operator's account, an answer that is no MAC (%s) does not speak against it", async (_what, answer) => {
+    const { conversation } = withName(0, { 5: answer });
+    expect(await recogniseBmc(conversation, given)).toMatchObject({ same: "as far as it tells" });
+  });
+
+  test("with an operator's account, another MAC is another BMC", async () => {
+    const { conversation } = withName(0, { 5: [0x11, 0x52, 0x54, 0, 0, 0, 9] });
+    expect(await recogniseBmc(conversation, given)).toMatchObject({ same: false });
+  });
 });

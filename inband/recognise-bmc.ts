@@ -1,8 +1,9 @@
 import { getUserName } from "../ipmi/commands/get-user-name.ts";
 import { ipAddress, macAddress } from "../ipmi/lan-parameters.ts";
+import { macProblem, parseMac } from "../ipmi/mac.ts";
 import { unfilledName } from "../ipmi/user-name.ts";
 import { isClosed } from "./closed-access.ts";
-import { type Conversation, sendPatiently } from "./conversation.ts";
+import { type Conversation, patientUnlessUnspecified as patience, sendPatiently } from "./conversation.ts";
 import { isRefusal, readParameter, refusalText } from "./read-parameter.ts";
 import { isUsableIpv4 } from "./usable-address.ts";
 
@@ -27,19 +28,22 @@ export type Recognition =
  * Looks whether the BMC is still the one that is known, with three commands and changing nothing: MAC address of the
  * known channel, name in the known slot, IPv4 address. What cannot be read is not the same; but a BMC that was closed to its
  * machine after our account was made is the same by its MAC address: whether the account works shows from remote. Where an
- * operator gave the account there is no name to read, and the BMC may be closed even to the reading of its MAC address.
+ * operator gave the account there is no name to read, and the BMC may tell no MAC address or a broken one: only the MAC address
+ * of another BMC speaks against it.
  * @throws TransportError, NotReadyError
  */
 export async function recogniseBmc(conversation: Conversation, known: KnownBmc): Promise<Recognition> {
-  const mac = await readParameter(conversation, known.channel, macAddress);
+  const mac = await readParameter(conversation, known.channel, macAddress, { patience });
   const isGiven = known.slot === 0;
   if ("refused" in mac) {
     const reason = `The MAC address cannot be read: ${refusalText(mac.refused)}`;
-    if (isGiven && isClosed(mac.refused)) return { same: "as far as it tells", finding: reason };
-    return { same: false, reason };
+    return isGiven ? { same: "as far as it tells", finding: reason } : { same: false, reason };
   }
-  if (mac.value !== known.mac)
-    return { same: false, reason: `Its MAC address is ${mac.value}, ${known.mac} is known.` };
+  if (mac.value !== known.mac) {
+    const reason = `Its MAC address is ${mac.value}, ${known.mac} is known.`;
+    const isNone = macProblem(parseMac(mac.value) ?? new Uint8Array()) !== undefined;
+    return isGiven && isNone ? { same: "as far as it tells", finding: reason } : { same: false, reason };
+  }
   const { reason, ...told }: NameCheck = isGiven ? {} : await checkName(conversation, known);
   if (reason !== undefined) return { same: false, reason };
   const ip = await readParameter(conversation, known.channel, ipAddress);
