@@ -54,7 +54,7 @@ test("a password keeps the text to avoid out, in any case", () => {
 });
 
 describe("generateUserName", () => {
-  test("is the prefix and random lower-case letters and digits, 15 characters", () => {
+  test("is the prefix and lower-case letters and digits, 15 characters", () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[a-z][a-z0-9]{0,10}$/), fc.integer(), (prefix, seed) => {
         const name = generateUserName(prefix, seeded(seed));
@@ -75,6 +75,25 @@ describe("generateUserName", () => {
       }
     },
   );
+
+  test.each(["rivetoperator01", "rivetadmin12345", "rivetbackup2024", "rivetsupervisor", "rivet0a1b2c3d4e"])(
+    "has our shape only with its checksum: %s is somebody else's",
+    (name) => {
+      expect(hasOurShape("rivet", name)).toBe(false);
+    },
+  );
+
+  test("one other character, and it is not ours any more", () => {
+    const name = generateUserName("rivet", seeded(1));
+    for (let at = "rivet".length; at < name.length; at += 1) {
+      const other = name[at] === "7" ? "8" : "7";
+      expect(hasOurShape("rivet", name.slice(0, at) + other + name.slice(at + 1))).toBe(false);
+    }
+  });
+
+  test("stays what it is: agents of later versions have to know it", () => {
+    expect(generateUserName("rivet", seeded(1))).toBe("rivetc194ehnz6r");
+  });
 
   test("with a prefix of more than 5 characters no name is told by its shape", () => {
     expect(hasOurShape("metalrivet", generateUserName("metalrivet"))).toBe(false);

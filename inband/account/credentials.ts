@@ -18,13 +18,16 @@ export class PolicyError extends Error {
   readonly code = "policy";
 }
 
-/** With fewer random characters a name that has the shape of ours may be somebody's: "rivetadmin1234" is a word and a number. */
-const leastRandomToTell = 10;
+/** Characters at the end of a name that follow from all before them: one of 46,656 other names has them by chance. */
+const checksumLength = 3;
+/** With fewer characters after the prefix there is no checksum: too little of them would be random. */
+const leastToTell = 10;
 
 /**
- * A user name that is not taken: the prefix and random lower-case letters and digits, 15 characters in all, at least one of
- * them a random digit and one a random letter. With the prefix "rivet" that are nearly 36^10 names, 51 bits. OpenBMC takes no
- * hyphen.
+ * A user name that is not taken: the prefix and lower-case letters and digits, 15 characters in all, after the prefix at least
+ * one digit and one letter. They are random but for the last three, a checksum by which the name is known as ours; a prefix of
+ * more than 5 characters leaves no room for one. With the prefix "rivet" that are nearly 36^7 names, 36 bits. OpenBMC takes
+ * no hyphen.
  * @throws PolicyError if the prefix is empty, does not begin with a lower-case letter, holds anything but those and
  *   digits, or has more than 11 characters
  */
@@ -39,32 +42,43 @@ export function generateUserName(
         "a letter first; change it in the service's policy",
     );
   }
+  const hasChecksum = userNameLength - prefix.length >= leastToTell;
+  const randomEnd = hasChecksum ? userNameLength - checksumLength : userNameLength;
   let name: string;
   do {
     name = prefix;
-    while (name.length < userNameLength) name += letters.charAt(randomBelow(letters.length));
+    while (name.length < randomEnd) name += letters.charAt(randomBelow(letters.length));
+    if (hasChecksum) name += checksumOf(name);
   } while (taken.has(name) || !isMixed(name.slice(prefix.length)));
   return name;
 }
 
 /**
  * Whether a name has exactly the shape of those that are made here: an account that we made, although nobody remembers
- * it. With a prefix that leaves fewer than 10 random characters no name has: somebody else may well have chosen it. The
- * same holds for a name without a digit: "rivetsupervisor" is as long as ours.
+ * it. "rivetoperator01" is as long as ours, but does not end with its checksum. With a prefix that leaves no room for a
+ * checksum no name has our shape: somebody else may well have chosen it.
  */
 export function hasOurShape(prefix: string, name: string): boolean {
-  const random = name.slice(prefix.length);
+  const rest = name.slice(prefix.length);
   return (
     name.startsWith(prefix) &&
     name.length === userNameLength &&
-    random.length >= leastRandomToTell &&
-    /^[a-z0-9]+$/.test(random) &&
-    isMixed(random)
+    rest.length >= leastToTell &&
+    /^[a-z0-9]+$/.test(rest) &&
+    isMixed(rest) &&
+    name.endsWith(checksumOf(name.slice(0, -checksumLength)))
   );
 }
 
-function isMixed(random: string): boolean {
-  return /[0-9]/.test(random) && /[a-z]/.test(random);
+/** FNV-1a in 32 bits, as three of our letters and digits. It keeps no secret: it tells our names from those of people. */
+function checksumOf(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return (hash % 36 ** checksumLength).toString(36).padStart(checksumLength, "0");
+}
+
+function isMixed(text: string): boolean {
+  return /[0-9]/.test(text) && /[a-z]/.test(text);
 }
 
 /** See randomPassword. In a Buffer, whose memory is all that holds it. */

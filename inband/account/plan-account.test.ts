@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { NoFreeSlotError, planAccount, SlotsUnreadableError } from "./plan-account.ts";
 import type { AccountScan, Slot } from "./scan-accounts.ts";
+import { shapedName } from "./shaped-name.fixture.ts";
 
 const named = (id: number, name: string): Slot => ({ id, state: "named", name });
 const free = (id: number): Slot => ({ id, state: "empty" });
@@ -53,11 +54,11 @@ describe("planAccount", () => {
   });
 
   describe("a name of exactly our shape that the service does not know", () => {
-    const orphan = "rivet0a1b2c3d4e";
+    const [orphan, other] = [shapedName(1), shapedName(2)];
 
     test("is an orphan of ours: its slot is taken, or it is former", () => {
-      const slots = [free(2), named(3, "ADMIN"), free(4), named(5, orphan), named(6, "rivet00000000zz")];
-      const second = { slot: 6, userName: "rivet00000000zz" };
+      const slots = [free(2), named(3, "ADMIN"), free(4), named(5, orphan), named(6, other)];
+      const second = { slot: 6, userName: other };
       expect(plan(scan(slots), [])).toMatchObject({ slot: 5, replaces: orphan, former: [second] });
       const known = [...slots, named(7, "riveta")];
       const both = [{ slot: 5, userName: orphan }, second];
@@ -73,6 +74,8 @@ describe("planAccount", () => {
 
     test.each([
       "rivetsupervisor",
+      "rivetoperator01",
+      "rivetadmin12345",
       "rivetjoe",
       "riveter",
       "rivetlookalike1x",

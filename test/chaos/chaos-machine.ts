@@ -3,6 +3,7 @@ import { exitCodeOf, type Outcome } from "../../agent/outcome.ts";
 import { run } from "../../agent/run.ts";
 import { makeStep, type StepName } from "../../agent/step.ts";
 import { defaultLimits, type EnrolmentClient, type World } from "../../agent/world.ts";
+import { shapedName } from "../../inband/account/shaped-name.fixture.ts";
 import type { Clock } from "../../inband/clock.ts";
 import { allCommands } from "../../ipmi/commands/index.ts";
 import { CompletionCode } from "../../ipmi/completion-code.ts";
@@ -85,7 +86,7 @@ export class ChaosMachine {
 
   /** Puts an account of ours on the BMC that the service does not know, as one that has lost its database. */
   leaveOrphan(slot: number): void {
-    const orphan = givenUser({ id: slot, name: `rivet0a1b2c3d${slot}e`, password: "forgotten" });
+    const orphan = givenUser({ id: slot, name: shapedName(slot), password: "forgotten" });
     Object.assign(this.bmc.user(slot), orphan);
     this.invariants.addOrphan(slot);
   }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { exitCodeOf } from "../../agent/outcome.ts";
 import { defaultLimits } from "../../agent/world.ts";
+import { shapedName } from "../../inband/account/shaped-name.fixture.ts";
 import { formText, passwordForms } from "../../ipmi/password-form.ts";
 import { FailureKind, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { noPolicy } from "../simulator/password-policy.ts";
@@ -241,11 +242,11 @@ test.each([1, 3])("a stray code on Get User Access of slot %d ends no run", asyn
 });
 
 describe("former accounts of ours", () => {
-  const shaped = { id: 8, name: "rivet0a1b2c3d4e", password: "forgotten" };
-  const second = { id: 9, name: "rivet5f6g7h8i9j", password: "forgotten" };
+  const shaped = { id: 8, name: shapedName(1), password: "forgotten" };
+  const second = { id: 9, name: shapedName(2), password: "forgotten" };
   const alike = [
     { id: 10, name: "rivetsupervisor", password: "not ours" },
-    { id: 11, name: "rivetjoe", password: "not ours" },
+    { id: 11, name: "rivetoperator01", password: "not ours" },
     { id: 12, name: "rivetLookalike1", password: "not ours" },
   ];
   const others = (machine: Machine) => JSON.stringify(machine.bmc.users.filter(({ id }) => ![3, 8, 9].includes(id)));
@@ -270,7 +271,7 @@ describe("former accounts of ours", () => {
     expect(nameText(machine.bmc.user(9))).toBe("");
     expect(others(machine)).toBe(before);
     expect(machine.service.facts?.findings.at(-1)).toBe(
-      'User ID 9, "rivet5f6g7h8i9j", a former account of ours: disabled, without rights, without a name.',
+      `User ID 9, "${second.name}", a former account of ours: disabled, without rights, without a name.`,
     );
     expect(machine.events.at(-1)).toMatchObject({ kind: "done", step: "retire former accounts", number: 10, of: 10 });
   });

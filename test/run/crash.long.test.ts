@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type StepName, stepNames } from "../../agent/step.ts";
 import { hasOurShape } from "../../inband/account/credentials.ts";
+import { shapedName } from "../../inband/account/shaped-name.fixture.ts";
 import type { Transport } from "../../ipmi/transport.ts";
 import { noPolicy } from "../simulator/password-policy.ts";
 import { strict } from "../simulator/profiles.ts";
@@ -129,7 +130,7 @@ describe("power cut at any instant", () => {
   });
 
   test("of a run that closes former accounts: the next boot leaves one of ours open, and the one after it is left alone", async () => {
-    const orphans = ["rivet0a1b2c3d4e", "rivet5f6g7h8i9j"].map((name, i) => ({
+    const orphans = [shapedName(1), shapedName(2)].map((name, i) => ({
       id: 8 + i,
       name,
       password: "forgotten",

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { makePlan, type Plan } from "../../agent/plan.ts";
 import { planText } from "../../agent/plan-text.ts";
 import { defaultLimits, type RunSettings } from "../../agent/world.ts";
+import { shapedName } from "../../inband/account/shaped-name.fixture.ts";
 import type { Clock } from "../../inband/clock.ts";
 import { NoBmcError } from "../../inband/openipmi/open-bmc.ts";
 import { knownProfile } from "../simulator/known-profile.ts";
@@ -182,7 +183,7 @@ describe("the plan for a BMC with an account of ours", () => {
   });
 
   test("tells which former accounts are closed in the end", async () => {
-    const users = [...foreignUsers, { id: 8, name: "rivet0a1b2c3d4e" }, { id: 9, name: "rivet5f6g7h8i9j" }];
+    const users = [...foreignUsers, { id: 8, name: shapedName(1) }, { id: 9, name: shapedName(2) }];
     const machine = new Machine({ bmc: { users } });
     const { account, commands } = await planFor(machine);
     expect(account).toEqual({ slot: 8, userName: "rivet**********" });

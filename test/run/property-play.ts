@@ -2,6 +2,7 @@ import "./loaded-late.ts";
 import type { RunEnd } from "../../agent/console.ts";
 import { performRun } from "../../agent/perform-run.ts";
 import { defaultLimits, type EnrolmentClient, type World } from "../../agent/world.ts";
+import { shapedName } from "../../inband/account/shaped-name.fixture.ts";
 import type { Clock } from "../../inband/clock.ts";
 import type { Transport } from "../../ipmi/transport.ts";
 import { profiles } from "../simulator/profiles.ts";
@@ -102,7 +103,7 @@ class Player {
     // Before a run has reported the BMC no account can be in escrow.
     if (user === undefined || this.#service.facts === undefined) return;
     const id = String(this.#service.accounts.length + 1);
-    const userName = isForgotten ? `rivetorphan00${String(user.id).padStart(2, "0")}` : `rivetorphan${id}`;
+    const userName = isForgotten ? shapedName(user.id) : `rivetorphan${id}`;
     const password = Buffer.from(`Orphan-${id}-pass`);
     user.name.set(Buffer.from(userName));
     user.password = new Uint8Array(20);

@@ -204,7 +204,7 @@ const boot: fc.Arbitrary<Boot> = fc.record({
   powerCutAfter: seldom(fc.nat(80)),
 });
 
-/** Letters and digits, as every BMC takes them; some look like ours, but none has exactly their shape. */
+/** Letters and digits, as every BMC takes them; some look like ours, but none ends with a right checksum. */
 const foreignName = fc
   .oneof(
     fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_]{0,14}$/),
@@ -212,6 +212,8 @@ const foreignName = fc
     fc.stringMatching(/^rivet[a-zA-Z0-9_]{10}$/),
     fc.stringMatching(/^rivet[a-z]{10}$/),
     fc.constantFrom("rivetjoe", "riveter", "rivetsupervisor", "Rivet0a1b2c3d4e"),
+    fc.constantFrom("rivetoperator01", "rivetadmin12345", "rivetbackup2024"),
+    fc.stringMatching(/^rivet[a-z0-9]{10}$/),
   )
   .filter((name) => !hasOurShape("rivet", name));
 
