@@ -18,6 +18,7 @@ import {
 import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
 import { EscrowedAccount, type EscrowOptions } from "./escrowed-account.ts";
 import { followHandOff } from "./hand-off-events.ts";
+import { HiddenBmcError } from "./open-bmc-beside.ts";
 import { formFromProto, formToProto } from "./password-form-to-proto.ts";
 import { StepError } from "./step.ts";
 import type { EnrolmentClient, World } from "./world.ts";
@@ -231,7 +232,7 @@ export class Enrolment implements AsyncDisposable {
     const cause = error instanceof StepError ? error.cause : error;
     const takenBack = await this.undo(error, runLimit);
     const reason = withSentence(messageOf(cause), takenBack);
-    await this.#tellEnd(step, reason, cause instanceof InbandLockedError);
+    await this.#tellEnd(step, reason, cause instanceof InbandLockedError || cause instanceof HiddenBmcError);
   }
 
   async #tellEnd(step: string, reason: string, inbandLocked: boolean): Promise<void> {

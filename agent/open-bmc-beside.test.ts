@@ -38,7 +38,7 @@ describe("no way to a BMC is open", () => {
     await expect(opened([node, raw], [kcs])).rejects.toMatchObject({
       cause: { name: "HiddenBmcError" },
       message: expect.stringMatching(
-        /SMBIOS names a BMC \(KCS at io 0xca2\), .* \(\/dev\/ipmi0: it does not exist; kcs:0xca2: nobody answers .*run again/,
+        /SMBIOS names a BMC \(KCS at io 0xca2\), .* \(\/dev\/ipmi0: it does not exist; kcs:0xca2: nobody answers .*credentials by hand/,
       ),
     });
   });

@@ -25,19 +25,24 @@ export interface ReadyBmc {
   readonly pace: Pace;
 }
 
-/** Firmware or operator say that there is a BMC, but no way to it is open: that is not a machine without one. */
+/**
+ * Firmware or operator say that there is a BMC, but no way to it is open: that is not a machine without one. As far as its
+ * machine can tell it is closed to it, and trying again does not help.
+ */
 export class HiddenBmcError extends Error {
   override readonly name = "HiddenBmcError";
   readonly code = "hidden-bmc";
+  override readonly cause: NoBmcError;
 
   /** @param who says so, and what: "SMBIOS names a BMC (KCS at io 0xca2)" */
   constructor(who: string, cause: NoBmcError) {
     const why = cause.tried.map(({ way, reason }) => `${way}: ${reason}`).join("; ");
     super(
       `${who}, but no way to it is open${why === "" ? "" : ` (${why})`}. ` +
-        "It may be booting or hang: run again in a few minutes; if that does not help, reset the BMC.",
+        "It may be closed to its machine, or hang: give the service credentials by hand, or reset the BMC and run again.",
       { cause },
     );
+    this.cause = cause;
   }
 }
 

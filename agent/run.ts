@@ -1,9 +1,11 @@
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
 import { NoFreeSlotError } from "../inband/account/plan-account.ts";
 import { proveAccount } from "../inband/account/prove-account.ts";
+import type { TriedWay } from "../inband/openipmi/open-bmc.ts";
 import type { KnownBmc } from "../inband/recognise-bmc.ts";
 import { identifyMachine, refusedUuidText } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios, type Smbios } from "../inband/smbios/parse-smbios.ts";
+import { NotReadyError } from "../inband/wait-until-ready.ts";
 import { formText } from "../ipmi/password-form.ts";
 import { FailureKind } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { begin, type Enrolment } from "./enrolment.ts";
@@ -11,11 +13,11 @@ import { HandOffFailedError } from "./hand-off-events.ts";
 import { harden } from "./harden.ts";
 import { inspectReadyBmc, talkTo } from "./inspect-ready-bmc.ts";
 import type { SeenBmc } from "./look-at-bmc.ts";
-import { type OpenedBmc, openBeside, type ReadyBmc } from "./open-bmc-beside.ts";
+import { HiddenBmcError, type OpenedBmc, openBeside, type ReadyBmc } from "./open-bmc-beside.ts";
 import type { LinkedBmc, Outcome } from "./outcome.ts";
 import type { Retirement } from "./retire-former.ts";
 import { setAccount } from "./set-account.ts";
-import { type Step, StepError } from "./step.ts";
+import { type Step, StepError, StepTimeoutError } from "./step.ts";
 import { machineToProto } from "./to-proto.ts";
 import type { World } from "./world.ts";
 
@@ -38,17 +40,18 @@ export async function run(world: World, step: Step, limit?: AbortSignal): Promis
     begin(world, machineToProto(machine), signal),
   );
   try {
-    const outcome = await enrol(world, step, machine.uuid, await opening.bmc, enrolment, seen, limit);
+    const outcome = await enrol(world, step, machine.uuid, opening.bmc, enrolment, seen, limit);
     if (outcome.kind === "failed") await enrolment.endInVain(outcome, limit);
     return outcome;
   } catch (error) {
     await enrolment.abort(error, limit);
     const cause = error instanceof StepError ? error.cause : undefined;
     const isOutcome = cause instanceof InbandLockedError || cause instanceof NoFreeSlotError;
-    if (!isOutcome) throw error;
-    const about = { ...common(machine.uuid, await opening.bmc), mac: enrolment.mac, reason: cause.message };
-    if (cause instanceof InbandLockedError) return { kind: "locked", ...about };
-    return { kind: "no free slot", ...about, occupants: cause.occupants };
+    if (!isOutcome && !(cause instanceof HiddenBmcError)) throw error;
+    const bmc = cause instanceof HiddenBmcError ? cause.cause : await opening.bmc;
+    const about = { ...common(machine.uuid, bmc), mac: enrolment.mac, reason: cause.message };
+    if (cause instanceof NoFreeSlotError) return { kind: "no free slot", ...about, occupants: cause.occupants };
+    return { kind: "locked", ...about };
   }
 }
 
@@ -56,12 +59,22 @@ async function enrol(
   world: World,
   step: Step,
   machineUuid: string,
-  bmc: OpenedBmc,
+  opening: Promise<OpenedBmc>,
   enrolment: Enrolment,
   seen: SeenBmc | undefined,
   limit: AbortSignal | undefined,
 ): Promise<Outcome> {
   const { limits } = world.settings;
+  const known = world.settings.rotate ? undefined : enrolment.knownBmc;
+  const given = known?.slot === 0 ? known : undefined;
+  const bmc = await opening.catch((error: Error) => {
+    if (given === undefined || !isWithoutAnswer(error)) throw error;
+    return error;
+  });
+  if (given !== undefined && (bmc instanceof Error || "tried" in bmc)) {
+    return await handOffUnseen(world, step, machineUuid, bmc, enrolment, given, limit);
+  }
+  if (bmc instanceof Error) throw bmc;
   if ("tried" in bmc) {
     await step(
       "report BMC",
@@ -75,8 +88,39 @@ async function enrol(
   // The BMC's answers are waited for, from here to the hand-off: time enough for it. It never fails.
   const inventory = enrolment.reportInventory(limit);
   try {
-    const known = world.settings.rotate ? undefined : enrolment.knownBmc;
     return await fasten(world, step, machineUuid, bmc, enrolment, known, seen);
+  } finally {
+    await inventory;
+  }
+}
+
+/** Whether a BMC could not be opened because it shows no way to it, or does not answer. */
+function isWithoutAnswer(error: Error): boolean {
+  const cause = error instanceof StepError ? error.cause : undefined;
+  return [HiddenBmcError, NotReadyError, StepTimeoutError].some((each) => cause instanceof each);
+}
+
+/**
+ * An operator has linked a BMC, and in-band there is none that answers: whether the account works shows from remote.
+ * @param bmc the ways that were tried, or why the BMC could not be opened; that is thrown if the account works no more
+ */
+async function handOffUnseen(
+  world: World,
+  step: Step,
+  machineUuid: string,
+  bmc: Error | { readonly tried: readonly TriedWay[] },
+  enrolment: Enrolment,
+  known: KnownBmc,
+  limit: AbortSignal | undefined,
+): Promise<Outcome> {
+  world.note("The BMC does not answer its machine: the service tries the account that an operator gave.");
+  const inventory = enrolment.reportInventory(limit);
+  try {
+    const tried = bmc instanceof Error ? { tried: [] } : bmc;
+    const linked = { ...known, address: "" };
+    const ended = await handOff(world, step, enrolment, machineUuid, tried, linked, true);
+    if (bmc instanceof Error && isAccountRefused(ended)) throw bmc;
+    return ended;
   } finally {
     await inventory;
   }

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { describeOutcome, exitCodeOf } from "../../agent/outcome.ts";
+import type { World } from "../../agent/world.ts";
+import { NoBmcError } from "../../inband/openipmi/open-bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Profile } from "../simulator/profile.ts";
 import { profiles, spec } from "../simulator/profiles.ts";
 import { virtualClock } from "../simulator/virtual-clock.ts";
-import { Machine, type MachineOptions } from "./machine.ts";
+import { Machine, type MachineOptions, machineUuid, tried } from "./machine.ts";
+import { smbiosTables } from "./smbios-tables.ts";
 
 const userName = "rackadmin";
 const password = "Gv7-canary.Wk2@mP";
@@ -80,6 +83,37 @@ describe("a machine that is linked by the account of an operator", () => {
       expect(outcome.kind).toBe(kind);
       expect(user.enabled).toBe(false);
     }
+  });
+
+  const shown = { openBmc: () => Promise.reject(new NoBmcError(tried)) };
+  const named = { ...shown, readSmbios: async () => smbiosTables(machineUuid, 0xca2) };
+
+  test.each<[string, Partial<World>]>([
+    ["shows no BMC", shown],
+    ["names a BMC and shows no way to it", named],
+  ])("is recognised by the login from remote alone where the machine %s", async (_what, world) => {
+    const machine = await linkedByOperator({ profile: spec });
+    const outcome = await machine.boot({ clock: virtualClock(), world });
+    expect(outcome).toMatchObject({ kind: "recognised", bmc: { mac: "52:54:00:b1:00:01", slot: 0 } });
+    expect(machine.service.calls).not.toContain("reportBmc");
+    expect(machine.service.inventories).toBe(2);
+  });
+
+  test("is recognised by the login from remote alone where the BMC never gets ready", async () => {
+    const machine = await linkedByOperator({ profile: spec });
+    machine.bmc.reset(0, 10_000_000);
+    const outcome = await machine.boot({ clock: virtualClock() });
+    expect(outcome.kind).toBe("recognised");
+    expect(machine.events.map(({ step, kind }) => `${step} ${kind}`)).toContain("open BMC failed");
+  });
+
+  test("ends as locked where the machine shows no way to the BMC, and the account opens it no more", async () => {
+    const machine = await linkedByOperator({ profile: spec });
+    const user = machine.bmc.users[2] ?? expect.unreachable();
+    user.enabled = false;
+    const outcome = await machine.boot({ clock: virtualClock(), world: named });
+    expect(outcome.kind).toBe("locked");
+    expect(machine.service.aborted).toMatchObject({ inbandLocked: true });
   });
 
   test("does not get one because the service cannot reach the BMC", async () => {

@@ -195,15 +195,16 @@ describe("typed outcomes", () => {
     expect(machine.service.aborted).toBeUndefined();
   });
 
-  test("SMBIOS names a BMC that is not to be found: not unmanaged, but to be tried again", async () => {
+  test("SMBIOS names a BMC that is not to be found: not unmanaged, but locked, and an operator is to help", async () => {
     const machine = new Machine({ noBmc: true });
-    const error = await failure(machine.boot({ world: { readSmbios: async () => smbiosTables(machineUuid, 0xca2) } }));
-    expect(error.message).toMatch(
-      /^open BMC: SMBIOS names a BMC \(KCS at io 0xca2\), but .* \(\/dev\/ipmi0: it does not exist\)\. .*run again/,
+    const outcome = await machine.boot({ world: { readSmbios: async () => smbiosTables(machineUuid, 0xca2) } });
+    expect(outcome).toMatchObject({ kind: "locked", mac: "" });
+    expect(describeOutcome(outcome)).toMatch(
+      /SMBIOS names a BMC \(KCS at io 0xca2\), but .* \(\/dev\/ipmi0: it does not exist\)\. .*credentials by hand/,
     );
-    expect(exitCodeOf(error)).toBe(75);
+    expect(exitCodeOf(outcome)).toBe(0);
     expect(machine.service.noBmc).toBe(false);
-    expect(machine.service.aborted?.step).toBe("open BMC");
+    expect(machine.service.aborted).toMatchObject({ step: "open BMC", inbandLocked: true });
   });
 
   test("SMBIOS leaves the address of a BMC zero: there is none", async () => {
