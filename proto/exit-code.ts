@@ -13,7 +13,7 @@ export const ExitCode = {
   bug: 70,
   /** It may work the next time: run again. */
   temporary: 75,
-  /** The BMC broke the protocol, or another BMC answered. */
+  /** BMC or service broke the protocol, another BMC answered, or the audit log is broken. */
   protocol: 76,
   /** Refused: certificate, CA, permission, or the BMC's login. */
   refused: 77,

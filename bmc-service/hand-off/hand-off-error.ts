@@ -16,6 +16,12 @@ export class HandOffError extends Error {
   }
 }
 
+/** The account is one that an operator gave: it stays as it is, whenever it is tried. */
+export class OperatorsAccountError extends Error {
+  override readonly name = "OperatorsAccountError";
+  readonly code = "operators-account";
+}
+
 /** What an error on the way to the BMC means for the hand-off; a bug stays what it is. */
 export function asHandOffError(error: unknown): HandOffError | undefined {
   if (error instanceof HandOffError) return error;

@@ -22,7 +22,7 @@ import {
   type Store,
 } from "../store/store.ts";
 import { findSlot } from "./find-slot.ts";
-import { asHandOffError, HandOffError, isBusy } from "./hand-off-error.ts";
+import { asHandOffError, HandOffError, isBusy, OperatorsAccountError } from "./hand-off-error.ts";
 import { formOf, storedForm } from "./password-form.ts";
 import type { HandOffLimits, TakeOver } from "./take-over.ts";
 
@@ -53,7 +53,7 @@ const refusedForGood: readonly number[] = [
  * @param actor the operator's name
  * @param gone aborted when the caller does not wait any more: counts until something is stored, half of it would be worse
  * @returns what was done, for the history
- * @throws HandOffError, NotReadyError, NoSuchRowError, StoreError, or the reason of a signal
+ * @throws HandOffError, NotReadyError, OperatorsAccountError, NoSuchRowError, StoreError, or the reason of a signal
  */
 export async function rotatePassword(
   world: RotationWorld,
@@ -121,16 +121,16 @@ async function proveAccountInUse(world: RotationWorld, key: string, signal: Abor
   return { ...proved, known: accounts.map(({ id }) => id) };
 }
 
-/** @throws NoSuchRowError; NotReadyError if there is no account, or it is an operator's */
+/** @throws NoSuchRowError; NotReadyError if there is no account; OperatorsAccountError */
 function requireAccount(record: BmcRecord | undefined, key: string): { row: BmcRow; account: AccountRow } {
   if (record === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
   const { row, account } = record;
   if (account === undefined) throw new NotReadyError(`BMC ${key} has no account yet: its machine has to enrol`);
   const { userName, givenBy } = account;
   if (givenBy === "") return { row, account };
-  throw new NotReadyError(
-    `account "${userName}" of BMC ${key} was given by operator "${givenBy}" and is not ours to change: ` +
-      "change it on the BMC, and give it again (bmcctl update)",
+  throw new OperatorsAccountError(
+    `account "${userName}" of BMC ${key} is the operator's own (given by operator "${givenBy}"), and is not rotated: ` +
+      "change it on the BMC, and give it again by bmcctl update",
   );
 }
 

@@ -279,8 +279,9 @@ describe("RotateAccount", () => {
     const account = { userName: "ADMIN", password: Buffer.from("Theirs-1234") };
     await call(client, client.updateBmc, { mac: mac1, drivers: [], account, address: "" });
     const said = await refusal(rotate());
-    expect(said.code).toBe("FAILED_PRECONDITION");
+    expect(said.code).toBe("PERMISSION_DENIED");
     expect(said.details).toContain('given by operator "operator"');
+    expect(said.details).toContain("change it on the BMC, and give it again by bmcctl update");
     expect(foreign()).toBe("Theirs-1234");
   });
 

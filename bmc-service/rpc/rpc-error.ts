@@ -2,7 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Attack } from "../attack.ts";
 import { NoDriverServedError, NotReadyError } from "../drivers/driver-list.ts";
-import { attackOfBmc, HandOffError } from "../hand-off/hand-off-error.ts";
+import { attackOfBmc, HandOffError, OperatorsAccountError } from "../hand-off/hand-off-error.ts";
 import { StoppingError } from "../stopping-error.ts";
 import { MachineBusyError, NoSuchTokenError, TokenRefusedError } from "../store/enrolment-token.ts";
 import { ClaimConflictError, ConflictDecidedError, MissingStepError, NoSuchRowError } from "../store/store.ts";
@@ -53,6 +53,7 @@ function codeOf(error: unknown): status | undefined {
     return status.FAILED_PRECONDITION;
   }
   if (error instanceof NoSuchRowError || error instanceof NoSuchTokenError) return status.NOT_FOUND;
+  if (error instanceof OperatorsAccountError) return status.PERMISSION_DENIED;
   if (error instanceof TokenRefusedError) return status.UNAUTHENTICATED;
   if (error instanceof MachineBusyError) return status.ABORTED;
   if (error instanceof HandOffError) return codeOfLogin(error.kind);

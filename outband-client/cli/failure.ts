@@ -53,6 +53,7 @@ export function explain(error: unknown): Failure {
 
 const ownCertificate = "--role names the certificate in the PKI directory; operator.pem is used without it.";
 const givenAccount = "What the service knows of the BMC is as it was.";
+const sameAccount = 'The account is as it was; "bmcctl describe" shows it.';
 const bmcAccount = '"bmcctl describe" shows account and state; the machine makes a new account when it boots again.';
 
 function serviceFailure({ status, answered, message }: ServiceError): Omit<Failure, "message"> {
@@ -64,6 +65,9 @@ function serviceFailure({ status, answered, message }: ServiceError): Omit<Failu
       if (!answered) return { exitCode: ExitCode.refused };
       if (roleOf(message) !== undefined)
         return { exitCode: ExitCode.refused, advice: `Use --role ${roleOf(message)}.` };
+      // The service's words say whose account it is, and what to do.
+      if (message.includes("is the operator's own")) return { exitCode: ExitCode.refused };
+      if (message.includes("took no new password")) return { exitCode: ExitCode.refused, advice: sameAccount };
       if (message.includes("certificate")) return { exitCode: ExitCode.refused, advice: ownCertificate };
       return { exitCode: ExitCode.refused, advice: message.includes(": UpdateBmc: ") ? givenAccount : bmcAccount };
     case "unauthenticated":
@@ -111,6 +115,6 @@ Exit codes:
   69  the BMC service is not there
   70  a bug, here or in the service
   75  it may work later: BMC not reachable, no account yet, no answer in time
-  76  what answers is no BMC service, or one that is too old
+  76  what answers is no BMC service or one that is too old, or the audit log is broken
   77  refused: a certificate, the permission of the service, or the login by the BMC
   78  the configuration file, the PKI directory or the password file is wrong`;

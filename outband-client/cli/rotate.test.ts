@@ -53,6 +53,22 @@ ${linked.mac}   linked   rivet8f3k2m1qz   new
     expect(service.rotations).toEqual([linked.mac]);
   });
 
+  test("where the BMC took no new password, nothing is promised that will not be", async () => {
+    const details = `BMC ${linked.mac} took no new password: 16 characters. The old one is in use still`;
+    service.fault = { code: status.PERMISSION_DENIED, details };
+    const { code, stderr } = await bmcctl(["rotate", linked.mac]);
+    expect(code).toBe(77);
+    expect(stderr).toContain(`${details}\n  The account is as it was; "bmcctl describe" shows it.\n`);
+  });
+
+  test("an operator's own account is refused in the service's words alone", async () => {
+    const details = `account "ADMIN" of BMC ${linked.mac} is the operator's own (given by operator "my certificate")`;
+    service.fault = { code: status.PERMISSION_DENIED, details };
+    const { code, stderr } = await bmcctl(["rotate", linked.mac]);
+    expect(code).toBe(77);
+    expect(stderr.endsWith(`${details}\n`)).toBe(true);
+  });
+
   test("is for a MAC address only", async () => {
     expect(await bmcctl(["rotate", linked.machineUuid])).toMatchObject({ code: 64 });
     expect(service.rotations).toEqual([]);

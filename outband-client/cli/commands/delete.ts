@@ -16,7 +16,8 @@ export function addDelete(program: Command, world: World): void {
       "after",
       `
 For a part that is gone: a board or BMC that was replaced, or moved to another machine. The service forgets the passwords too:
-look at them before ("describe --show-secrets") if the account is still on the BMC. What happened stays in the history.
+look at them before ("describe --show-secrets") if the account is still on the BMC. What happened stays in the
+service's history, which gRPC serves (ListHistory).
 A machine that is still there comes back with its next boot. It needs the role admin.
 
 Examples:
