@@ -15,9 +15,10 @@ const minutes = 60_000;
 
 const help = `Usage: npm test, or npm run test:fast
 
-Runs types, lint (with the folder borders) and the fast tests; without --fast also runs those that take longer (long), feeds the decoders a million inputs
-(fuzz), plays 10,000 random scenarios of the agent's run (properties), enrols machines while things die (chaos), builds the
-programs and the ramdisk and runs the tests against foreign programs (peers) and in virtual machines (vm).
+Runs types, lint (with the folder borders) and the fast tests; without --fast also runs those that take longer (long), feeds
+the decoders a million inputs (fuzz), plays 10,000 random scenarios of the agent's run (properties), enrols 200 machines
+while things die (chaos), builds the programs and the ramdisk and runs the tests against foreign programs (peers) and in
+virtual machines (vm).
 
   --fast  only what needs no root, no foreign program and no network
   --help  this text
@@ -77,7 +78,7 @@ const slowStages: readonly Stage[] = [
   },
   {
     name: "chaos",
-    // Some of all cases. `npm run chaos` plays them all.
+    // Few of all cases, the same each time. `npm run chaos` takes 2,500, others each time; --runs takes more.
     command: [
       process.execPath,
       "--disable-warning=ExperimentalWarning",

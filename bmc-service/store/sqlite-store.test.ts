@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -138,20 +137,6 @@ test("the lock keeps a second service away until the first one ends", () => {
   first[Symbol.dispose]();
   new StoreLock(path, 0)[Symbol.dispose]();
   expect(problemOf(() => new StoreLock(join(directory, "nowhere", "x.db"), 0)).problem).toBe("unwritable");
-});
-
-const asRoot = ["--user", "--map-root-user", "--mount"];
-const mayMount = spawnSync("unshare", [...asRoot, "true"]).status === 0;
-
-test.runIf(mayMount)("the lock is taken on a full disk too (needs unshare and user namespaces)", () => {
-  const module = join(import.meta.dirname, "store-lock.ts");
-  const program = `import { StoreLock } from ${JSON.stringify(module)}; new StoreLock(process.argv[1], 0); console.log("held")`;
-  const script =
-    'mount -t tmpfs -o size=100k none "$1" || exit 9; head -c 200k /dev/zero > "$1/fill" 2>/dev/null; ' +
-    'exec "$2" --input-type=module -e "$3" "$1/x.db"';
-  const run = ["sh", "-c", script, "sh", directory, process.execPath, program];
-  const { stdout, stderr } = spawnSync("unshare", [...asRoot, ...run], { encoding: "utf8" });
-  expect({ stdout, stderr }).toEqual({ stdout: "held\n", stderr: "" });
 });
 
 describe("migrations", () => {

@@ -22,9 +22,6 @@ export type FaultName = keyof typeof faults;
 
 export const faultNames = Object.keys(faults) as FaultName[];
 
-/** Whether the run cannot go on after it. */
-export const endsRun: ReadonlySet<FaultName> = new Set(["agent-killed", "machine-reset"]);
-
 /** A step of the run, an IPMI command that changes something, a call to the service, an event of the hand-off. */
 export type InstantKind = "step" | "write" | "call" | "event";
 

@@ -14,8 +14,9 @@ export interface ChaosOptions {
 
 const help = `
 Enrols simulated machines at a real BMC service, in a process of its own with its database, TLS and remote
-login, while something dies: every fault at every instant (before and after each step of the run, each write
-to the BMC, each call to the service), then two or three at random. A machine is new or known, gets a new
+login, while something dies. The cases are each fault at each instant (before and after each step of the run,
+each write to the BMC, each call to the service); as many of them as --runs says, in an order that the seed
+gives, and one with two or three faults at random for every four. A machine is new or known, gets a new
 account, or has accounts of ours on its BMC that nobody knows. After that all is healed, and the machine
 boots until it is linked. At every instant: accounts of others are as they were; every password on the BMC
 is on the service's disk; from the first confirmation on, one of the logins that the service would try opens
