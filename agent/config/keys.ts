@@ -37,6 +37,9 @@ const hostAndPort = /^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9]
 const ntpServer = String.raw`(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[1-9]\d{0,4})?`;
 const ntpServers = new RegExp(`^${ntpServer}(,${ntpServer}){0,3}$`);
 
+/** Longest `limit` with `watchdog`, seconds: the BMC counts down from 6553.5 s at most, and waits a minute longer than the run. */
+export const longestWatchedSeconds = 6_493;
+
 export const keys = [
   {
     name: "service",
@@ -209,7 +212,8 @@ export const keys = [
     name: "watchdog",
     type: { kind: "switch" },
     default: "0",
-    description: "have the BMC reset the machine if the run has not ended a minute after `limit`",
+    description:
+      "have the BMC reset the machine if the run has not ended a minute after `limit`, which then may be 6493 s at most",
   },
   {
     name: "kcs",

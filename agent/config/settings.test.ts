@@ -45,6 +45,17 @@ const files = () => ({
   key: join(folder, "agent.key"),
 });
 
+test("a run that is longer than the BMC's watchdog counts is refused with it, wherever the two stand", () => {
+  const longest = { limit: "6493" };
+  expect(localSettings([source("kernel", { ...longest, watchdog: "1" })])).toMatchObject({ watchdog: true });
+  expect(localSettings([source("kernel", { limit: "6494", watchdog: "0" })])).toMatchObject({ limitMs: 6_494_000 });
+  const both = () => localSettings([source("kernel", { watchdog: "1" }), source("document", { limit: "6494" })]);
+  expect(both).toThrow(ConfigError);
+  expect(both).toThrow('document /c.yaml: limit: "6494" is too long; with watchdog at most 6493 seconds');
+  const flag = () => localSettings([source("flag", { limit: "86400", watchdog: "1" })]);
+  expect(flag).toThrow(ConfigError);
+});
+
 describe("sources", () => {
   test("the first one wins, key by key", () => {
     const settings = localSettings([

@@ -3,7 +3,7 @@ import type { Credentials, PemOrigin } from "./certificates.ts";
 import { ConfigError, fileProblem, quoted, UsageError } from "./config-error.ts";
 import type { DocumentKeys } from "./document.ts";
 import { isUrl, withoutCredentials } from "./document-location.ts";
-import { allowedValues, findKey, flagOf, type Key, type KeyName, kernelKeyOf } from "./keys.ts";
+import { allowedValues, findKey, flagOf, type Key, type KeyName, kernelKeyOf, longestWatchedSeconds } from "./keys.ts";
 
 export type LogFormat = "text" | "json";
 
@@ -130,6 +130,8 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
   const text = (name: KeyName): string => find(sources, name)?.value ?? findKey(name)?.default ?? "";
   const userSlot = find(sources, "user_slot")?.value;
   const milliseconds = (name: KeyName): number => Number(text(name)) * 1000;
+  const watchdog = switchValue(text("watchdog")) === true;
+  if (watchdog) requireWatchable(find(sources, "limit"));
   return {
     afterwards: afterwardsOf(text("then")),
     log: text("log") === "json" ? "json" : "text",
@@ -141,7 +143,7 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     tries: Number(text("tries")),
     stuck: text("stuck") === "wait" ? "wait" : "reboot",
     stuckLimitMs: milliseconds("stuck_limit"),
-    watchdog: switchValue(text("watchdog")) === true,
+    watchdog,
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
     bmcLimitMs: milliseconds("bmc_limit"),
@@ -149,6 +151,14 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     kcs: parseKcsAddress(text("kcs")),
     ipmiDriver: text("ipmi_driver") === "1",
   };
+}
+
+/** A countdown that ended before the run would reset a machine that is all right. */
+function requireWatchable(limit: Given | undefined): void {
+  if (limit === undefined || Number(limit.value) <= longestWatchedSeconds) return;
+  const { key, value, source } = limit;
+  const most = `with watchdog at most ${longestWatchedSeconds} seconds, because the BMC counts down from 6553`;
+  throw new ConfigError(source.name, spelled(key, source.kind), `${quoted(value)} is too long; ${most}`);
 }
 
 function afterwardsOf(text: string): Afterwards {
