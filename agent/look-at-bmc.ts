@@ -1,11 +1,13 @@
 import { InbandLockedError } from "../inband/account/inband-locked.ts";
-import type { Conversation } from "../inband/conversation.ts";
+import { isClosed } from "../inband/closed-access.ts";
+import { type Conversation, impatient, sendPatiently } from "../inband/conversation.ts";
 import { addressWaitMs, type BmcInspection, inspectBmc, inspectWithoutLan } from "../inband/inspect-bmc.ts";
 import { NoLanChannelError } from "../inband/lan-channel.ts";
 import type { Note } from "../inband/note.ts";
-import { refusalText } from "../inband/read-parameter.ts";
+import { isRefusal, refusalText } from "../inband/read-parameter.ts";
 import { type KnownBmc, recogniseBmc } from "../inband/recognise-bmc.ts";
 import type { DeviceIdentity } from "../inband/wait-until-ready.ts";
+import { getUserAccess } from "../ipmi/commands/get-user-access.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
 import type { CompletionCodeError } from "../ipmi/errors.ts";
 import type { BmcFacts } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
@@ -89,10 +91,26 @@ async function inspect(
     return { bmc: withUnknown(bmc) };
   } catch (error) {
     if (!(error instanceof NoLanChannelError)) throw error;
-    // C1h alone may as well mean that the BMC has no LAN.
-    const isLock = error.refusal !== undefined && error.refusal.completionCode !== CompletionCode.invalidCommand;
-    const lock = refused ?? (isLock ? error.refusal : undefined);
+    const lock = refused ?? (await lockBehind(conversation, error));
     const bmc = await inspectWithoutLan(conversation, device, error);
     return { bmc: withUnknown(bmc), failure: lock === undefined ? error : new InbandLockedError(lock) };
   }
+}
+
+/**
+ * How the BMC showed that it is closed to its machine, if it did. C1h to the LAN parameters may as well mean that it has no
+ * LAN: then it is asked for a user, whom every BMC knows.
+ */
+async function lockBehind(
+  conversation: Conversation,
+  { refusal }: NoLanChannelError,
+): Promise<CompletionCodeError | undefined> {
+  if (refusal?.completionCode !== CompletionCode.invalidCommand) return refusal;
+  try {
+    await sendPatiently(conversation, getUserAccess, { channelNumber: 1, userId: 1 }, impatient);
+  } catch (error) {
+    if (isClosed(error)) return error;
+    if (!isRefusal(error)) throw error;
+  }
+  return undefined;
 }

@@ -81,6 +81,33 @@ describe("in-band access that is locked", () => {
     expect(machine.notes.join(" ")).toContain("looking again for up to 30 s");
   });
 
+  test.each([
+    ["C1h to all but Get Device ID", 0xc1],
+    ["C1h to LAN and channel commands, D4h to those for users", 0xd4],
+  ])("%s: locked", async (_what, userCode) => {
+    const always = (netFn: number, cmd: number | undefined, completionCode: number): FaultRule => ({
+      netFn,
+      ...(cmd === undefined ? {} : { cmd }),
+      count: "always",
+      effects: [{ completionCode }],
+    });
+    const faults = [
+      ...[0x42, 0x43, 0x45, 0x46, 0x47].map((cmd) => always(6, cmd, 0xc1)),
+      always(6, 0x44, userCode),
+      always(0x0c, undefined, 0xc1),
+    ];
+    const { machine, outcome } = await boot({ profile: spec, bmc: { faults } });
+    expect(outcome).toMatchObject({ kind: "locked", reason: expect.stringContaining("Get User Access") });
+    expect(machine.service.aborted).toMatchObject({ inbandLocked: true });
+  });
+
+  test("C1h to LAN and channel commands, but users are told: a BMC without LAN", async () => {
+    const noChannels: FaultRule = { netFn: 6, cmd: 0x42, count: "always", effects: [{ completionCode: 0xc1 }] };
+    const noLan: FaultRule = { netFn: 0x0c, count: "always", effects: [{ completionCode: 0xc1 }] };
+    const machine = new Machine({ profile: spec, bmc: { faults: [noChannels, noLan] } });
+    await expect(machine.boot({ clock: virtualClock() })).rejects.toThrow("the BMC has no LAN channel");
+  });
+
   test("all but LAN parameters: those are reported, and what the BMC is stays open", async () => {
     const others: FaultRule[] = [0x06, 0x0a].map((netFn) => ({
       netFn,
