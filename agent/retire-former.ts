@@ -18,9 +18,12 @@ export interface Retirement {
  */
 export async function retireFormer({ conversation, account, enrolment }: Retirement): Promise<void> {
   const { former, wanted } = account;
+  let left = 0;
   for (const each of former) {
-    enrolment.addFindings([await retireAccount(conversation, wanted.channel, each)]);
+    const { text, mayPass } = await retireAccount(conversation, wanted.channel, each);
+    enrolment.addFindings([text]);
+    if (mayPass) left += 1;
   }
-  // What the BMC does not let go it would not let go the next time either: the finding tells it, and no other run tries.
-  await enrolment.reportFormerAccounts(0, conversation.signal);
+  // Another run tries those that a busy BMC kept, three times at most. What the BMC refuses it would refuse the next time, too.
+  await enrolment.reportFormerAccounts(left, conversation.signal);
 }

@@ -31,9 +31,10 @@ export async function takeBack(
   if (wanted.replaces !== undefined || !cannotFinish(ended)) return undefined;
   const { channel, slot, userName } = wanted;
   try {
-    return await withinLimit(world.clock, limitMs, runLimit, (signal) =>
+    const retired = await withinLimit(world.clock, limitMs, runLimit, (signal) =>
       retireAccount(talkTo(bmc, world, signal), channel, { slot, userName }),
     );
+    return retired.text;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return `User ID ${slot}, "${userName}", was to be disabled again, but may not be: ${reason}`;

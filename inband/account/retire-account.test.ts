@@ -22,7 +22,8 @@ function withFormer(changes: (line: string, nth: number) => ScriptedAnswer | und
   });
 }
 
-const retire = ({ conversation }: ReturnType<typeof withFormer>) => retireAccount(conversation, 1, former);
+const retired = ({ conversation }: ReturnType<typeof withFormer>) => retireAccount(conversation, 1, former);
+const retire = async (bmc: ReturnType<typeof withFormer>) => (await retired(bmc)).text;
 const writesOf = ({ log }: ReturnType<typeof withFormer>) => log.filter((line) => line.startsWith("Set "));
 
 describe("retireAccount", () => {
@@ -54,17 +55,31 @@ describe("retireAccount", () => {
     if (look === 1) expect(text).toContain("is not there any more: that user ID was left alone");
   });
 
-  test("a name that cannot be read is nobody of ours", async () => {
-    const bmc = withFormer((line) => (line.startsWith("Get User Name") ? 0x93 : undefined));
-    expect(await retire(bmc)).toContain("left alone");
+  test.each([
+    [0x93, false],
+    [0xc0, true],
+  ])("a name that cannot be read (code %d): nothing is written, and it is not called gone", async (code, mayPass) => {
+    const bmc = withFormer((line) => (line.startsWith("Get User Name") ? code : undefined));
+    expect(await retired(bmc)).toEqual({
+      text: expect.stringMatching(/its name could not be read \(.*\), so it was left alone and may still be open\.$/),
+      mayPass,
+    });
     expect(writesOf(bmc)).toEqual([]);
+  });
+
+  test("tells whether another run may do what is left", async () => {
+    const with45 = (code: number) => withFormer((line) => (line.startsWith("Set User Access") ? code : undefined));
+    expect(await retired(with45(0xcc))).toMatchObject({ mayPass: false });
+    expect(await retired(with45(0xc0))).toMatchObject({ mayPass: true });
+    expect(await retired(withFormer())).toMatchObject({ mayPass: false });
   });
 
   test("what the BMC refuses is told, and the rest is done", async () => {
     const bmc = withFormer((line) => (line.startsWith("Set User Name") ? 0xcc : undefined));
     expect(await retire(bmc)).toMatch(/: disabled, without rights, not without a name \(completion code CCh/);
     const still = withFormer((line) => (line.startsWith("Set User Password") ? 0xd5 : undefined));
-    expect(await retire(still)).toMatch(/: without rights, without a name, not disabled \(completion code D5h/);
+    expect(await retire(still)).toMatch(/: without rights, not disabled \(completion code D5h[^)]*\)\)?\.$/);
+    expect(writesOf(still).some((line) => line.startsWith("Set User Name"))).toBe(false);
   });
 
   test("a write that is lost is sent again; one that is never kept is told", async () => {
@@ -79,6 +94,16 @@ describe("retireAccount", () => {
     const never = withFormer((line) => (line.startsWith("Set User Access") ? 0xcc : undefined));
     expect(await retire(never)).toMatch(/: disabled, not without rights \(completion code CCh[^)]*\)\)?\.$/);
     expect(writesOf(never).some((line) => line.startsWith("Set User Name"))).toBe(false);
+  });
+
+  test("a BMC that does not tell whether a user is enabled: 00h is enough", async () => {
+    let rights = 0x14;
+    const bmc = withFormer((line) => {
+      if (line.startsWith("Set User Access")) rights = 0x0f;
+      return line.startsWith("Get User Access") ? [16, 0x01, 1, rights] : undefined;
+    });
+    expect(await retire(bmc)).toMatch(/: disabled, without rights, without a name\.$/);
+    expect(writesOf(bmc)).toHaveLength(3);
   });
 
   test("rights that a BMC takes in three bytes only", async () => {

@@ -1,6 +1,6 @@
 import { setUserName } from "../../ipmi/commands/set-user-name.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
-import { type Conversation, InterruptedWriteError, sendPatiently } from "../conversation.ts";
+import { type Conversation, InterruptedWriteError, isNotNow, NoAnswerError, sendPatiently } from "../conversation.ts";
 import { isRefusal, refusalText } from "../read-parameter.ts";
 import type { FormerAccount } from "./plan-account.ts";
 import { readSlot } from "./scan-accounts.ts";
@@ -13,49 +13,75 @@ const mostSends = 2;
 /** Privilege "no access". IPMI 2.0 §22.26. */
 const noAccess = 15;
 
-/** How the slot is now: still as wanted; not ours any more, then nothing is written there. */
-type Progress = "done" | "not ours" | { readonly problem: string };
+/** Why something of a retirement was not done. */
+interface Problem {
+  readonly problem: string;
+  /** Whether another run may well do it: the BMC was busy, did not answer, or broke off. */
+  readonly mayPass: boolean;
+  /** Whose account it is could not be read: then nothing is written there. */
+  readonly isUnread?: true;
+}
 
-const withoutRights = "without rights";
+/** How the slot is now: as wanted; not ours any more, then nothing is written there. */
+type Progress = "done" | "not ours" | Problem;
+
+/** What became of a retirement. */
+export interface Retired {
+  /** What was done and what could not be, one sentence. */
+  readonly text: string;
+  /** Whether something is left that another run may well do. */
+  readonly mayPass: boolean;
+}
+
+const withoutName = "without a name";
 
 /** One write of a retirement. */
 interface Change {
   /** "disabled" */
   readonly wanted: string;
-  readonly isSo: () => Promise<boolean>;
+  /** @param written whether the BMC has answered a write with 00h */
+  readonly isSo: (written: boolean) => Promise<boolean>;
   readonly write: () => Promise<unknown>;
 }
 
 /**
  * Closes an account of ours that nobody needs any more: disables it, takes its rights on the channel and its name, as far
  * as the BMC lets. Right before each write its name is read again: whatever else is in the slot by then is left alone.
- * Without its rights taken it keeps its name: a slot that has rights and no name is nobody's to use, not even ours.
- * @returns what was done and what could not be, one sentence
+ * It keeps its name unless it is disabled and without rights: an open slot without a name is nobody's to use, not even ours.
  * @throws NotReadyError, TransportError
  */
 export async function retireAccount(
   conversation: Conversation,
   channel: number,
   former: FormerAccount,
-): Promise<string> {
+): Promise<Retired> {
   const { slot, userName } = former;
   const changes = changesOf(conversation, channel, slot);
   const account = `User ID ${slot}, "${userName}", a former account of ours`;
   const done: string[] = [];
   const problems: string[] = [];
+  let mayPass = false;
   for (const change of changes) {
+    if (change.wanted === withoutName && problems.length > 0) break;
     const progress = await make(conversation, former, change);
     if (progress === "not ours") {
-      if (done.length === 0) return `${account}, is not there any more: that user ID was left alone.`;
+      if (done.length === 0) {
+        return { text: `${account}, is not there any more: that user ID was left alone.`, mayPass: false };
+      }
       break;
     }
-    if (progress === "done") done.push(change.wanted);
-    else {
-      problems.push(`not ${change.wanted} (${progress.problem})`);
-      if (change.wanted === withoutRights) break;
+    if (progress === "done") {
+      done.push(change.wanted);
+      continue;
     }
+    mayPass ||= progress.mayPass;
+    if (progress.isUnread === true) {
+      problems.push(`its name could not be read (${progress.problem}), so it was left alone and may still be open`);
+      break;
+    }
+    problems.push(`not ${change.wanted} (${progress.problem})`);
   }
-  return `${account}: ${[...done, ...problems].join(", ")}.`;
+  return { text: `${account}: ${[...done, ...problems].join(", ")}.`, mayPass };
 }
 
 function changesOf(conversation: Conversation, channel: number, slot: number): readonly Change[] {
@@ -66,11 +92,15 @@ function changesOf(conversation: Conversation, channel: number, slot: number): r
   return [
     {
       wanted: "disabled",
-      isSo: async () => (await access())?.enabled.status === "disabled",
+      isSo: async (written) => {
+        const status = (await access())?.enabled.status;
+        // Older BMCs do not tell.
+        return status === "disabled" || (written && status === "unspecified");
+      },
       write: () => switchUser(conversation, { channel, slot }, "disable"),
     },
     {
-      wanted: withoutRights,
+      wanted: "without rights",
       isSo: async () => {
         const rights = (await access())?.access;
         return rights?.ipmiMessaging === false && [0, noAccess].includes(levelNumber(rights.privilegeLimit));
@@ -79,7 +109,7 @@ function changesOf(conversation: Conversation, channel: number, slot: number): r
         sendAccess(conversation, { channel, slot }, { changeBits: true, ipmiMessaging: false, privilege: noAccess }),
     },
     {
-      wanted: "without a name",
+      wanted: withoutName,
       isSo: async () => {
         const now = await readSlot(conversation, slot);
         return now !== "no such ID" && now.state === "empty";
@@ -90,23 +120,31 @@ function changesOf(conversation: Conversation, channel: number, slot: number): r
 }
 
 async function make(conversation: Conversation, former: FormerAccount, change: Change): Promise<Progress> {
-  let problem = "the BMC does not keep it";
+  let problem: Problem = { problem: "the BMC does not keep it", mayPass: false };
+  let written = false;
   for (let sends = 0; ; sends += 1) {
     try {
-      if (await change.isSo()) return "done";
-      if (sends === mostSends) return { problem };
-      if (!(await isThere(conversation, former))) return "not ours";
+      if (await change.isSo(written)) return "done";
+      if (sends === mostSends) return problem;
+      const there = await whoIsThere(conversation, former);
+      if (there !== "ours") return there;
       await change.write();
+      written = true;
     } catch (error) {
       if (!isRefusal(error) && !(error instanceof InterruptedWriteError)) throw error;
-      problem = isRefusal(error) ? refusalText(error) : error.message;
-      if (sends === mostSends) return { problem };
+      const mayPass = isNotNow(error) || error instanceof NoAnswerError || error instanceof InterruptedWriteError;
+      problem = { problem: isRefusal(error) ? refusalText(error) : error.message, mayPass };
+      if (sends === mostSends) return problem;
     }
   }
 }
 
-async function isThere(conversation: Conversation, { slot, userName }: FormerAccount): Promise<boolean> {
+async function whoIsThere(
+  conversation: Conversation,
+  { slot, userName }: FormerAccount,
+): Promise<"ours" | "not ours" | Problem> {
   const now = await readSlot(conversation, slot);
-  if (now === "no such ID" || now.state !== "named") return false;
-  return now.name === userName || isChangedName(now.name, userName);
+  if (now === "no such ID" || now.state === "empty") return "not ours";
+  if (now.state === "unreadable") return { problem: now.reason, mayPass: now.mayPass === true, isUnread: true };
+  return now.name === userName || isChangedName(now.name, userName) ? "ours" : "not ours";
 }

@@ -310,10 +310,22 @@ describe("former accounts of ours", () => {
     expect(await machine.boot({ faults: [{ on: about9, effect: { answer: 0xd5 } }] })).toMatchObject({
       kind: "linked",
     });
-    expect(machine.service.facts?.findings.at(-1)).toMatch(/without rights, not disabled \(.*D5h.*not without a name/);
+    expect(machine.service.facts?.findings.at(-1)).toMatch(/: without rights, not disabled \(.*D5h/);
     // It would not let them go at the next boot either.
     expect(machine.service.formerAccounts).toBe(0);
     expect(await machine.boot()).toMatchObject({ kind: "recognised" });
+  });
+
+  test("that a busy BMC keeps are left to the next run", async () => {
+    const machine = withUsers(shaped, second);
+    const about9: Fault["on"] = ({ cmd, data }) => cmd === 0x47 && data[0] === 9;
+    expect(await machine.boot({ faults: [{ on: about9, effect: { answer: 0xc0 } }] })).toMatchObject({
+      kind: "linked",
+    });
+    expect(machine.service.formerAccounts).toBe(1);
+    expect(await machine.boot()).toMatchObject({ kind: "linked" });
+    expect(enabled(machine)).toEqual([8]);
+    expect(machine.service.formerAccounts).toBe(0);
   });
 
   test("there are none: the run has no further step", async () => {
