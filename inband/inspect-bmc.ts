@@ -53,7 +53,7 @@ const optionalLimitMs = 60_000;
 export interface InspectOptions {
   /** "needed": up to the first channel with MAC and IPv4 address, IPv6 only where there is no IPv4, no weak logins. */
   readonly extent: "needed" | "all";
-  /** How long to wait for a LAN channel to show up, and for an address by DHCP, each, in milliseconds; 0: not at all. */
+  /** How long to wait for a LAN channel to show up, and for an address, each, in milliseconds; 0: not at all. */
   readonly waitMs: number;
   readonly note: Note;
 }

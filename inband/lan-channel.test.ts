@@ -216,12 +216,12 @@ describe("what is not there yet", () => {
     const found = await findLanChannel({ ...conversation, clock }, waiting);
     expect(found).toMatchObject({ channel: 3, ipv4Address: "10.0.0.9" });
     expect(found.seen.map(({ remark }) => remark)).toEqual([
-      "its IPv4 address is 0.0.0.0 and DHCP gave none in time",
+      "its IPv4 address is 0.0.0.0 and it got none in time",
       "its IPv4 address is 0.0.0.0",
       "elected, although it got its address late",
     ]);
     expect(waits).toEqual([2_000, 2_000]);
-    expect(notes).toEqual(["The BMC has no IP address yet: waiting up to 10 s for its DHCP."]);
+    expect(notes).toEqual(["The BMC has no IP address yet: waiting up to 10 s for one."]);
   });
 
   test("an address that does not come: the MAC is told all the same, in time", async () => {
@@ -233,8 +233,33 @@ describe("what is not there yet", () => {
   });
 
   test.each([
+    ["is not told", {}],
+    ["is the firmware", { source: 3 }],
+  ])("an address whose source %s is waited for", async (_what, more) => {
+    const { conversation, waits } = bmc({ 1: { mac: mac(1), ip: [0, 0, 0, 0], ...more } });
+    await findLanChannel(conversation, waiting);
+    expect(waits).toEqual(Array(5).fill(2_000));
+  });
+
+  test("an IPv6 address that came in the meantime is found at the end", async () => {
+    const lans: Record<number, Channel> = { 1: { mac: mac(1), ip: [0, 0, 0, 0], ipv6: Array(16).fill(0), source: 2 } };
+    const { conversation, waits } = bmc(lans);
+    const sleep = conversation.clock.sleep;
+    const clock = {
+      now: () => conversation.clock.now(),
+      sleep: (ms: number, signal?: AbortSignal) => {
+        if (waits.length === 3) lans[1] = { ...lans[1], ipv6: global };
+        return sleep(ms, signal);
+      },
+    };
+    const found = await findLanChannel({ ...conversation, clock }, waiting);
+    expect(found.ipv6?.addresses).toEqual(["2001:db8::7/64"]);
+    expect(found.seen[0]?.remark).toMatch(/^elected for its IPv6 address, although/);
+    expect(waits).toHaveLength(5);
+  });
+
+  test.each([
     ["a static address", { source: 1 }],
-    ["a source that the BMC does not tell", {}],
     ["a global IPv6 address", { source: 2, ipv6: global }],
   ])("%s is not waited for", async (_what, more) => {
     const { conversation, waits } = bmc({ 1: { mac: mac(1), ip: [0, 0, 0, 0], ...more } });

@@ -71,7 +71,7 @@ export class NoLanChannelError extends Error {
 export interface FindOptions {
   /** "until found": asks no further channel once one has MAC and IPv4 address, because each costs time. */
   readonly extent: "until found" | "all";
-  /** How long to wait for a LAN channel to show up, and for an address by DHCP, each, in milliseconds; 0: not at all. */
+  /** How long to wait for a LAN channel to show up, and for an address, each, in milliseconds; 0: not at all. */
   readonly waitMs: number;
   readonly note: Note;
 }
@@ -259,7 +259,10 @@ async function look(conversation: Conversation, channel: number): Promise<Looked
   return { channel, mac, ipv4Address: ip.value, remark: "" };
 }
 
-/** The first with a global IPv6 address; else the first that gets an IPv4 address by DHCP; else the first with a MAC. */
+/**
+ * The first with a global IPv6 address; else the first that gets an IPv4 address in time; else the first that got an IPv6
+ * address meanwhile; else the first with a MAC.
+ */
 async function bestWithoutIpv4(
   conversation: Conversation,
   withMac: readonly [WithMac, ...WithMac[]],
@@ -276,7 +279,13 @@ async function bestWithoutIpv4(
     if (candidate.channel === got?.channel) {
       return Object.assign(candidate, { ipv4Address: got.ipv4Address, remark: "it got its address late" });
     }
-    candidate.remark += " and DHCP gave none in time";
+    candidate.remark += " and it got none in time";
+  }
+  if (asking.length === 0) return withMac[0];
+  for (const candidate of withMac) {
+    // One command where the BMC does not tell that it knows IPv6.
+    const ipv6 = await readIpv6Addresses(conversation, candidate.channel, "usual");
+    if (ipv6.addresses.length > 0) return Object.assign(candidate, { ipv6 });
   }
   return withMac[0];
 }

@@ -224,11 +224,11 @@ describe("what is reported", () => {
     expect(measured).toBeLessThan(outcome.ipmi.commands);
   });
 
-  test("a BMC without an address, after its DHCP had 30 s", async () => {
+  test("a BMC without an address, after it had 30 s to get one", async () => {
     const lans = [{ channel: 1, mac: "52:54:00:b1:00:01", ipv4Address: "0.0.0.0" }];
     const { machine, tookMs } = await boot({ profile: spec, bmc: { lans } });
     expect(machine.service.facts).toMatchObject({ mac: "52:54:00:b1:00:01", ipv4Address: "" });
-    expect(machine.notes).toContain("The BMC has no IP address yet: waiting up to 30 s for its DHCP.");
+    expect(machine.notes).toContain("The BMC has no IP address yet: waiting up to 30 s for one.");
     expect(tookMs).toBe(30_000);
   });
 });
