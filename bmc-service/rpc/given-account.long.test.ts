@@ -287,6 +287,25 @@ describe("a BMC that tells nothing in-band", () => {
     expect(entries.map(({ action }) => action)).toEqual(expect.arrayContaining(["found", "account given"]));
   });
 
+  test.each(["is new", "was reported without BMC"])(
+    "of which nothing was ever reported; its machine %s",
+    async (what) => {
+      await agent.begin(uuid1);
+      if (what !== "is new") await agent.reportNone();
+      await agent.begin(uuid1);
+      await agent.abort("open BMC", "SMBIOS names a BMC, but no way to it is open", true);
+      const locked = (await rowOf(uuid1)) ?? expect.unreachable();
+      expect(locked.state).toBe(State.STATE_LOCKED);
+      expect(locked.stateReason).toMatch(
+        new RegExp(`operator must give credentials: bmcctl update ${uuid1} .* --address HOST .*SMBIOS names a BMC`),
+      );
+      const given = await giveAt("10.0.0.8", uuid1);
+      expect(given).toMatchObject({ mac: mac1, machineUuid: uuid1, state: State.STATE_LINKED, drivers: ["IPMI"] });
+      expect((await agent.begin(uuid1)).linkage).toMatchObject({ mac: mac1, given: true });
+      expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    },
+  );
+
   test("stays linked at the next boot, hidden or with no device at all", async () => {
     await hiddenRow();
     await giveAt("10.0.0.8", uuid1);
