@@ -19,7 +19,8 @@ const limitMs = 30_000;
  * empty before. An account that took the place of a former one of ours may be the only one that opens the BMC.
  * @param ended how the run ended: an outcome, or what was thrown
  * @param runLimit aborted when the time for the whole run is over: this comes out of it, too
- * @returns what became of the account, for the row; undefined if nothing was to be taken back. Throws nothing.
+ * @returns what became of the account, for the row; undefined if nothing was to be taken back, or nothing of it is there.
+ *   Throws nothing.
  */
 export async function takeBack(
   world: World,
@@ -32,9 +33,9 @@ export async function takeBack(
   const { channel, slot, userName } = wanted;
   try {
     const retired = await withinLimit(world.clock, limitMs, runLimit, (signal) =>
-      retireAccount(talkTo(bmc, world, signal), channel, { slot, userName }),
+      retireAccount(talkTo(bmc, world, signal), channel, { slot, userName }, "the account that this run made"),
     );
-    return retired.text;
+    return retired.isThere ? retired.text : undefined;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return `User ID ${slot}, "${userName}", was to be disabled again, but may not be: ${reason}`;

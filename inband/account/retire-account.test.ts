@@ -46,13 +46,13 @@ describe("retireAccount", () => {
     expect(writesOf(bmc)).toHaveLength(1);
   });
 
-  test.each([1, 2, 3])("another name at look %d: nothing more is written there", async (look) => {
+  test.each([1, 2, 3, 4])("another name at look %d: nothing more is written there", async (look) => {
     const bmc = withFormer((line, nth) =>
       line === "Get User Name 04" && nth >= look ? nameBytes("ADMIN") : undefined,
     );
     const text = await retire(bmc);
-    expect(writesOf(bmc)).toHaveLength(look - 1);
-    if (look === 1) expect(text).toContain("is not there any more: that user ID was left alone");
+    expect(writesOf(bmc)).toHaveLength(Math.max(0, look - 2));
+    if (look <= 2) expect(text).toContain("is not there any more: that user ID was left alone");
   });
 
   test.each([
@@ -63,8 +63,20 @@ describe("retireAccount", () => {
     expect(await retired(bmc)).toEqual({
       text: expect.stringMatching(/its name could not be read \(.*\), so it was left alone and may still be open\.$/),
       mayPass,
+      isThere: true,
     });
     expect(writesOf(bmc)).toEqual([]);
+  });
+
+  test("a slot that has another name, or none, is not called closed, although it is disabled and without rights", async () => {
+    for (const name of ["ADMIN", ""]) {
+      const bmc = withFormer((line) => {
+        if (line.startsWith("Get User Access")) return [16, 0x81, 1, 0x0f];
+        return line.startsWith("Get User Name") ? nameBytes(name) : undefined;
+      });
+      expect(await retired(bmc)).toMatchObject({ isThere: false, mayPass: false });
+      expect(writesOf(bmc)).toEqual([]);
+    }
   });
 
   test("tells whether another run may do what is left", async () => {

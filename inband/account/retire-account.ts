@@ -31,6 +31,8 @@ export interface Retired {
   readonly text: string;
   /** Whether something is left that another run may well do. */
   readonly mayPass: boolean;
+  /** Whether the account was found in its slot, or may be there. */
+  readonly isThere: boolean;
 }
 
 const withoutName = "without a name";
@@ -48,16 +50,26 @@ interface Change {
  * Closes an account of ours that nobody needs any more: disables it, takes its rights on the channel and its name, as far
  * as the BMC lets. Right before each write its name is read again: whatever else is in the slot by then is left alone.
  * It keeps its name unless it is disabled and without rights: an open slot without a name is nobody's to use, not even ours.
+ * @param called what the account is to the reader of the sentence
  * @throws NotReadyError, TransportError
  */
 export async function retireAccount(
   conversation: Conversation,
   channel: number,
   former: FormerAccount,
+  called = "a former account of ours",
 ): Promise<Retired> {
   const { slot, userName } = former;
   const changes = changesOf(conversation, channel, slot);
-  const account = `User ID ${slot}, "${userName}", a former account of ours`;
+  const account = `User ID ${slot}, "${userName}", ${called}`;
+  const gone = {
+    text: `${account}, is not there any more: that user ID was left alone.`,
+    mayPass: false,
+    isThere: false,
+  };
+  const first = await whoIsThere(conversation, former);
+  if (first === "not ours") return gone;
+  if (first !== "ours") return { text: `${account}: ${unread(first)}.`, mayPass: first.mayPass, isThere: true };
   const done: string[] = [];
   const problems: string[] = [];
   let mayPass = false;
@@ -65,9 +77,7 @@ export async function retireAccount(
     if (change.wanted === withoutName && problems.length > 0) break;
     const progress = await make(conversation, former, change);
     if (progress === "not ours") {
-      if (done.length === 0) {
-        return { text: `${account}, is not there any more: that user ID was left alone.`, mayPass: false };
-      }
+      if (done.length === 0) return gone;
       break;
     }
     if (progress === "done") {
@@ -76,12 +86,16 @@ export async function retireAccount(
     }
     mayPass ||= progress.mayPass;
     if (progress.isUnread === true) {
-      problems.push(`its name could not be read (${progress.problem}), so it was left alone and may still be open`);
+      problems.push(unread(progress));
       break;
     }
     problems.push(`not ${change.wanted} (${progress.problem})`);
   }
-  return { text: `${account}: ${[...done, ...problems].join(", ")}.`, mayPass };
+  return { text: `${account}: ${[...done, ...problems].join(", ")}.`, mayPass, isThere: true };
+}
+
+function unread({ problem }: Problem): string {
+  return `its name could not be read (${problem}), so it was left alone and may still be open`;
 }
 
 function changesOf(conversation: Conversation, channel: number, slot: number): readonly Change[] {
