@@ -141,6 +141,7 @@ export class Enrolment implements AsyncDisposable {
     const { mac = "", channel = 0 } = this.#facts ?? {};
     const { randomBelow, note, settings } = this.#world;
     const place = await choosePlace(conversation, channel, { ...this.#former(mac), userSlot: settings.userSlot });
+    const lookedAt = conversation.clock.now();
     this.addFindings(place.findings);
     const { slot, replaces, otherSlots, former } = place;
     const { userNamePrefix, privilege } = this.#policy;
@@ -150,7 +151,15 @@ export class Enrolment implements AsyncDisposable {
       const request = { sessionToken: this.#sessionToken, mac, userName, password, slot };
       return (await this.#client.escrowAccount(request, signal)).accountId;
     };
-    const escrowOptions = { firstForm: formFromProto(this.#formHint), otherSlots, former, randomBelow, note, store };
+    const escrowOptions = {
+      firstForm: formFromProto(this.#formHint),
+      otherSlots,
+      former,
+      lookedAt,
+      randomBelow,
+      note,
+      store,
+    };
     return await EscrowedAccount.make(wanted, escrowOptions, conversation.signal);
   }
 

@@ -18,6 +18,8 @@ export interface EscrowOptions {
   readonly otherSlots: readonly number[];
   /** Further accounts of ours on the BMC, which nobody needs once this one works. */
   readonly former: readonly FormerAccount[];
+  /** When the slot was last looked at, by the conversation's clock. */
+  readonly lookedAt: number;
   /** Has the service store the account with this password and returns its identifier there. */
   readonly store: (wanted: WantedAccount, password: Buffer, signal: AbortSignal) => Promise<string>;
 }
@@ -34,10 +36,12 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
   #wanted: WantedAccount;
   #characters: Buffer = Buffer.alloc(0);
   #accountId = "";
+  #lookedAt: number;
 
   private constructor(wanted: WantedAccount, options: EscrowOptions) {
     this.#wanted = wanted;
     this.#options = options;
+    this.#lookedAt = options.lookedAt;
     this.#otherSlots = [...options.otherSlots];
     this.#ladder = new PasswordLadder(options.firstForm);
   }
@@ -56,6 +60,11 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
   /** Further accounts of ours on the BMC. */
   get former(): readonly FormerAccount[] {
     return this.#options.former;
+  }
+
+  /** When the slot was last looked at before the service was asked to store the account: that may have taken its time. */
+  get lookedAt(): number {
+    return this.#lookedAt;
   }
 
   /** Identifier at the service of the account with the current password. */
@@ -92,6 +101,7 @@ export class EscrowedAccount implements EscrowedPasswords, Disposable {
     const slot = replaces === undefined ? await this.#nextSlot(conversation) : undefined;
     if (former === undefined && slot === undefined) return false;
     const { note, store } = this.#options;
+    this.#lookedAt = conversation.clock.now();
     this.#wanted = slot === undefined ? { ...this.#wanted, userName: former ?? userName } : { ...this.#wanted, slot };
     note(`${refused.message} Trying ${slot === undefined ? `its former name "${former}"` : `user ID ${slot}`} first.`);
     this.#accountId = await store(this.#wanted, this.#characters, conversation.signal);

@@ -241,6 +241,40 @@ test.each([1, 3])("a stray code on Get User Access of slot %d ends no run", asyn
   await links(machine, faults);
 });
 
+describe("while the service takes its time to store the account", () => {
+  /** A run in which that takes so long; somebody may give the slot a name meanwhile. */
+  function bootWith(machine: Machine, storedInMs: number, name: string | undefined) {
+    const clock = virtualClock();
+    let waitedMs = 0;
+    machine.service.hook = (when, call) => {
+      if (when !== "after" || call !== "escrowAccount") return;
+      waitedMs = storedInMs;
+      if (name !== undefined) machine.bmc.user(3).name.set(Buffer.from(name.padEnd(16, "\0")));
+    };
+    return machine.boot({ clock: { ...clock, now: () => clock.now() + waitedMs } });
+  }
+
+  test("somebody takes the slot: nothing is written, and the next run chooses another one", async () => {
+    const machine = machineWith({});
+    const error = await bootWith(machine, 5_000, "somebody").catch((error: Error) => error);
+    expect(error).toMatchObject({ message: expect.stringContaining(`the BMC tells "somebody"`) });
+    expect(exitCodeOf(error)).toBe(75);
+    expect(machine.bmc.writes).toEqual([]);
+    machine.service.hook = () => undefined;
+    expect(await machine.boot({ clock: virtualClock() })).toMatchObject({ kind: "linked", bmc: { slot: 6 } });
+    expect(nameText(machine.bmc.user(3))).toBe("somebody");
+  });
+
+  test("nobody does: one more name is read, and none where it was quick", async () => {
+    const commands = async (storedInMs: number) => {
+      const machine = machineWith({});
+      expect(await bootWith(machine, storedInMs, undefined)).toMatchObject({ kind: "linked", bmc: { slot: 3 } });
+      return machine.bmc.log.length;
+    };
+    expect(await commands(5_000)).toBe((await commands(1_000)) + 1);
+  });
+});
+
 describe("former accounts of ours", () => {
   const shaped = { id: 8, name: shapedName(1), password: "forgotten" };
   const second = { id: 9, name: shapedName(2), password: "forgotten" };
