@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { wholeNumber } from "../whole-number.ts";
 import { type Case, faults, parseCase } from "./fault.ts";
 
 /** What `npm run chaos` was asked for. */
@@ -39,14 +40,14 @@ Exit codes: 0 all of it held, 1 it did not, 64 wrong usage, 130 all of it held u
 export function parseChaosOptions(args: readonly string[]): ChaosOptions {
   const options = new Command("npm run chaos --")
     .description("Proves that nothing is lost, whatever dies when.")
-    .addOption(new Option("--runs <N>", "how many enrolments").default(2_500).argParser(whole(1, 1_000_000)))
+    .addOption(new Option("--runs <N>", "how many enrolments").default(2_500).argParser(wholeNumber(1, 1_000_000)))
     .addOption(
       new Option("--seed <S>", "of all that is random; another one each time if not given").argParser(
-        whole(0, 2 ** 31 - 1),
+        wholeNumber(0, 2 ** 31 - 1),
       ),
     )
     .addOption(new Option("--case <CASE>", "only this enrolment; a failure names it").argParser(readCase))
-    .addOption(new Option("--lanes <N>", "how many at the same time").default(2).argParser(whole(1, 64)))
+    .addOption(new Option("--lanes <N>", "how many at the same time").default(2).argParser(wholeNumber(1, 64)))
     .addOption(new Option("--output <FORM>", "what is printed").choices(["table", "json"]).default("table"))
     .addOption(new Option("--report <FILE>", "write the table into this file too"))
     .helpOption("-h, --help", "this text")
@@ -57,15 +58,6 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     .opts<Omit<ChaosOptions, "only"> & { readonly case?: Case }>();
   const { case: only, ...others } = options;
   return { ...others, ...(only === undefined ? {} : { only }) };
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max))
-      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    return value;
-  };
 }
 
 function readCase(text: string): Case {

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
+import { wholeNumber } from "../whole-number.ts";
 
 /** What `npm run bench:fleet` was asked for. */
 export interface FleetOptions {
@@ -31,8 +32,10 @@ Exit codes:
 export function parseFleetOptions(args: readonly string[]): FleetOptions {
   return new Command("npm run bench:fleet --")
     .description("Measures the service with a whole data centre.")
-    .addOption(new Option("--machines <N>", "how many enrol").default(10_000).argParser(whole(20, 10_000)))
-    .addOption(new Option("--concurrency <N>", "how many at the same time").default(32).argParser(whole(1, 1_000)))
+    .addOption(new Option("--machines <N>", "how many enrol").default(10_000).argParser(wholeNumber(20, 10_000)))
+    .addOption(
+      new Option("--concurrency <N>", "how many at the same time").default(32).argParser(wholeNumber(1, 1_000)),
+    )
     .addOption(new Option("--remote", "only the two runs with remote login"))
     .addOption(new Option("--no-remote", "only the two runs without"))
     .addOption(new Option("--output <FORM>", "what is printed").choices(["table", "json"]).default("table"))
@@ -42,12 +45,4 @@ export function parseFleetOptions(args: readonly string[]): FleetOptions {
     .exitOverride()
     .parse(args, { from: "user" })
     .opts<FleetOptions>();
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-    return value;
-  };
 }

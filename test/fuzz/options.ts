@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { wholeNumber } from "../whole-number.ts";
 import type { FuzzedDecoder } from "./fuzzed-decoder.ts";
 
 /** What `npm run fuzz` was asked for. */
@@ -50,15 +51,15 @@ export function parseFuzzOptions(args: readonly string[]): FuzzCommandOptions {
   const command = new Command("npm run fuzz --")
     .description("Looks for inputs that a decoder cannot stand.")
     .addOption(
-      new Option("--inputs <N>", "how many inputs in all").default(defaultInputs).argParser(whole("--inputs", 1e9)),
+      new Option("--inputs <N>", "how many inputs in all").default(defaultInputs).argParser(wholeNumber(1, 1e9)),
     )
     .addOption(
       new Option("--seed <S>", "what the inputs are made from; another one each time if not given").argParser(
-        whole("--seed", seedLimit - 1),
+        wholeNumber(0, seedLimit - 1),
       ),
     )
     .addOption(new Option("--decoder <NAME>", "only this decoder, or all whose name contains this"))
-    .addOption(new Option("--at <INDEX>", "only the input of this number of the seed").argParser(whole("--at", 1e9)))
+    .addOption(new Option("--at <INDEX>", "only the input of this number of the seed").argParser(wholeNumber(0, 1e9)))
     .addOption(new Option("--hex <BYTES>", "only this input").conflicts("at").argParser(hexBytes))
     .addOption(new Option("--list", "the names of the decoders").default(false))
     .helpOption("-h, --help", "this text")
@@ -80,17 +81,6 @@ export function parseFuzzOptions(args: readonly string[]): FuzzCommandOptions {
     at: options.at,
     hex: options.hex,
     list: options.list === true,
-  };
-}
-
-function whole(name: string, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-    const min = name === "--inputs" ? 1 : 0;
-    if (!(value >= min && value <= max)) {
-      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    }
-    return value;
   };
 }
 
