@@ -9,14 +9,19 @@ export interface ModuleWish {
 }
 
 /**
- * IPMI by KCS, BT and SSIF with the SMBus controllers of Intel and AMD boards, and the Ethernet adapters found in servers.
- * Left out: adapters that do nothing without a firmware file (bnx2, bnx2x, qed, nfp), virtual functions, wireless.
+ * IPMI by KCS, BT and SSIF with the SMBus controllers of Intel and AMD boards; the Ethernet adapters found in servers, and
+ * VLANs on them; what it takes to read a FAT partition on a USB stick or a virtual disk; USB keyboards, which those of
+ * remote consoles are too.
+ * Left out: adapters that do nothing without a firmware file (bnx2, bnx2x, qed, nfp), virtual functions, wireless, disks.
  */
 export const wishedModules: ModuleWish = {
   required: [
     ...["ipmi_msghandler", "ipmi_si", "ipmi_devintf", "ipmi_ssif", "i2c_piix4", "i2c_i801"],
     ...["virtio_pci", "virtio_net", "e1000", "e1000e", "igb", "igc", "ixgbe", "i40e", "ice"],
-    ...["bnxt_en", "mlx5_core", "mlx4_core", "mlx4_en", "tg3", "r8169", "af_packet"],
+    ...["bnxt_en", "mlx5_core", "mlx4_core", "mlx4_en", "tg3", "r8169", "af_packet", "8021q"],
+    ...["xhci_pci", "ehci_pci", "ohci_pci", "uhci_hcd", "usb_storage", "uas", "sd_mod", "virtio_blk"],
+    // ASCII is what Debian's kernel takes for file names if mount says nothing else.
+    ...["vfat", "nls_cp437", "nls_ascii", "usbhid", "hid_generic"],
   ],
   optional: ["i2c_ismt", "be2net", "enic", "sfc", "cxgb4", "atlantic", "ionic", "8139cp", "8139too"],
 };
