@@ -104,6 +104,29 @@ export namespace ConflictDecision {
   export type UNRECOGNIZED = typeof ConflictDecision.UNRECOGNIZED;
 }
 
+/** ImportResult is how far the linkage has come with a report. */
+export const ImportResult = {
+  /** IMPORT_RESULT_UNSPECIFIED - Not told. */
+  IMPORT_RESULT_UNSPECIFIED: 0,
+  /** IMPORT_RESULT_LINKED - The service has logged in from remote. */
+  IMPORT_RESULT_LINKED: 1,
+  /** IMPORT_RESULT_WAITING - The accounts are stored, but the service has not got in yet; import the report again to have it try once more. */
+  IMPORT_RESULT_WAITING: 2,
+  /** IMPORT_RESULT_STORED - Stored; the report has no account to log in with. */
+  IMPORT_RESULT_STORED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ImportResult = typeof ImportResult[keyof typeof ImportResult];
+
+export namespace ImportResult {
+  export type IMPORT_RESULT_UNSPECIFIED = typeof ImportResult.IMPORT_RESULT_UNSPECIFIED;
+  export type IMPORT_RESULT_LINKED = typeof ImportResult.IMPORT_RESULT_LINKED;
+  export type IMPORT_RESULT_WAITING = typeof ImportResult.IMPORT_RESULT_WAITING;
+  export type IMPORT_RESULT_STORED = typeof ImportResult.IMPORT_RESULT_STORED;
+  export type UNRECOGNIZED = typeof ImportResult.UNRECOGNIZED;
+}
+
 /** ListBmcsRequest asks for all rows. */
 export interface ListBmcsRequest {
   /**
@@ -507,6 +530,26 @@ export interface AuditEntry {
   result: string;
   /** Address from which it came; empty for a command on the service's own machine. */
   from: string;
+}
+
+/** ImportReportRequest carries a report. */
+export interface ImportReportRequest {
+  /** The JSON text as it stands on the stick; see report.proto. */
+  report: Buffer;
+}
+
+/** ImportReportResponse says what became of it. */
+export interface ImportReportResponse {
+  /** The row as it is now, without secrets. */
+  bmc:
+    | Bmc
+    | undefined;
+  /** How far it has come. */
+  result: ImportResult;
+  /** What is to be known and done, for people: why the service waits, or which accounts were left out. Empty: nothing. */
+  reason: string;
+  /** How many accounts of the report the service did not know before. */
+  newAccounts: number;
 }
 
 function createBaseListBmcsRequest(): ListBmcsRequest {
@@ -3641,6 +3684,152 @@ export const AuditEntry: MessageFns<AuditEntry> = {
   },
 };
 
+function createBaseImportReportRequest(): ImportReportRequest {
+  return { report: Buffer.alloc(0) };
+}
+
+export const ImportReportRequest: MessageFns<ImportReportRequest> = {
+  encode(message: ImportReportRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.report.length !== 0) {
+      writer.uint32(10).bytes(message.report);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportReportRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportReportRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.report = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ImportReportRequest>, I>>(base?: I): ImportReportRequest {
+    return ImportReportRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ImportReportRequest>, I>>(object: I): ImportReportRequest {
+    const message = createBaseImportReportRequest();
+    message.report = object.report ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseImportReportResponse(): ImportReportResponse {
+  return { bmc: undefined, result: 0, reason: "", newAccounts: 0 };
+}
+
+export const ImportReportResponse: MessageFns<ImportReportResponse> = {
+  encode(message: ImportReportResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bmc !== undefined) {
+      Bmc.encode(message.bmc, writer.uint32(10).fork()).join();
+    }
+    if (message.result !== 0) {
+      writer.uint32(16).int32(message.result);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.newAccounts !== 0) {
+      writer.uint32(32).uint32(message.newAccounts);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportReportResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportReportResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bmc = Bmc.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.result = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.newAccounts = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ImportReportResponse>, I>>(base?: I): ImportReportResponse {
+    return ImportReportResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ImportReportResponse>, I>>(object: I): ImportReportResponse {
+    const message = createBaseImportReportResponse();
+    message.bmc = (object.bmc !== undefined && object.bmc !== null) ? Bmc.fromPartial(object.bmc) : undefined;
+    message.result = object.result ?? 0;
+    message.reason = object.reason ?? "";
+    message.newAccounts = object.newAccounts ?? 0;
+    return message;
+  },
+};
+
 /**
  * BmcService is what operators and other services call. A BMC is named by its MAC address; a machine without BMC by its UUID.
  * Wherever a UUID is taken, the key of a row is taken too.
@@ -3878,6 +4067,21 @@ export const BmcServiceService = {
     responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
   },
+  /**
+   * ImportReport takes what an agent has written on a stick at a site without network. It is held against what is known by the same
+   * rules as an agent's report, and the service logs in at once. The same report again changes nothing. INVALID_ARGUMENT names the
+   * field that is wrong; FAILED_PRECONDITION also means that the passwords are sealed to a key that this service does not have.
+   */
+  importReport: {
+    path: "/metalstack.bmc.v1.BmcService/ImportReport" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ImportReportRequest): Buffer => Buffer.from(ImportReportRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImportReportRequest => ImportReportRequest.decode(value),
+    responseSerialize: (value: ImportReportResponse): Buffer =>
+      Buffer.from(ImportReportResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImportReportResponse => ImportReportResponse.decode(value),
+  },
 } as const;
 
 export interface BmcServiceServer extends UntypedServiceImplementation {
@@ -3930,6 +4134,12 @@ export interface BmcServiceServer extends UntypedServiceImplementation {
   resolveConflict: handleUnaryCall<ResolveConflictRequest, ResolveConflictResponse>;
   /** ListAudit gives who did what: every change and every look at a secret. Newest first. */
   listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
+  /**
+   * ImportReport takes what an agent has written on a stick at a site without network. It is held against what is known by the same
+   * rules as an agent's report, and the service logs in at once. The same report again changes nothing. INVALID_ARGUMENT names the
+   * field that is wrong; FAILED_PRECONDITION also means that the passwords are sealed to a key that this service does not have.
+   */
+  importReport: handleUnaryCall<ImportReportRequest, ImportReportResponse>;
 }
 
 export interface BmcServiceClient extends Client {
@@ -4254,6 +4464,26 @@ export interface BmcServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ImportReport takes what an agent has written on a stick at a site without network. It is held against what is known by the same
+   * rules as an agent's report, and the service logs in at once. The same report again changes nothing. INVALID_ARGUMENT names the
+   * field that is wrong; FAILED_PRECONDITION also means that the passwords are sealed to a key that this service does not have.
+   */
+  importReport(
+    request: ImportReportRequest,
+    callback: (error: ServiceError | null, response: ImportReportResponse) => void,
+  ): ClientUnaryCall;
+  importReport(
+    request: ImportReportRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ImportReportResponse) => void,
+  ): ClientUnaryCall;
+  importReport(
+    request: ImportReportRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImportReportResponse) => void,
   ): ClientUnaryCall;
 }
 
