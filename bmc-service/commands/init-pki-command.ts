@@ -8,6 +8,7 @@ Files written to DIR:
                               nobody can sign another certificate, renewing one is renewing all)
   server.pem, server.key      for bmc-service itself (--pki DIR)
   agent.pem, agent.key        for metal-rivet in the ramdisks (role "agent": may enrol machines)
+  boot.pem, boot.key          for bmc-service boot-api (may make tokens for one enrolment each, and nothing else)
   viewer.pem, viewer.key      for bmcctl --role viewer (may see everything but secrets)
   operator.pem, operator.key  for bmcctl (may also control BMCs and see secrets)
   admin.pem, admin.key        for bmcctl --role admin (may also delete rows, decide conflicts, read the audit log)

@@ -5,7 +5,7 @@ import * as x509 from "@peculiar/x509";
 import type { CertificateName } from "./certificate-name.ts";
 
 /** Who a certificate is for; stands in the subject's OU, and the service decides by it what a caller may do. */
-export type CertificateRole = "server" | "agent" | "viewer" | "operator" | "admin";
+export type CertificateRole = "server" | "agent" | "boot" | "viewer" | "operator" | "admin";
 
 /** A certificate and its private key, both PEM; the key is PKCS #8. */
 export interface CertificateAndKey {

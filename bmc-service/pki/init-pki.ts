@@ -29,7 +29,7 @@ export interface MadePki {
 }
 
 /**
- * Writes ca.pem and, as .pem and .key, server, agent, viewer, operator and admin. Keys have mode 0600. The key of the CA is not
+ * Writes ca.pem and, as .pem and .key, server, agent, boot, viewer, operator and admin. Keys have mode 0600. The key of the CA is not
  * kept: nobody can sign another certificate for this site, and to renew one is to renew all. agents-ca is an authority of
  * bmc-service's own, for machines that come with an enrolment token.
  * @throws ConfigError if files are there already and `force` is not set, or the directory cannot be written
@@ -73,7 +73,7 @@ async function siteFiles(names: readonly CertificateName[], validity: Validity):
   const authority = await createCertificateAuthority(validity);
   const files = [{ name: "ca.pem", text: authority.certificate, mode: 0o644 }];
   files.push(...filesOf("server", await authority.issue("server", "bmc-service", names)));
-  for (const role of ["agent", "viewer", "operator", "admin"] as const) {
+  for (const role of ["agent", "boot", "viewer", "operator", "admin"] as const) {
     files.push(...filesOf(role, await authority.issue(role, role, [])));
   }
   return files;

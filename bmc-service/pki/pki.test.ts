@@ -22,7 +22,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(out, { recursive: true }));
 
-test("thirteen files are written, keys for their owner alone", async () => {
+test("fifteen files are written, keys for their owner alone", async () => {
   await initPki(options());
   const modes = readdirSync(out).map((name) => `${name} ${(statSync(join(out, name)).mode & 0o777).toString(8)}`);
   expect(modes).toEqual([
@@ -32,6 +32,8 @@ test("thirteen files are written, keys for their owner alone", async () => {
     "agent.pem 644",
     "agents-ca.key 600",
     "agents-ca.pem 644",
+    "boot.key 600",
+    "boot.pem 644",
     "ca.pem 644",
     "operator.key 600",
     "operator.pem 644",
@@ -55,7 +57,7 @@ test("each certificate is signed by the CA, carries its role, and ends when told
   await initPki(options());
   const ca = new X509Certificate(read("ca.pem"));
   expect(ca.ca).toBe(true);
-  for (const role of ["server", "agent", "viewer", "operator", "admin"]) {
+  for (const role of ["server", "agent", "boot", "viewer", "operator", "admin"]) {
     const certificate = new X509Certificate(read(`${role}.pem`));
     expect(certificate.verify(ca.publicKey) && certificate.checkIssued(ca) && !certificate.ca).toBe(true);
     expect(certificate.subject).toContain(`OU=${role}`);
@@ -85,7 +87,7 @@ test("what is there already is not replaced unless told to", async () => {
   await expect(initPki(options())).rejects.toThrow("holds agent.key already; nothing was written");
   expect(readdirSync(out)).toEqual(["agent.key"]);
   await initPki({ ...options(), force: true });
-  expect(readdirSync(out)).toHaveLength(13);
+  expect(readdirSync(out)).toHaveLength(15);
   expect(read("agent.key").toString()).toContain("PRIVATE KEY");
 });
 

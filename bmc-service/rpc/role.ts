@@ -4,11 +4,15 @@ import { status } from "@grpc/grpc-js";
 import { RpcError } from "./rpc-error.ts";
 
 /** What a caller may do; stands in the OU of the subject of its certificate. */
-export type Role = "agent" | "viewer" | "operator" | "admin";
+export type Role = "agent" | "boot" | "viewer" | "operator" | "admin";
 
-/** A role and those that may do the same and more, the least first. An agent may enrol, and nobody else may. */
+/**
+ * A role and those that may do the same and more, the least first. An agent may enrol, and nobody else may. `boot` is that of
+ * `bmc-service boot-api`: it may make tokens for one enrolment each, and nothing else.
+ */
 const sufficient: Readonly<Record<Role, readonly Role[]>> = {
   agent: ["agent"],
+  boot: ["boot", "operator", "admin"],
   viewer: ["viewer", "operator", "admin"],
   operator: ["operator", "admin"],
   admin: ["admin"],
@@ -75,7 +79,7 @@ export function withoutCertificate({ credential, certificate }: Identity): Calle
 
 /** The highest of the roles that `identity` has; undefined if it has none. */
 export function roleOf({ units }: Identity): Role | undefined {
-  const ranked: readonly Role[] = ["admin", "operator", "viewer", "agent"];
+  const ranked: readonly Role[] = ["admin", "operator", "viewer", "boot", "agent"];
   return ranked.find((role) => units.includes(role));
 }
 
@@ -92,7 +96,9 @@ export function requireRole(identity: Identity, needed: Role, what: string): Cal
     throw new RpcError(status.PERMISSION_DENIED, details, { attack: "role" });
   }
   const has = units.length === 0 ? "no role (OU)" : `role (OU) "${units.join(", ")}"`;
-  const details = `${what} needs role "${needed}", the client certificate has ${has}`;
+  // A person who may not do what `boot` may needs a person's role.
+  const least = needed === "boot" ? "operator" : needed;
+  const details = `${what} needs role "${least}", the client certificate has ${has}`;
   throw new RpcError(status.PERMISSION_DENIED, details, { attack: "role" });
 }
 

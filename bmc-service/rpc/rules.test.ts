@@ -43,5 +43,9 @@ test("every change is told for people, also one that asks for nothing that there
     'drivers IPMI, account "ADMIN", address 10.0.0.8',
   );
   expect(createToken.change?.({ machineUuid: "u", ttlSeconds: 60, uses: 2 })).toBe("machine u, ttl 60 s, uses 2");
+  const purpose = "52:54:00:12:34:56";
+  expect(createToken.change?.({ machineUuid: "", ttlSeconds: 60, uses: 1, purpose })).toBe(
+    "for 52:54:00:12:34:56, ttl 60 s, uses 1",
+  );
   expect(resolveConflict.change?.({ id: "1", decision: 1 })).toBe("accepted");
 });

@@ -70,9 +70,10 @@ export const bmcRules: Rules<typeof BmcServiceService> = {
   listHistory: viewer,
   rotateAccount: { role: "operator", change: () => "" },
   createToken: {
-    role: "operator",
-    change: ({ machineUuid, ttlSeconds, uses }) =>
+    role: "boot",
+    change: ({ machineUuid, ttlSeconds, uses, purpose = "" }) =>
       listed([
+        purpose !== "" && `for ${purpose}`,
         machineUuid !== "" && `machine ${machineUuid}`,
         ttlSeconds > 0 && `ttl ${ttlSeconds} s`,
         uses > 0 && `uses ${uses}`,

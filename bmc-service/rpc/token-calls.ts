@@ -6,11 +6,13 @@ import { noAgentsCa } from "../tokens/admission.ts";
 import { makeToken } from "../tokens/token-text.ts";
 import { requireMachineUuid, requireRange, requireText } from "./fields.ts";
 import type { Guard } from "./guarded.ts";
-import { RpcError } from "./rpc-error.ts";
+import { invalid, RpcError } from "./rpc-error.ts";
 
 const defaultTtlSeconds = 900;
 const mostTtlSeconds = 30 * 86_400;
 const mostUses = 10_000;
+/** Of a token that a program makes for whoever asks by the network: for one enrolment, and long enough for a slow boot. */
+const mostBootTtlSeconds = 3_600;
 
 /** @param hasAgentsCa whether a machine that comes with a token can be given a certificate */
 export function tokenCalls(
@@ -19,18 +21,29 @@ export function tokenCalls(
   hasAgentsCa: boolean,
 ): Pick<BmcServiceServer, "createToken" | "listTokens" | "revokeToken"> {
   return {
-    createToken: guard.unary("CreateToken", async ({ machineUuid, ttlSeconds, uses }, { caller, note }) => {
+    createToken: guard.unary("CreateToken", async (request, { caller, note }) => {
       if (!hasAgentsCa) throw new RpcError(status.FAILED_PRECONDITION, noAgentsCa);
-      const ttl = requireRange("ttl_seconds", ttlSeconds, 0, mostTtlSeconds) || defaultTtlSeconds;
+      const { machineUuid, ttlSeconds, uses, purpose = "", former = "" } = request;
+      const isBoot = caller.role === "boot";
+      const ttl =
+        requireRange("ttl_seconds", ttlSeconds, 0, isBoot ? mostBootTtlSeconds : mostTtlSeconds) || defaultTtlSeconds;
       const createdAt = new Date();
+      const createdBy = purpose === "" ? caller.name : `${caller.name} for ${requirePurpose(purpose)}`;
+      if (former !== "") {
+        const kept = await store.keepToken(former, createdBy, createdAt);
+        if (kept !== undefined) {
+          note({ token: kept.id });
+          return { text: Buffer.alloc(0), token: tokenMessage(kept) };
+        }
+      }
       const { text, id, hash } = makeToken();
       const row = {
         id,
         machineUuid: machineUuid === "" ? "" : requireMachineUuid("machine_uuid", machineUuid),
         createdAt,
         expiresAt: new Date(createdAt.getTime() + ttl * 1_000),
-        uses: requireRange("uses", uses, 0, mostUses) || 1,
-        createdBy: caller.name,
+        uses: requireRange("uses", uses, 0, isBoot ? 1 : mostUses) || 1,
+        createdBy,
       };
       await store.createToken({ ...row, hash });
       note({ token: id });
@@ -45,6 +58,12 @@ export function tokenCalls(
       return { token: tokenMessage(row) };
     }),
   };
+}
+
+/** It is shown to people beside the name of who made the token. */
+function requirePurpose(purpose: string): string {
+  if (/^[\x21-\x7e](?:[\x20-\x7e]{0,62}[\x21-\x7e])?$/.test(purpose)) return purpose;
+  throw invalid("purpose", "give 1 to 64 printable characters of ASCII");
 }
 
 function tokenMessage(row: TokenRow): Token {

@@ -54,7 +54,7 @@ import {
 } from "./store.ts";
 import { StoreError } from "./store-error.ts";
 import { accountInUse, listOrder, Tables } from "./tables.ts";
-import { createToken, listTokens, revokeToken } from "./tokens.ts";
+import { createToken, keepToken, listTokens, revokeToken } from "./tokens.ts";
 
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
 const defaultHistoryKept = 1_000;
@@ -130,6 +130,10 @@ export class SqliteStore implements Store {
 
   async createToken(token: NewToken): Promise<void> {
     await this.#write(({ database }) => createToken(database, token));
+  }
+
+  async keepToken(id: string, createdBy: string, now: Date): Promise<TokenRow | undefined> {
+    return this.#write(({ database }) => keepToken(database, id, createdBy, now));
   }
 
   async knowsToken(hash: Uint8Array): Promise<boolean> {

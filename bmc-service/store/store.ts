@@ -305,6 +305,11 @@ export interface Store extends AsyncDisposable {
   countSessions(now: Date): Promise<number>;
 
   createToken(token: NewToken): Promise<void>;
+  /**
+   * Gives a token back if it is unused and has half of its time left; else revokes it, unless it was used.
+   * @param createdBy as the token says; another one's token is left alone
+   */
+  keepToken(id: string, createdBy: string, now: Date): Promise<TokenRow | undefined>;
   /** Whether a token has that hash, whatever it is still good for. Cheap: strangers ask. */
   knowsToken(hash: Uint8Array): Promise<boolean>;
   /** Newest first. */

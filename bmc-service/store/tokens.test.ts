@@ -67,3 +67,29 @@ test("a token stays revoked from when it was revoked first", async () => {
   await expect(begin(hash, at(3))).rejects.toMatchObject({ problem: "revoked" });
   await expect(store.revokeToken("rvt_x", at(3))).rejects.toMatchObject({ code: "no-such-token" });
 });
+
+describe("a token that its maker asks to keep", () => {
+  const keep = (id: string, now: Date, createdBy = "operator") => store.keepToken(id, createdBy, now);
+  const revokedAt = async () => (await store.tokens()).map((token) => token.revokedAt);
+
+  test("stays while it is unused and half of its time is left, and is revoked after that", async () => {
+    await create("rvt_a", at(0));
+    expect(await keep("rvt_a", at(7.5 * minuteMs))).toMatchObject({ id: "rvt_a", used: 0 });
+    expect(await keep("rvt_a", at(7.5 * minuteMs + 1))).toBeUndefined();
+    expect(await revokedAt()).toEqual([at(7.5 * minuteMs + 1)]);
+    expect(await keep("rvt_a", at(0))).toBeUndefined();
+  });
+
+  test("and was used is not kept, and its enrolment is not ended", async () => {
+    await begin(await create("rvt_a", at(0)), at(1));
+    expect(await keep("rvt_a", at(2))).toBeUndefined();
+    expect(await revokedAt()).toEqual([undefined]);
+  });
+
+  test("and somebody else has made is left alone, as is one that nobody has made", async () => {
+    await create("rvt_a", at(0));
+    expect(await keep("rvt_a", at(14 * minuteMs), "boot for 52:54:00:12:34:56")).toBeUndefined();
+    expect(await keep("rvt_b", at(1))).toBeUndefined();
+    expect(await revokedAt()).toEqual([undefined]);
+  });
+});

@@ -23,6 +23,18 @@ export function createToken(database: Database, token: NewToken): void {
   );
 }
 
+/** The token, if it is unused and has half of its time left. Else it is revoked, unless it was used: its enrolment goes on. */
+export function keepToken(database: Database, id: string, createdBy: string, now: Date): TokenRow | undefined {
+  const found = database.get("SELECT * FROM tokens WHERE id = ? AND created_by = ?", id, createdBy);
+  if (found === undefined) return undefined;
+  const token = tokenRow(found);
+  if (token.used > 0 || token.revokedAt !== undefined) return undefined;
+  const halfMs = (token.expiresAt.getTime() - token.createdAt.getTime()) / 2;
+  if (token.expiresAt.getTime() - now.getTime() >= halfMs) return token;
+  database.run("UPDATE tokens SET revoked_at = ? WHERE id = ?", now.getTime(), id);
+  return undefined;
+}
+
 /** Newest first. */
 export function listTokens(database: Database): TokenRow[] {
   return database.all("SELECT * FROM tokens ORDER BY created_at DESC, id").map(tokenRow);

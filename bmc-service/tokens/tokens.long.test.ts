@@ -2,7 +2,9 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { call, refusal } from "../fixture/clients.ts";
+import type { CreateTokenRequest } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { BeginRequest } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { call, connectClients, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, machineOf, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
@@ -78,6 +80,69 @@ describe("a token", () => {
     expect(await refusal(call(client, client.createToken, request))).toMatchObject({ code: "PERMISSION_DENIED" });
     expect(await refusal(call(client, client.listTokens, {}))).toMatchObject({ code: "PERMISSION_DENIED" });
     expect(await refusal(revoke("rvt_000000000000"))).toMatchObject({ code: "NOT_FOUND" });
+  });
+});
+
+describe("whoever boots machines", () => {
+  const purpose = "52:54:00:12:34:56";
+  const asBoot = async (request: Partial<CreateTokenRequest> = {}) => {
+    using clients = connectClients(service.running.port, site.pki, "boot");
+    const { bmc: client } = clients;
+    return await call(client, client.createToken, { machineUuid: "", ttlSeconds: 600, uses: 1, purpose, ...request });
+  };
+
+  test("makes tokens for one enrolment and an hour at most", async () => {
+    const { token } = await asBoot({ ttlSeconds: 3_600 });
+    expect(token).toMatchObject({ uses: 1, createdBy: `boot for ${purpose}` });
+    expect(await refusal(asBoot({ uses: 2 }))).toMatchObject({ details: expect.stringContaining("uses") });
+    expect(await refusal(asBoot({ ttlSeconds: 3_601 }))).toMatchObject({
+      details: expect.stringContaining("ttl_seconds"),
+    });
+  });
+
+  test("and nothing else", async () => {
+    using clients = connectClients(service.running.port, site.pki, "boot");
+    const { bmc: client, enrolment } = clients;
+    const asked = [
+      call(client, client.listTokens, {}),
+      call(client, client.revokeToken, { id: "rvt_000000000000" }),
+      call(client, client.listBmcs, {}),
+      call(client, client.listAccounts, { mac: mac1, showSecrets: true }),
+      call(enrolment, enrolment.begin, BeginRequest.create({})),
+    ];
+    for (const refused of await Promise.all(asked.map(refusal))) {
+      expect(refused).toMatchObject({
+        code: "PERMISSION_DENIED",
+        details: expect.stringMatching(
+          'needs role "(operator|viewer|agent)", the client certificate has role .* "boot"',
+        ),
+      });
+    }
+  });
+
+  test("gets the text of the same token once, and another token when that is used", async () => {
+    const first = await asBoot();
+    const former = first.token?.id ?? "";
+    const kept = await asBoot({ former });
+    expect({ id: kept.token?.id, text: kept.text.length }).toEqual({ id: former, text: 0 });
+    const machine = await machineWith(uuid1);
+    await machine.beginWith(first.text.toString());
+    const next = await asBoot({ former });
+    expect(next.token?.id).not.toBe(former);
+    expect(next.text).toHaveLength(52);
+  });
+
+  test("leaves in the audit log for which machine a token was made", async () => {
+    const { token } = await asBoot();
+    const { entries } = await call(service.admin.bmc, service.admin.bmc.listAudit, { limit: 1, key: "", before: 0n });
+    expect(entries).toMatchObject([{ actor: "boot", role: "boot", action: "CreateToken", subject: token?.id }]);
+    expect(entries[0]?.detail).toContain(`for ${purpose}`);
+  });
+
+  test.each(["", "x".repeat(65), "a\nb", " a"])("a purpose of %j is not taken", async (bad) => {
+    const answer = asBoot({ purpose: bad });
+    if (bad === "") expect((await answer).token?.createdBy).toBe("boot");
+    else expect(await refusal(answer)).toMatchObject({ details: expect.stringContaining("purpose") });
   });
 });
 

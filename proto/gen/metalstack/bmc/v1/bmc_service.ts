@@ -372,11 +372,20 @@ export interface CreateTokenRequest {
   ttlSeconds: number;
   /** How many enrolments it is good for, 1 to 10,000; 0 means 1. */
   uses: number;
+  /** What it is made for, in words: "52:54:00:12:34:56". Told beside who made it. */
+  purpose?:
+    | string
+    | undefined;
+  /**
+   * Identifier of a token that the caller has made for the same purpose. While that one is unused and has half of its time left, it
+   * stays, and no other one is made. Else another one is made; the former one is revoked, unless it was used.
+   */
+  former?: string | undefined;
 }
 
 /** CreateTokenResponse holds the token. */
 export interface CreateTokenResponse {
-  /** The text: secret, told only here. */
+  /** The text: secret, told only here. Empty if the former token stays. */
   text: Buffer;
   /** What is remembered of it. */
   token: Token | undefined;
@@ -2433,7 +2442,7 @@ export const RotateAccountResponse: MessageFns<RotateAccountResponse> = {
 };
 
 function createBaseCreateTokenRequest(): CreateTokenRequest {
-  return { machineUuid: "", ttlSeconds: 0, uses: 0 };
+  return { machineUuid: "", ttlSeconds: 0, uses: 0, purpose: undefined, former: undefined };
 }
 
 export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
@@ -2446,6 +2455,12 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     }
     if (message.uses !== 0) {
       writer.uint32(24).uint32(message.uses);
+    }
+    if (message.purpose !== undefined) {
+      writer.uint32(34).string(message.purpose);
+    }
+    if (message.former !== undefined) {
+      writer.uint32(42).string(message.former);
     }
     return writer;
   },
@@ -2487,6 +2502,22 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
             message.uses = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.purpose = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.former = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2507,6 +2538,8 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     message.machineUuid = object.machineUuid ?? "";
     message.ttlSeconds = object.ttlSeconds ?? 0;
     message.uses = object.uses ?? 0;
+    message.purpose = object.purpose ?? undefined;
+    message.former = object.former ?? undefined;
     return message;
   },
 };
