@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { ExitCode } from "../proto/exit-code.ts";
 import { backupCommand } from "./commands/backup-command.ts";
+import { importKeyCommand } from "./commands/import-key-command.ts";
 import { initPkiCommand } from "./commands/init-pki-command.ts";
 import type { Output } from "./commands/output.ts";
 import { rekeyCommand } from "./commands/rekey-command.ts";
@@ -46,6 +47,7 @@ export async function runProgram(args: readonly string[], world: ProgramWorld): 
   program.addCommand(backupCommand(world, world.environment));
   program.addCommand(restoreCommand(world, world.environment));
   program.addCommand(rekeyCommand(world, world.environment));
+  program.addCommand(importKeyCommand(world));
   for (const command of [program, ...program.commands]) {
     command
       .exitOverride()

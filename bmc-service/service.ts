@@ -9,6 +9,7 @@ import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { HandOffs } from "./hand-off/hand-offs.ts";
 import type { HandOffLimits } from "./hand-off/take-over.ts";
 import { HealthServer } from "./health-server.ts";
+import { reportKeysPath } from "./import/report-keys.ts";
 import { Metrics } from "./metrics.ts";
 import { loadServerPki } from "./pki/load-pki.ts";
 import type { AddressMap } from "./reach/bmc-address.ts";
@@ -35,6 +36,9 @@ import { version } from "./version.ts";
 
 /** Where a service stops waiting when it goes down, ms. */
 export const stopLimitMs = 10_000;
+
+/** How long who imports a report waits for the remote login, ms: most BMCs answer in two seconds, and a command brings many reports. */
+const importPatienceMs = 20_000;
 
 export interface ServiceSettings {
   readonly listen: Endpoint;
@@ -131,6 +135,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     freshForMs: settings.freshForMs,
     sessionMs: settings.sessionMs,
   };
+  const imports = { liveness, keys: reportKeysPath(settings.pki), patienceMs: importPatienceMs };
   server.addService(
     EnrolmentServiceService,
     enrolmentService(enrolment, new Guard({ ...guarded, service: "EnrolmentService", rules: enrolmentRules })),
@@ -138,7 +143,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   server.addService(
     BmcServiceService,
     bmcService(
-      { store, drivers, handOffs, addresses, takesTokens: authority !== undefined },
+      { store, drivers, handOffs, addresses, takesTokens: authority !== undefined, imports },
       new Guard({ ...guarded, service: "BmcService", rules: bmcRules }),
     ),
   );

@@ -12,6 +12,7 @@ import type { Endpoint } from "../endpoint.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
 import type { Login } from "../hand-off/take-over.ts";
+import { type ImportOptions, importReport } from "../import/import-report.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, type BmcRow, ClaimConflictError, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
@@ -37,6 +38,7 @@ export interface BmcServiceOptions {
   readonly addresses: AddressMap;
   /** Whether a machine that comes with an enrolment token can be given a certificate. */
   readonly takesTokens: boolean;
+  readonly imports: Omit<ImportOptions, "store" | "handOffs">;
 }
 
 /** Entries of history or audit log in one answer. */
@@ -45,7 +47,7 @@ const pageMost = 1_000;
 
 /** The service that operators call; see the contract. */
 export function bmcService(
-  { store, drivers, handOffs, addresses, takesTokens }: BmcServiceOptions,
+  { store, drivers, handOffs, addresses, takesTokens, imports }: BmcServiceOptions,
   guard: Guard,
 ): BmcServiceServer {
   /** @throws NoSuchRowError; RpcError if a UUID has several rows: which one is meant is not for us to guess */
@@ -254,6 +256,11 @@ export function bmcService(
     rotateAccount: guard.unary("RotateAccount", async ({ mac }, context) => {
       await rotate((await byMac(mac, context)).row, context);
       return { bmc: bmcMessage(await byMac(mac, context), addresses, false) };
+    }),
+
+    importReport: guard.unary("ImportReport", async ({ report }, context) => {
+      const { key, ...imported } = await importReport({ store, handOffs, ...imports }, report, context);
+      return { ...imported, bmc: bmcMessage(await byKey("report", key, context), addresses, false) };
     }),
 
     ...tokenCalls(store, guard, takesTokens),

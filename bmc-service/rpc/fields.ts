@@ -4,6 +4,7 @@ import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { hideTokens } from "../../proto/hide-tokens.ts";
+import { mostReportBytes } from "../../proto/report-json.ts";
 import { invalid } from "./rpc-error.ts";
 
 /** The most bytes (UTF-8) of a text. SMBIOS and FRU strings are below 256; reasons are sentences. */
@@ -49,7 +50,8 @@ function sizeProblem(value: unknown, name: string): SizeProblem | undefined {
     return undefined;
   }
   if (value instanceof Uint8Array) {
-    return value.length > textLimit ? problem(`${value.length} bytes, at most ${textLimit} are accepted`) : undefined;
+    const limit = name === "report" ? mostReportBytes : textLimit;
+    return value.length > limit ? problem(`${value.length} bytes, at most ${limit} are accepted`) : undefined;
   }
   if (value instanceof Date) {
     // Seconds beyond what a date can hold are read as one that cannot be written again.

@@ -87,6 +87,7 @@ export const bmcRules: Rules<typeof BmcServiceService> = {
     change: ({ decision }) => nameOf(ConflictDecision, decision, "CONFLICT_DECISION_"),
   },
   listAudit: { role: "admin" },
+  importReport: { role: "operator", change: ({ report }) => `${report.length} bytes` },
 };
 
 function listed(parts: readonly (string | false)[]): string {
