@@ -6,7 +6,7 @@ import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface HealthOptions {
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, "registry">;
   readonly log: Logger;
   /** Resolves if the service can do its work. */
   readonly probe: () => Promise<void>;

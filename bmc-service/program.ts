@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { ExitCode } from "../proto/exit-code.ts";
 import { backupCommand } from "./commands/backup-command.ts";
+import { bootApiCommand } from "./commands/boot-api-command.ts";
 import { importKeyCommand } from "./commands/import-key-command.ts";
 import { initPkiCommand } from "./commands/init-pki-command.ts";
 import type { Output } from "./commands/output.ts";
@@ -25,6 +26,9 @@ First steps:
   $ bmc-service init-pki --out pki --name bmc.example.org
   $ bmc-service serve --listen 0.0.0.0:4443 --data data --pki pki
 
+Machines that boot from the network get kernel, ramdisk and a token:
+  $ bmc-service boot-api --listen 10.0.0.1:8080 --service 10.0.0.1:4443 --pki pki --images dist/image --allow all
+
 From time to time:
   $ bmc-service backup /srv/backup/bmc-service-monday.db --data data --pki pki
 
@@ -44,6 +48,7 @@ export async function runProgram(args: readonly string[], world: ProgramWorld): 
     .addHelpText("after", more);
   program.addCommand(initPkiCommand(world));
   program.addCommand(serveCommand(world.environment, world.stop));
+  program.addCommand(bootApiCommand(world.stop));
   program.addCommand(backupCommand(world, world.environment));
   program.addCommand(restoreCommand(world, world.environment));
   program.addCommand(rekeyCommand(world, world.environment));

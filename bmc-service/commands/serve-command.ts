@@ -1,13 +1,13 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { connectLan } from "../../outband-client/lan/index.ts";
 import { defaultPowerPatience } from "../drivers/ipmi/ipmi-driver.ts";
-import { parseDuration } from "../duration.ts";
-import { type Endpoint, parseEndpoint } from "../endpoint.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { defaultHandOffLimits } from "../hand-off/take-over.ts";
 import { type LogLevel, logLevels, newLog } from "../log.ts";
 import { parseAddressEntry } from "../reach/bmc-address.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import { startService } from "../service.ts";
+import { countOption, durationOption, endpointOption } from "./option-kinds.ts";
 
 const more = `
 Files:
@@ -180,22 +180,6 @@ export function serveCommand(
     });
 }
 
-function endpointOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
-    const endpoint = parseEndpoint(text);
-    if (endpoint === undefined) throw new InvalidArgumentError("give HOST:PORT, an IPv6 address in brackets");
-    return endpoint;
-  });
-}
-
-function durationOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
-    const ms = parseDuration(text);
-    if (ms === undefined || ms === 0) throw new InvalidArgumentError("give a number with unit: 90s, 15m, 12h, 30d");
-    return ms;
-  });
-}
-
 function addAddress(text: string, before: ReadonlyMap<string, Endpoint>): ReadonlyMap<string, Endpoint> {
   try {
     const [mac, endpoint] = parseAddressEntry(text);
@@ -204,14 +188,6 @@ function addAddress(text: string, before: ReadonlyMap<string, Endpoint>): Readon
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
-}
-
-function countOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
-    const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-    if (number < 1) throw new InvalidArgumentError("give a number from 1 to 999999999");
-    return number;
-  });
 }
 
 function parseLogins(text: string): number {

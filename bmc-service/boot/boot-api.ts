@@ -1,0 +1,189 @@
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { ConfigError, systemReason } from "../config-error.ts";
+import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import { HealthServer } from "../health-server.ts";
+import { SampledLog } from "../sampled-log.ts";
+import { isThere } from "../store/is-there.ts";
+import { version } from "../version.ts";
+import type { AllowRule } from "./allow.ts";
+import { type DocumentKeys, readSiteDocument } from "./boot-document.ts";
+import { type BootSource, bootSource } from "./boot-files.ts";
+import { BootMetrics } from "./boot-metrics.ts";
+import { BootServer } from "./boot-server.ts";
+import { commandLine } from "./kernel-words.ts";
+import { MachineTokens } from "./machine-tokens.ts";
+import { type ClientPki, TokenClient, type TokenMaker } from "./token-client.ts";
+import { UkiError } from "./uki-command-line.ts";
+import { UkiFile } from "./uki-file.ts";
+
+export interface BootApiSettings {
+  readonly listen: Endpoint;
+  /** Under which machines reach it; undefined: at `listen`. */
+  readonly url: URL | undefined;
+  /** Undefined: one that is free, on 127.0.0.1. */
+  readonly health: Endpoint | undefined;
+  /** Where the service is for us. */
+  readonly service: Endpoint;
+  /** Where it is for machines. */
+  readonly serviceForMachines: Endpoint;
+  readonly pki: string;
+  /** Whose certificate of the PKI is shown. */
+  readonly role: "boot" | "operator";
+  readonly images: string;
+  /** Names of files in `images`, or URLs. */
+  readonly kernel: string;
+  readonly initrds: readonly string[];
+  readonly uki: string;
+  readonly words: string;
+  readonly config: string | undefined;
+  readonly allow: readonly AllowRule[];
+  readonly tokenTtlMs: number;
+  readonly mostPerMinute: number;
+  readonly throughPixiecore: boolean;
+}
+
+export interface BootApiWorld {
+  readonly log: Logger;
+  /** Instead of a connection to the service. */
+  readonly maker?: TokenMaker;
+}
+
+/** A boot server that runs. */
+export interface RunningBootApi extends AsyncDisposable {
+  /** Under which machines reach it. */
+  readonly url: string;
+  readonly port: number;
+  readonly healthPort: number;
+}
+
+/**
+ * Looks at files and certificates, binds both ports and serves.
+ * @throws ConfigError: then nothing is left open
+ */
+export async function startBootApi(settings: BootApiSettings, world: BootApiWorld): Promise<RunningBootApi> {
+  const { log } = world;
+  const { listen, words, throughPixiecore, mostPerMinute, allow } = settings;
+  await using cleanUp = new AsyncDisposableStack();
+  const { pki, caSha256 } = await readPki(settings);
+  const url = urlOf(settings);
+  const kernel = await bootSource("--kernel", settings.kernel, settings.images, url);
+  const initrds = await Promise.all(
+    settings.initrds.map((initrd) => bootSource("--initrd", initrd, settings.images, url)),
+  );
+  const site: DocumentKeys = settings.config === undefined ? {} : await readSiteDocument(settings.config);
+  const ca = pki.ca.toString("latin1");
+  const document = { ...site, service: formatEndpoint(settings.serviceForMachines), ca };
+  const uki = await openUki(settings, log, (built) =>
+    commandLine({ words: words === "" ? built : words, document: `${url}/enrol.yaml`, caSha256 }),
+  );
+  if (uki !== undefined) cleanUp.use(uki);
+  const sampled = cleanUp.use(new SampledLog(log));
+  const metrics = new BootMetrics();
+  const maker = world.maker ?? cleanUp.use(new TokenClient(settings.service, pki));
+  const tokens = new MachineTokens({ maker, ttlSeconds: Math.ceil(settings.tokenTtlMs / 1_000) });
+  const server = cleanUp.use(
+    new BootServer({
+      ...{
+        url,
+        allow,
+        tokens,
+        uki,
+        words,
+        ca,
+        caSha256,
+        document,
+        throughPixiecore,
+        mostPerMinute,
+        metrics,
+        log,
+        sampled,
+      },
+      kernel: kernel.url,
+      initrds: initrds.map((each) => each.url),
+      files: new Map([kernel, ...initrds].flatMap(fileOf)),
+    }),
+  );
+  const health = cleanUp.use(new HealthServer({ metrics, log, probe: async () => undefined, stopping: () => false }));
+  const port = await server.listen(listen);
+  const healthPort = await health.listen(settings.health ?? { host: "127.0.0.1", port: 0 });
+  log.info(
+    {
+      version,
+      listen: formatEndpoint({ host: listen.host, port }),
+      health: formatEndpoint({ host: settings.health?.host ?? "127.0.0.1", port: healthPort }),
+      url,
+      service: formatEndpoint(settings.service),
+      allow: allow.map((rule) => rule.text),
+      kernel: kernel.url,
+      initrds: initrds.map((each) => each.url),
+      uki: uki !== undefined,
+    },
+    "listening",
+  );
+  const opened = cleanUp.move();
+  return { url, port, healthPort, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+function fileOf({ file }: BootSource): [string, string][] {
+  return file === undefined ? [] : [[file.name, file.path]];
+}
+
+/** What stands on every command line. */
+function urlOf({ url, listen }: BootApiSettings): string {
+  if (url !== undefined) return url.origin;
+  if (["0.0.0.0", "::"].includes(listen.host) || listen.port === 0) {
+    throw new ConfigError(
+      "--url",
+      `it is needed with --listen ${formatEndpoint(listen)}, which is no address for machines`,
+    );
+  }
+  return `http://${formatEndpoint(listen)}`;
+}
+
+async function readPki({ pki: directory, role }: BootApiSettings): Promise<{ pki: ClientPki; caSha256: string }> {
+  const read = async (name: string) => {
+    const path = join(directory, name);
+    try {
+      return await readFile(path);
+    } catch (error) {
+      const hint =
+        name === "boot.pem" ? "; a PKI of an earlier release has none: make a new set, or give --role operator" : "";
+      throw new ConfigError("--pki", `${path}: ${systemReason(error)}${hint}`, { cause: error });
+    }
+  };
+  const ca = await read("ca.pem");
+  const certificate = await read(`${role}.pem`);
+  const key = await read(`${role}.key`);
+  // Machines trust what is pinned alone.
+  if (ca.toString("latin1").split("-----BEGIN CERTIFICATE-----").length !== 2) {
+    throw new ConfigError(
+      "--pki",
+      `${join(directory, "ca.pem")}: one PEM certificate is expected, which machines are to trust`,
+    );
+  }
+  try {
+    const caSha256 = new X509Certificate(ca).fingerprint256.replaceAll(":", "").toLowerCase();
+    return { pki: { ca, certificate, key }, caSha256 };
+  } catch (error) {
+    throw new ConfigError("--pki", `${join(directory, "ca.pem")}: it is no PEM certificate`, { cause: error });
+  }
+}
+
+/** Undefined: there is none, which is no mistake. */
+async function openUki(
+  { images, uki }: BootApiSettings,
+  log: Logger,
+  commandLineOf: (built: string) => string,
+): Promise<UkiFile | undefined> {
+  const path = join(images, uki);
+  try {
+    if (!(await isThere(path))) return undefined;
+    return await UkiFile.open({ path, commandLine: commandLineOf, log });
+  } catch (error) {
+    const reason = error instanceof UkiError ? error.message : systemReason(error);
+    throw new ConfigError("--uki", `${path}: ${reason}`, { cause: error });
+  }
+}

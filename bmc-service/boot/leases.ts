@@ -1,0 +1,97 @@
+import { isIP } from "node:net";
+import { formatMac, parseMac } from "../../ipmi/mac.ts";
+
+/** An address that a DHCP server has given to a machine. */
+export interface Lease {
+  /** Lower case with colons. */
+  readonly mac: string;
+  /** IPv4 or IPv6. */
+  readonly address: string;
+  /** Infinity: it does not end. Milliseconds since 1970. */
+  readonly endsMs: number;
+}
+
+/**
+ * Reads the leases of dnsmasq, ISC dhcpd or Kea (memfile), whichever it is; the last word on each address counts.
+ * Lines that are not understood are left out: a server may be about to write one.
+ */
+export function readLeases(text: string): Lease[] {
+  const leases = /^\s*address,/.test(text)
+    ? keaLeases(text)
+    : /^\s*[\w-]+[^\n]*\{/m.test(text)
+      ? iscLeases(text)
+      : dnsmasqLeases(text);
+  const last = new Map<string, Lease | undefined>();
+  for (const { address, lease } of leases) last.set(address, lease);
+  return [...last.values()].filter((lease) => lease !== undefined);
+}
+
+/** What one entry says of an address; without a lease it is free. */
+interface Entry {
+  readonly address: string;
+  readonly lease: Lease | undefined;
+}
+
+function entryOf(address: string, hardware: string, endsMs: number): Entry | undefined {
+  const mac = parseMac(hardware);
+  if (isIP(address) === 0 || mac === undefined || Number.isNaN(endsMs)) return undefined;
+  return { address, lease: { mac: formatMac(mac), address, endsMs } };
+}
+
+/** "1700000000 52:54:00:12:34:56 10.0.0.7 host 01:52:54:..."; an end of 0 is none. Source: dnsmasq(8), --dhcp-leasefile. */
+function dnsmasqLeases(text: string): Entry[] {
+  return text.split("\n").flatMap((line) => {
+    const [ends = "", hardware = "", address = ""] = line.trim().split(/\s+/);
+    if (!/^\d+$/.test(ends)) return [];
+    // "06-52:54:..." where the hardware is no Ethernet.
+    return entryOf(address, hardware, ends === "0" ? Number.POSITIVE_INFINITY : Number(ends) * 1_000) ?? [];
+  });
+}
+
+/** Blocks "lease 10.0.0.7 { ends 6 2026/11/21 12:00:00; binding state active; hardware ethernet ...; }". Source: dhcpd.leases(5). */
+function iscLeases(text: string): Entry[] {
+  const entries: Entry[] = [];
+  for (const [, address = "", body = ""] of text.matchAll(/^\s*lease\s+([0-9a-f.:]+)\s*\{([^}]*)\}/gim)) {
+    const state = /^\s*binding\s+state\s+(\w+)/m.exec(body)?.[1] ?? "active";
+    const hardware = /^\s*hardware\s+ethernet\s+([0-9a-f:]+)\s*;/im.exec(body)?.[1] ?? "";
+    const lease = state === "active" ? entryOf(address, hardware, iscEndMs(body)) : undefined;
+    entries.push(lease ?? { address, lease: undefined });
+  }
+  // Fixed addresses that were given at run time, by OMAPI.
+  for (const [, body = ""] of text.matchAll(/^\s*host\s+\S+\s*\{([^}]*)\}/gim)) {
+    const hardware = /^\s*hardware\s+ethernet\s+([0-9a-f:]+)\s*;/im.exec(body)?.[1] ?? "";
+    const address = /^\s*fixed-address\s+([0-9a-f.:]+)\s*;/im.exec(body)?.[1] ?? "";
+    const entry = /^\s*deleted\s*;/m.test(body) ? undefined : entryOf(address, hardware, Number.POSITIVE_INFINITY);
+    if (entry !== undefined) entries.push(entry);
+  }
+  return entries;
+}
+
+/** UTC: the weekday in front is of no use. Not a number if there is no end that can be read. */
+function iscEndMs(body: string): number {
+  const ends = /^\s*ends\s+([^;]+);/m.exec(body)?.[1]?.trim() ?? "";
+  if (ends === "never") return Number.POSITIVE_INFINITY;
+  const seconds = /^epoch\s+(\d+)/.exec(ends)?.[1];
+  if (seconds !== undefined) return Number(seconds) * 1_000;
+  const [, year, month, day, time] = /^\d\s+(\d{4})\/(\d\d)\/(\d\d)\s+(\d\d:\d\d:\d\d)$/.exec(ends) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${time}Z`);
+}
+
+/** Of state 0; others are declined, expired or released. */
+const keaInUse = "0";
+
+/** Comma-separated values under a line of names; DHCPv4 and DHCPv6. Source: Kea ARM, "Memfile - Basic Storage". */
+function keaLeases(text: string): Entry[] {
+  const [head = "", ...lines] = text.trim().split("\n");
+  const names = head.trim().split(",");
+  return lines.flatMap((line) => {
+    const values = line.trim().split(",");
+    const value = (name: string) => values[names.indexOf(name)] ?? "";
+    const address = value("address");
+    if (isIP(address) === 0) return [];
+    const isInUse = value("state") === keaInUse && value("valid_lifetime") !== "0";
+    const endless = value("valid_lifetime") === "4294967295";
+    const endsMs = endless ? Number.POSITIVE_INFINITY : Number.parseInt(value("expire"), 10) * 1_000;
+    return (isInUse ? entryOf(address, value("hwaddr"), endsMs) : undefined) ?? { address, lease: undefined };
+  });
+}
