@@ -6,6 +6,7 @@ import { addAudit } from "./commands/audit.ts";
 import { addConflicts } from "./commands/conflicts.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDescribe } from "./commands/describe.ts";
+import { addImport } from "./commands/import.ts";
 import { addLs } from "./commands/ls.ts";
 import { addPower } from "./commands/power.ts";
 import { addRotate } from "./commands/rotate.ts";
@@ -29,6 +30,7 @@ const commands = [
   addUpdate,
   addRotate,
   addDelete,
+  addImport,
   addToken,
   addConflicts,
   addAudit,

@@ -23,6 +23,18 @@ export class AuditBrokenError extends Error {
   }
 }
 
+/** Some files that were to be imported are not done with; what is wrong with each stands in the output. */
+export class ReportsLeftError extends Error {
+  override readonly name = "ReportsLeftError";
+  readonly code = "reports-left";
+  readonly exitCode: ExitCode;
+
+  constructor(left: number, all: number, exitCode: ExitCode) {
+    super(`${left} of ${all} reports are not linked yet, or were refused`);
+    this.exitCode = exitCode;
+  }
+}
+
 /** What a person reads on stderr, and the exit code. */
 export interface Failure {
   readonly exitCode: ExitCode;
@@ -38,6 +50,13 @@ export function explain(error: unknown): Failure {
     return { exitCode: ExitCode.usage, message: error.message, advice: 'See "bmcctl --help".' };
   }
   if (error instanceof ConfigError) return { exitCode: ExitCode.configuration, message: error.message };
+  if (error instanceof ReportsLeftError) {
+    return {
+      exitCode: error.exitCode,
+      message: error.message,
+      advice: "Keep the files; to import them again does no harm.",
+    };
+  }
   if (error instanceof AuditBrokenError) {
     return {
       exitCode: ExitCode.protocol,

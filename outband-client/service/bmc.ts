@@ -10,6 +10,8 @@ import type {
   GetIdentifyLedRequest,
   GetPowerRequest,
   IdentifyLedResponse,
+  ImportReportRequest,
+  ImportReportResponse,
   ListAccountsRequest,
   ListAccountsResponse,
   ListAuditRequest,
@@ -66,6 +68,7 @@ export interface BmcClient extends AsyncDisposable {
   listConflicts(request: ListConflictsRequest, signal: AbortSignal): Promise<ListConflictsResponse>;
   resolveConflict(request: ResolveConflictRequest, signal: AbortSignal): Promise<ResolveConflictResponse>;
   listAudit(request: ListAuditRequest, signal: AbortSignal): Promise<ListAuditResponse>;
+  importReport(request: ImportReportRequest, signal: AbortSignal): Promise<ImportReportResponse>;
 }
 
 /**
@@ -95,6 +98,7 @@ export function connectBmcService(options: ConnectOptions): BmcClient {
     listConflicts: (request, signal) => channel.unary(methods.listConflicts, request, signal),
     resolveConflict: (request, signal) => channel.unary(methods.resolveConflict, request, signal),
     listAudit: (request, signal) => channel.unary(methods.listAudit, request, signal),
+    importReport: (request, signal) => channel.unary(methods.importReport, request, signal),
     [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
   };
 }

@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { ImportResult } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { mostReportBytes } from "../../proto/report-json.ts";
+import { failed, linked, unmanaged } from "./fixture/rows.ts";
+import { run } from "./fixture/run.ts";
+import { type FakeService, startFakeService } from "./fixture/service.ts";
+
+let service: FakeService;
+let directory: string;
+
+beforeAll(async () => {
+  service = await startFakeService();
+  directory = mkdtempSync(join(tmpdir(), "bmcctl-import-"));
+  service.importAnswers
+    .set("good", { bmc: linked, result: ImportResult.IMPORT_RESULT_LINKED, reason: "", newAccounts: 2 })
+    .set("none", {
+      bmc: unmanaged,
+      result: ImportResult.IMPORT_RESULT_STORED,
+      reason: "no BMC\u001b[31m",
+      newAccounts: 0,
+    })
+    .set("far", { bmc: failed, result: ImportResult.IMPORT_RESULT_WAITING, reason: "no answer", newAccounts: 1 })
+    .set("other", { code: status.FAILED_PRECONDITION, details: "sealed to key 0123456789abcdef" })
+    .set("bad", { code: status.INVALID_ARGUMENT, details: "line 3, column 7: this is no JSON" });
+});
+afterEach(() => {
+  service.fault = undefined;
+  service.imports.length = 0;
+});
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  await service[Symbol.asyncDispose]();
+});
+
+function fileOf(text: string): string {
+  const path = join(directory, `${text.slice(0, 10)}.json`);
+  writeFileSync(path, text);
+  return path;
+}
+const bring = (...args: string[]) => run(["--service", service.address, "--pki", service.pki, "import", ...args]);
+
+test("each file has a line with what became of it, in the order of the files", async () => {
+  const { code, stdout, stderr } = await bring(fileOf("good"), fileOf("none"));
+  expect(stdout.replaceAll(`${directory}/`, "").split("\n")).toEqual([
+    expect.stringMatching(/^FILE +RESULT +MACHINE ID +MAC +REASON$/),
+    expect.stringMatching(/^good\.json +linked +37c43c25-\S+ +92:33:b8:0e:df:8f$/),
+    expect.stringMatching(/^none\.json +stored +\S+ +no BMC.*\[31m$/),
+    "",
+  ]);
+  expect(stdout).not.toContain("\u001b");
+  expect([code, stderr]).toEqual([0, ""]);
+});
+
+test("files that are not done with are told apart, and told by the exit code; the others are brought all the same", async () => {
+  const files = [fileOf("bad"), fileOf("far"), fileOf("other"), join(directory, "missing.json"), fileOf("good")];
+  const { code, stdout, stderr } = await bring(...files, "--output", "json");
+  const told = JSON.parse(stdout);
+  expect(told.map(({ result }: { result: string }) => result)).toEqual([
+    "refused",
+    "waiting",
+    "refused",
+    "refused",
+    "linked",
+  ]);
+  expect(told[0]).toMatchObject({
+    file: files[0],
+    reason: expect.stringContaining("line 3, column 7: this is no JSON"),
+  });
+  expect(told[1]).toMatchObject({ reason: "no answer", new_accounts: 1, bmc: { mac: failed.mac } });
+  expect(told[2].reason).toContain("sealed to key 0123456789abcdef");
+  expect(told[3].reason).toBe("no such file");
+  expect(code).toBe(78);
+  expect(stderr).toContain("4 of 5 reports are not linked yet, or were refused");
+  expect(await bring(fileOf("other"), fileOf("far"))).toMatchObject({ code: 77 });
+  expect(await bring(fileOf("far"))).toMatchObject({ code: 75 });
+});
+
+test("a file that is too long for a report is not read", async () => {
+  const { stdout } = await bring(fileOf("x".repeat(mostReportBytes + 1)));
+  expect(stdout).toContain(`${mostReportBytes + 1} bytes, more than the ${mostReportBytes} of a report`);
+  expect(service.imports).toEqual([]);
+});
+
+test("a service that lets nobody in is told once, and no file is called refused", async () => {
+  service.fault = {
+    code: status.PERMISSION_DENIED,
+    details: 'ImportReport needs role "operator", the client certificate has role (OU) "viewer"',
+  };
+  const { code, stdout, stderr } = await bring(...Array.from({ length: 20 }, () => fileOf("good")));
+  expect([code, stdout]).toEqual([77, ""]);
+  expect(stderr.match(/needs role/g)).toHaveLength(1);
+  expect(service.imports.length).toBeLessThan(20);
+});
