@@ -69,10 +69,8 @@ export async function startBootApi(settings: BootApiSettings, world: BootApiWorl
   await using cleanUp = new AsyncDisposableStack();
   const { pki, caSha256 } = await readPki(settings);
   const url = urlOf(settings);
-  const kernel = await bootSource("--kernel", settings.kernel, settings.images, url);
-  const initrds = await Promise.all(
-    settings.initrds.map((initrd) => bootSource("--initrd", initrd, settings.images, url)),
-  );
+  const kernel = await bootSource("--kernel", settings.kernel, settings.images);
+  const initrds = await Promise.all(settings.initrds.map((initrd) => bootSource("--initrd", initrd, settings.images)));
   const site: DocumentKeys = settings.config === undefined ? {} : await readSiteDocument(settings.config);
   const ca = pki.ca.toString("latin1");
   const document = { ...site, service: formatEndpoint(settings.serviceForMachines), ca };
@@ -127,8 +125,8 @@ export async function startBootApi(settings: BootApiSettings, world: BootApiWorl
   return { url, port, healthPort, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-function fileOf({ file }: BootSource): [string, string][] {
-  return file === undefined ? [] : [[file.name, file.path]];
+function fileOf({ url, file }: BootSource): [string, string][] {
+  return file === undefined ? [] : [[url, file]];
 }
 
 /** What stands on every command line. */

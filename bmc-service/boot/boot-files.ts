@@ -7,18 +7,17 @@ export type BootFiles = ReadonlyMap<string, string>;
 
 /** A kernel or ramdisk: a file of ours, or a URL elsewhere. */
 export interface BootSource {
-  /** For the machine: absolute. */
+  /** Absolute, or a path at this server. */
   readonly url: string;
   /** What is served there; undefined: somebody else serves it. */
-  readonly file: { readonly path: string; readonly name: string } | undefined;
+  readonly file: string | undefined;
 }
 
 /**
  * @param text name of a file in `images`, or an http:// or https:// URL
- * @param base URL of this server, without a slash at its end
  * @throws ConfigError if there is no such file
  */
-export async function bootSource(option: string, text: string, images: string, base: string): Promise<BootSource> {
+export async function bootSource(option: string, text: string, images: string): Promise<BootSource> {
   if (/^https?:\/\//.test(text)) {
     if (/^[\x21-\x7e]+$/.test(text) && !text.includes("${") && URL.canParse(text))
       return { url: text, file: undefined };
@@ -34,5 +33,5 @@ export async function bootSource(option: string, text: string, images: string, b
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(option, `${path}: ${systemReason(error)}`, { cause: error });
   }
-  return { url: `${base}/images/${text}`, file: { path, name: `/images/${text}` } };
+  return { url: `/images/${text}`, file: path };
 }

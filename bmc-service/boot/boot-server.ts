@@ -25,7 +25,7 @@ export interface BootServerOptions {
   readonly url: string;
   readonly allow: readonly AllowRule[];
   readonly tokens: MachineTokens;
-  /** URLs. */
+  /** URLs, or paths at this server. */
   readonly kernel: string;
   readonly initrds: readonly string[];
   readonly files: BootFiles;
@@ -161,10 +161,17 @@ export class BootServer implements AsyncDisposable {
     const { kernel, initrds, throughPixiecore, url } = this.#options;
     const mac = requireMac(decoded(macText));
     const token = await this.#token("pixiecore", request, { who: mac, machineUuid: undefined }, mac);
+    const here = askedAt(request) ?? url;
     // pixiecore puts an address of its own in the place of this.
-    const document = throughPixiecore ? `{{ URL "${url}/config.yaml" }}` : `${url}/config.yaml`;
-    const cmdline = this.#commandLine(token, document);
-    return ["application/json", `${JSON.stringify({ kernel, initrd: initrds, cmdline, message: this.#message() })}\n`];
+    const document = throughPixiecore ? `{{ URL "${here}/config.yaml" }}` : `${url}/config.yaml`;
+    const spec = {
+      // It fetches them itself, from where it has found us.
+      kernel: absolute(kernel, here),
+      initrd: initrds.map((initrd) => absolute(initrd, here)),
+      cmdline: this.#commandLine(token, document),
+      message: this.#message(),
+    };
+    return ["application/json", `${JSON.stringify(spec)}\n`];
   }
 
   async #ipxe(request: IncomingMessage, macText: string, uuid: string) {
@@ -173,8 +180,8 @@ export class BootServer implements AsyncDisposable {
     const machineUuid = parseUuid(uuid) === undefined ? undefined : uuid.toLowerCase();
     const token = await this.#token("ipxe", request, { who: mac, machineUuid }, mac);
     const boot = {
-      kernel,
-      initrds,
+      kernel: absolute(kernel, url),
+      initrds: initrds.map((initrd) => absolute(initrd, url)),
       commandLine: this.#commandLine(token, `${url}/config.yaml`),
       message: this.#message(),
     };
@@ -300,6 +307,15 @@ function requireMac(text: string): string {
     "bad_request",
     `${JSON.stringify(text.slice(0, 40))} is no MAC address of a machine: ${problem}`,
   );
+}
+
+/** URL of this server as who asks has it, without a slash at its end; undefined if it does not tell. */
+function askedAt({ headers: { host = "" } }: IncomingMessage): string | undefined {
+  return /^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/.test(host) ? `http://${host}` : undefined;
+}
+
+function absolute(url: string, base: string): string {
+  return url.startsWith("/") ? `${base}${url}` : url;
 }
 
 /** "%3a" as ":"; what cannot be read so stays. */
