@@ -20,6 +20,8 @@ export interface LocalSources {
   readonly pixieApiUrl: string | undefined;
   readonly remarks: readonly string[];
   readonly local: LocalSettings;
+  /** Whether the document is among the sources already: it was on the stick. */
+  readonly hasDocument?: boolean;
 }
 
 /**
@@ -35,9 +37,31 @@ export function readLocalSources(flags: ReadonlyMap<KeyName, string>, cmdline: U
   return { sources, pixieApiUrl: kernel.pixieApiUrl, remarks: kernel.remarks, local: localSettings(sources) };
 }
 
+/**
+ * The sources with the document of the stick, if `stick` asks for it: it lies on this machine, so it may also say how the network
+ * is reached. A `config` that is given comes first.
+ * @throws StickError, ConfigError
+ */
+export async function withStickDocument(from: LocalSources, console: Console): Promise<LocalSources> {
+  if (!from.local.stick || from.sources.some(({ values }) => values.has("config"))) return from;
+  const startedAt = performance.now();
+  const [{ readStickDocument }, { realMedium }, { systemClock }] = await Promise.all([
+    import("./stick/stick-document.ts"),
+    import("./stick/real-medium.ts"),
+    import("../inband/clock.ts"),
+  ]);
+  const document = await readStickDocument(realMedium, systemClock);
+  console.task("read the stick", performance.now() - startedAt, document?.name ?? "it has no metal-rivet.yaml");
+  if (document === undefined) return from;
+  const sources = [...from.sources, document];
+  return { ...from, sources, local: localSettings(sources), hasDocument: true };
+}
+
 /** All settings, and what time it was when the document came, if a server sent it. */
 export interface CompleteSettings extends Settings {
   readonly documentDate?: DocumentDate | undefined;
+  /** Whether the run is kept on the stick because there is no network. */
+  readonly withoutNetwork?: boolean;
 }
 
 /** What `then` asks for, if that can be told although another key is wrong: a machine shall not stay on for a typing error. */
@@ -67,6 +91,7 @@ export async function readSettings(
       () => true,
       () => false,
     );
+  if (from.hasDocument === true) return await completeSettings(from.sources);
   const document = await findDocument(from.sources, from.pixieApiUrl, exists);
   if (!document) return await completeSettings(from.sources);
   const startedAt = performance.now();

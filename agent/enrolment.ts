@@ -86,12 +86,19 @@ export class Enrolment implements AsyncDisposable {
     if (linkage === undefined || linkage.mac === "") return undefined;
     const { mac, channel, userName, slot, fresh, given } = linkage;
     if (given) return { mac, channel, userName: "", slot: 0 };
-    return fresh && userName !== "" && slot !== 0 ? { mac, channel, userName, slot } : undefined;
+    // Where nobody logs in from remote, its rights are looked at as far as the BMC tells them in-band.
+    const rights = this.postponed === undefined ? {} : { privilege: this.#policy.privilege };
+    return fresh && userName !== "" && slot !== 0 ? { mac, channel, userName, slot, ...rights } : undefined;
   }
 
   /** What to write to the BMC, for the service to read; "" if nothing, or if its GUID does the same. */
   get wantedNonce(): string {
     return needsNonce(this.#facts?.guid ?? "") ? this.#nonce : "";
+  }
+
+  /** Why nobody logs in from remote at the end of this run; undefined: the service does. */
+  get postponed(): string | undefined {
+    return this.#client.postponed;
   }
 
   /** MAC address of the reported BMC. */

@@ -163,6 +163,8 @@ function exitCodeOfError(error: Error): ExitCode {
     case "SlotTakenError":
     case "FormerAccountUnreadableError":
     case "SlotsUnreadableError":
+    case "StickError":
+    case "ReportError":
       return ExitCode.temporary;
     case "AccountRefusedError":
     case "InbandLockedError":

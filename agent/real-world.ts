@@ -6,7 +6,8 @@ import type { RetryOptions } from "../outband-client/service/retry.ts";
 import { ServiceError } from "../outband-client/service/service-error.ts";
 import type { BeginRequest } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { KeptKey } from "./begin-with-token.ts";
-import type { LocalSettings } from "./config/settings.ts";
+import type { Credentials } from "./config/certificates.ts";
+import { canGoOffline, type LocalSettings } from "./config/settings.ts";
 import type { CompleteSettings } from "./configure.ts";
 import { type Console, durationText } from "./console.ts";
 import { openInband } from "./open-inband.ts";
@@ -27,7 +28,7 @@ export function realWorld(settings: CompleteSettings, console: Console, kept: Ke
   return {
     readSmbios: (signal) => readSmbiosTables(undefined, signal),
     openBmc: (signal) => openInband({ kcs: settings.kcs, kcsWaitMs: kcsWaitMs(settings) }, signal),
-    connectService: () => connectService(settings, console, kept),
+    connectService: () => connectOrStay(settings, console, kept),
     readBootId: async (signal) =>
       (await readFile("/proc/sys/kernel/random/boot_id", { encoding: "latin1", signal })).trim(),
     gatherInventory: async (signal) => (await import("./inventory.ts")).gatherInventory(signal),
@@ -66,13 +67,36 @@ export function runSettings(settings: LocalSettings): RunSettings {
   };
 }
 
+/** The service, or the stick where there is none. */
+async function connectOrStay(settings: CompleteSettings, console: Console, kept: KeptKey): Promise<EnrolmentClient> {
+  const note = (text: string) => console.note(text);
+  const { reportKey, offlinePolicy: policy, serviceLimitMs: limitMs } = settings;
+  const offline = async () => {
+    const [{ offlineService }, { realMedium: medium }] = await Promise.all([
+      import("./stick/offline-service.ts"),
+      import("./stick/real-medium.ts"),
+    ]);
+    return offlineService({ medium, reportKey: reportKey ?? "", policy, clock: systemClock, limitMs, note });
+  };
+  if (settings.credentials === "none" || settings.withoutNetwork === true) return await offline();
+  const online = await connectService(settings, settings.credentials, console, kept);
+  if (!canGoOffline(settings)) return online;
+  const { withOfflineFallback } = await import("./stick/offline-fallback.ts");
+  return withOfflineFallback(online, offline, note);
+}
+
 /** A client that is patient: what fails because the service is not there is tried again, and said. */
-async function connectService(settings: CompleteSettings, console: Console, kept: KeptKey): Promise<EnrolmentClient> {
+async function connectService(
+  settings: CompleteSettings,
+  credentials: Credentials | "plaintext",
+  console: Console,
+  kept: KeptKey,
+): Promise<EnrolmentClient> {
   const [{ connectEnrolment }, { withRejoin, withRetry }] = await Promise.all([
     import("../outband-client/service/enrolment.ts"),
     import("../outband-client/service/retry.ts"),
   ]);
-  const { service: address, credentials, token } = settings;
+  const { service: address, token } = settings;
   let client = connectEnrolment({ address, ...(credentials === "plaintext" ? { plaintext: true } : credentials) });
   const options = (signal: AbortSignal): RetryOptions => ({
     limitMs: settings.serviceLimitMs,

@@ -227,6 +227,8 @@ async function handOff(
   bmc: LinkedBmc,
   recognised: boolean,
 ): Promise<Outcome> {
+  const { postponed } = enrolment;
+  if (postponed !== undefined) return { kind: "unverified", ...common(machineUuid, opened), bmc, reason: postponed };
   try {
     const driver = await step("hand-off", world.settings.limits.handOffMs, (signal) => enrolment.handOff(signal));
     return { kind: recognised ? "recognised" : "linked", ...common(machineUuid, opened), bmc, driver };

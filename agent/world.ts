@@ -99,4 +99,6 @@ export interface EnrolmentClient extends AsyncDisposable {
   confirmAccount(request: ConfirmAccountRequest, signal: AbortSignal): Promise<ConfirmAccountResponse>;
   abort(request: AbortRequest, signal: AbortSignal): Promise<AbortResponse>;
   watchHandOff(request: WatchHandOffRequest, signal: AbortSignal): AsyncIterable<WatchHandOffResponse>;
+  /** Why nobody logs in from remote at the end of this run, and what to do, for people; undefined: the service does. */
+  readonly postponed?: string | undefined;
 }

@@ -2,6 +2,7 @@ import { getUserName } from "../ipmi/commands/get-user-name.ts";
 import { ipAddress, macAddress } from "../ipmi/lan-parameters.ts";
 import { macProblem, parseMac } from "../ipmi/mac.ts";
 import { unfilledName } from "../ipmi/user-name.ts";
+import { hasAccess, readAccess } from "./account/user-state.ts";
 import { isClosed } from "./closed-access.ts";
 import { type Conversation, patientUnlessUnspecified as patience, sendPatiently } from "./conversation.ts";
 import { isRefusal, readParameter, refusalText } from "./read-parameter.ts";
@@ -14,6 +15,8 @@ export interface KnownBmc {
   readonly userName: string;
   /** 0: the account is one that an operator gave. It is not named, and not looked at. */
   readonly slot: number;
+  /** The account must have it, as far as the BMC tells: no login from remote will show it. Undefined: that is not looked at. */
+  readonly privilege?: number;
 }
 
 /** Whether it is the known BMC with our account in its place. */
@@ -46,9 +49,27 @@ export async function recogniseBmc(conversation: Conversation, known: KnownBmc):
   }
   const { reason, ...told }: NameCheck = isGiven ? {} : await checkName(conversation, known);
   if (reason !== undefined) return { same: false, reason };
+  if (known.privilege !== undefined && !(await isOpen(conversation, known, known.privilege))) {
+    return { same: false, reason: `Our account "${known.userName}" in slot ${known.slot} is closed, or lacks rights.` };
+  }
   const ip = await readParameter(conversation, known.channel, ipAddress);
   const address = "value" in ip && isUsableIpv4(ip.value) ? { ipv4Address: ip.value } : {};
   return { same: true, ...address, ...told };
+}
+
+/** Whether the account is enabled and may do what is wanted. A BMC that refuses to tell is believed to have left it open. */
+async function isOpen(
+  conversation: Conversation,
+  { channel, slot, userName }: KnownBmc,
+  privilege: number,
+): Promise<boolean> {
+  try {
+    const access = await readAccess(conversation, { channel, slot });
+    return access.enabled.status !== "disabled" && hasAccess(access, { channel, slot, userName, privilege });
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return true;
+  }
 }
 
 interface NameCheck {

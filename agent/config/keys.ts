@@ -1,4 +1,5 @@
 import { allowedKcsAddresses } from "../../inband/kcs/kcs-address.ts";
+import { reportKeyPattern } from "../../proto/report-seal.ts";
 
 /**
  * The keys of the configuration, each written once. Flags, keys of the kernel command line, keys of the document, the
@@ -222,6 +223,51 @@ export const keys = [
     description:
       "where the BMC's KCS registers are, as io:0xca2,spacing=1; for the IPMI driver, as init, and for raw KCS where there is none. Without it the firmware's word counts",
     notInDocument: true,
+  },
+  {
+    name: "stick",
+    type: { kind: "switch" },
+    default: "0",
+    description:
+      "take the document from `metal-rivet.yaml` on the stick (FAT, label RIVET), and keep reports there, as init only",
+    notInDocument: true,
+    notAsFlag: true,
+  },
+  {
+    name: "offline",
+    type: { kind: "choice", choices: ["auto", "1", "0"] },
+    placeholder: "auto|1|0",
+    default: "auto",
+    description:
+      "with `stick`, enrol without a service and keep a sealed report on the stick: auto where no service is named or reached and `report_key` is set, 1 always, 0 never",
+    notAsFlag: true,
+  },
+  {
+    name: "report_key",
+    type: { kind: "text", pattern: reportKeyPattern, allowed: "what `bmc-service import-key` prints" },
+    placeholder: "KEY",
+    description: "public key of the service, to which passwords in reports are sealed",
+    notAsFlag: true,
+  },
+  {
+    name: "user_prefix",
+    type: {
+      kind: "text",
+      pattern: /^[a-z][a-z0-9]{0,7}$/,
+      allowed: "1 to 8 lower-case letters and digits, a letter first",
+    },
+    placeholder: "PREFIX",
+    default: "rivet",
+    description: "how the user names of new accounts begin, where no service says so",
+    notAsFlag: true,
+  },
+  {
+    name: "privilege",
+    type: { kind: "choice", choices: ["administrator", "operator"] },
+    placeholder: "LEVEL",
+    default: "administrator",
+    description: "privilege of new accounts, where no service says so",
+    notAsFlag: true,
   },
   {
     name: "ipmi_driver",

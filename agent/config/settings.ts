@@ -40,13 +40,20 @@ export interface LocalSettings {
   readonly kcs: KcsAddress | undefined;
   /** Whether the init loads the kernel's IPMI drivers. */
   readonly ipmiDriver: boolean;
+  /** Whether there is a stick with the document, for reports. */
+  readonly stick: boolean;
+  readonly offline: "auto" | "always" | "never";
+  /** Public key of the service: "x25519:..."; undefined: no report can be sealed. */
+  readonly reportKey: string | undefined;
+  /** Of accounts that are made without a service. */
+  readonly offlinePolicy: { readonly userNamePrefix: string; readonly privilege: 3 | 4 };
 }
 
 export interface Settings extends LocalSettings {
-  /** HOST:PORT */
+  /** HOST:PORT; empty if there is none: the run is kept on the stick. */
   readonly service: string;
-  /** "plaintext": there is no TLS. */
-  readonly credentials: Credentials | "plaintext";
+  /** "plaintext": there is no TLS. "none": there is no service. */
+  readonly credentials: Credentials | "plaintext" | "none";
   /** Enrolment token: secret, wiped when it was spent. */
   readonly token: Buffer | undefined;
 }
@@ -150,7 +157,27 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     ntp: text("ntp").split(",").filter(Boolean),
     kcs: parseKcsAddress(text("kcs")),
     ipmiDriver: text("ipmi_driver") === "1",
+    stick: switchValue(text("stick")) === true,
+    offline: offlineModes[text("offline") as keyof typeof offlineModes],
+    reportKey: find(sources, "report_key")?.value,
+    offlinePolicy: { userNamePrefix: text("user_prefix"), privilege: text("privilege") === "operator" ? 3 : 4 },
   };
+}
+
+const offlineModes = { auto: "auto", 1: "always", 0: "never" } as const;
+
+/** Whether a run can be kept on the stick, if no service is reached. */
+export function canGoOffline({ stick, offline, reportKey }: LocalSettings): boolean {
+  return stick && offline !== "never" && reportKey !== undefined;
+}
+
+/** @throws ConfigError if the run shall be kept on the stick, but cannot be */
+function requireOffline({ stick, offline, reportKey }: LocalSettings): void {
+  if (offline !== "always") return;
+  const missing = stick ? "report_key" : "stick";
+  if (stick && reportKey !== undefined) return;
+  const remedy = stick ? "put in the line that `bmc-service import-key` prints" : "boot from a stick (rivet.stick=1)";
+  throw new ConfigError("configuration", missing, `is not set, and offline=1 needs it: ${remedy}`);
 }
 
 /** A countdown that ended before the run would reset a machine that is all right. */
@@ -222,6 +249,10 @@ export async function completeSettings(sources: readonly Source[]): Promise<Sett
     const looked = sources.map((source) => source.name).join(", ");
     throw new ConfigError("configuration", name, `is not set (looked at: ${looked}); give ${places}`);
   };
+  requireOffline(local);
+  if (canGoOffline(local) && (local.offline === "always" || find(sources, "service") === undefined)) {
+    return { ...local, service: "", token: undefined, credentials: "none" };
+  }
   const service = required("service").value;
   const token = find(sources, "token");
   const withToken = { ...local, service, token: token && Buffer.from(token.value) };

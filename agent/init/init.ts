@@ -3,8 +3,8 @@ import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../../inband/clock.ts";
 import type { IpmiDeviceInformation } from "../../inband/smbios/type-38-ipmi-device.ts";
 import type { KeptKey } from "../begin-with-token.ts";
-import type { Afterwards, LocalSettings, LogFormat } from "../config/settings.ts";
-import { type LocalSources, peekAfterwards, readLocalSources, readSettings } from "../configure.ts";
+import { type Afterwards, canGoOffline, type LocalSettings, type LogFormat } from "../config/settings.ts";
+import { type LocalSources, peekAfterwards, readLocalSources, readSettings, withStickDocument } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
 import { afterRun } from "./after-run.ts";
 import type { BegunInit } from "./first-steps.ts";
@@ -50,12 +50,15 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
     try {
       if (format === "json") quietKernel();
       setHostName("metal-rivet");
-      const from = readLocalSources(new Map(), cmdline);
-      ({ afterwards, tries } = from.local);
-      watching ??= watchAgainstDrivers(from.local, format, console);
-      for (const remark of from.remarks) console.note(remark);
-      await prepare(from, release, console);
-      const settings = await readSettings(from, console);
+      const onMachine = readLocalSources(new Map(), cmdline);
+      ({ afterwards, tries } = onMachine.local);
+      watching ??= watchAgainstDrivers(onMachine.local, format, console);
+      for (const remark of onMachine.remarks) console.note(remark);
+      const modules = new ModuleLoader(release);
+      if (onMachine.local.stick) modules.loadStorageDrivers();
+      const from = await withStickDocument(onMachine, console);
+      const { withoutNetwork } = await prepare(from, modules, console);
+      const settings = { ...(await readSettings(from, console)), withoutNetwork };
       ({ afterwards, tries } = settings);
       const [{ realWorld }, { performRun }] = await Promise.all([
         import("../real-world.ts"),
@@ -92,8 +95,11 @@ function watchAgainstDrivers(settings: LocalSettings, format: LogFormat, console
 }
 
 /** Drivers, the BMC's device and the network; the slow parts side by side. */
-async function prepare(from: LocalSources, release: string, console: Console): Promise<void> {
-  const modules = new ModuleLoader(release);
+async function prepare(
+  from: LocalSources,
+  modules: ModuleLoader,
+  console: Console,
+): Promise<{ readonly withoutNetwork: boolean }> {
   let before = 0;
   const timed = (name: string, work: () => void): void => {
     const startedAt = performance.now();
@@ -104,7 +110,7 @@ async function prepare(from: LocalSources, release: string, console: Console): P
   };
   timed("load network drivers", () => modules.loadNetworkDrivers());
   // starts here: the first question to the DHCP servers is on its way while the other drivers load
-  const network = bringUpNetwork(from, console);
+  const network = bringUpNetworkUnlessOffline(from, console);
   network.catch(() => undefined);
   const ipmi = await lookForIpmi(from.local);
   if (from.local.ipmiDriver) timed("load IPMI drivers", () => modules.loadIpmiDrivers(ipmi));
@@ -112,12 +118,13 @@ async function prepare(from: LocalSources, release: string, console: Console): P
   for (const problem of modules.problems) console.note(`driver: ${problem}`);
   loadAhead().catch(() => undefined); // whoever needs a part imports it again, and tells
   const wait = { limitMs: from.local.bmcLimitMs, probeAgain: () => modules.probeIpmiAgain(ipmi) };
-  await Promise.all([
+  const [isUp] = await Promise.all([
     network,
     from.local.ipmiDriver && ipmi.namedBy !== undefined
       ? waitForIpmiDevice({ ...realIpmiDeviceWorld, ...wait, namedBy: ipmi.namedBy }, console)
       : undefined,
   ]);
+  return { withoutNetwork: !isUp };
 }
 
 /**
@@ -140,6 +147,27 @@ async function loadAhead(): Promise<void> {
   // What is compiled to machine code at a function's first calls is never earned back by a run of a second: a tenth of it
   // under emulation. Not an option of the executable, because V8 would refuse the code cache of Node's own modules then.
   setFlagsFromString("--no-sparkplug");
+}
+
+/** @returns whether there is a network; without one the run is kept on the stick, if it can be */
+async function bringUpNetworkUnlessOffline(from: LocalSources, console: Console): Promise<boolean> {
+  const { local, sources } = from;
+  const mayStay = canGoOffline(local);
+  // What is not named cannot be reached. A document elsewhere, which may name it, needs the network.
+  const namesAService = from.hasDocument !== true || sources.some(({ values }) => values.has("service"));
+  if (mayStay && (local.offline === "always" || !namesAService)) {
+    bringUpLoopback();
+    console.note("no service is wanted: the network stays down, and the report is kept on the stick");
+    return false;
+  }
+  try {
+    await bringUpNetwork(from, console);
+    return true;
+  } catch (error) {
+    if (!mayStay || !(error instanceof Error) || error.name !== "NetworkError") throw error;
+    console.note(`${error.message}. Going on without a service: the report is kept on the stick`);
+    return false;
+  }
 }
 
 async function bringUpNetwork(from: LocalSources, console: Console): Promise<void> {

@@ -25,6 +25,7 @@ function open() {
   const { lib, functions } = dlopen("libc.so.6", {
     __errno_location: { arguments: [], return: "pointer" },
     mount: { arguments: ["string", "string", "string", "uint64", "string"], return: "int32" },
+    umount2: { arguments: ["string", "int32"], return: "int32" },
     sethostname: { arguments: ["string", "uint64"], return: "int32" },
     sync: { arguments: [], return: "void" },
     reboot: { arguments: ["int32"], return: "int32" },
@@ -61,11 +62,27 @@ function checked(result: number | bigint, call: string): number {
   return Number(result);
 }
 
-export const mountFlags = { noSuid: 2, noDev: 4, noExec: 8 } as const;
+export const mountFlags = {
+  readOnly: 1,
+  noSuid: 2,
+  noDev: 4,
+  noExec: 8,
+  synchronous: 16,
+  synchronousFolders: 128,
+} as const;
 
 /** mount(2). */
 export function mount(source: string, target: string, type: string, flags: number, data: string): void {
   checked(libc().mount(source, target, type, BigInt(flags), data), `mount ${type} on ${target}`);
+}
+
+/** umount2(2), MNT_DETACH where the device is gone, so that the place is free again. Throws LibcError of the first try. */
+export function unmount(target: string): void {
+  const detach = 2; // MNT_DETACH
+  if (libc().umount2(target, 0) === 0) return;
+  const errno = getInt32(libc().errnoAt);
+  libc().umount2(target, detach);
+  throw new LibcError(`umount ${target}`, errno);
 }
 
 /** sethostname(2). */

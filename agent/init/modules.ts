@@ -36,6 +36,8 @@ export const realModuleWorld: ModuleWorld = {
 
 /** PCI class 02 is network; a virtio network device is 1. linux/mod_devicetable.h, scripts/mod/file2alias.c. */
 const networkDevice = /^(pci:.*bc02sc|virtio:d00000001v)/;
+/** PCI class 01 is storage, 0c03 a USB controller; a virtio disk is 2, its SCSI controller 8. */
+const storageDevice = /^(pci:.*(bc01|bc0Csc03)|virtio:d0000000[28]v)/i;
 /** By the driver, not by the class: Intel's PIIX4, SMBus and power management in one, calls itself a bridge (06). */
 const smbusDriver = /^i2c_/;
 
@@ -129,6 +131,12 @@ export class ModuleLoader {
       const [, vendor = "", device = ""] = /^pci:v0000(.{4})d0000(.{4})/.exec(modalias) ?? [];
       this.problems.push(`network adapter ${`${vendor}:${device}`.toLowerCase()} (PCI) has no driver in this ramdisk`);
     }
+  }
+
+  /** Loads what a stick needs: controllers of USB and disks, and FAT with its character sets. Disks show themselves a while later. */
+  loadStorageDrivers(): void {
+    for (const name of ["usb_storage", "uas", "sd_mod", "vfat", "nls_cp437", "nls_ascii"]) this.load(name);
+    this.#loadForDevices(storageDevice);
   }
 
   /** Loads KCS and BT by ipmi_si, SSIF where the firmware names it, and the device nodes. */
