@@ -26,7 +26,7 @@ const limits = { npm: 10 * minute, aptUpdate: 5 * minute, aptInstall: 15 * minut
 const fast = ["libatomic1"];
 const build = [...fast, "binutils"];
 const image = [...build, "apt", "dpkg", "kmod", "libc-bin", "xz-utils"];
-const lab = [...image, "qemu-system-x86", "seabios", "openipmi", "ipmitool"];
+const lab = [...image, "qemu-system-x86", "seabios", "ipxe-qemu", "ovmf", "openipmi", "ipmitool"];
 const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd"];
 const packages = { fast, build, image, lab, bench: peers, test: peers };
 

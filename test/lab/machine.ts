@@ -34,6 +34,8 @@ export interface MachineOptions {
   /** "isa-ipmi-kcs" by default. */
   readonly bmcInterface?: VmOptions["bmcInterface"];
   readonly onReboot?: VmOptions["onReboot"];
+  /** The command line that it is switched on with is not used then. */
+  readonly networkBoot?: VmOptions["networkBoot"];
   readonly kernel?: string;
   readonly initramfs?: string;
   /** Wait before the BMC hears of each command, in milliseconds. */
@@ -128,6 +130,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       hardwareClock: options.hardwareClock,
       cpus: options.cpus ?? 1,
       onReboot: options.onReboot ?? "restart",
+      networkBoot: options.networkBoot,
     });
     vm = started;
     happened("on", by);

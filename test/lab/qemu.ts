@@ -1,3 +1,4 @@
+import { copyFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type Child, type Exit, startChild, tailOf } from "./child.ts";
@@ -11,6 +12,15 @@ export type BmcInterface = "isa-ipmi-kcs" | "isa-ipmi-bt" | "pci-ipmi-kcs" | "pc
 
 /** A BMC's usual one, 20h in eight bits. Without any, QEMU's firmware tells address zero, which means no BMC. */
 const ssifAddress = ",address=0x10";
+
+/** What the firmware of a machine boots, if it is no kernel that QEMU hands over. */
+export interface NetworkBoot {
+  readonly firmware: "bios" | "uefi";
+  /** Served by TFTP. */
+  readonly directory: string;
+  /** What DHCP names: a file in `directory`, or a URL. */
+  readonly file: string;
+}
 
 export interface VmOptions {
   /** Logs and sockets of this VM go there. Must exist; its path must be shorter than 80 characters (a socket lies in it). */
@@ -44,6 +54,8 @@ export interface VmOptions {
   readonly onReboot?: "restart" | "exit";
   /** "tcg" by default: where a hypervisor owns /dev/kvm, guests can hang at their firmware for ever. */
   readonly accelerator?: "tcg" | "kvm";
+  /** Instead of `kernel`, `initramfs` and `commandLine`: what DHCP names, by the iPXE in the card's ROM. */
+  readonly networkBoot?: NetworkBoot | undefined;
   /** More arguments for QEMU. */
   readonly extraArgs?: readonly string[];
 }
@@ -99,6 +111,25 @@ export async function startVm(options: VmOptions): Promise<Vm> {
   };
 }
 
+/** Debian's package ovmf. */
+const ovmf = { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" } as const;
+
+function bootServer({ networkBoot }: VmOptions): string {
+  return networkBoot === undefined ? "" : `,tftp=${networkBoot.directory},bootfile=${networkBoot.file}`;
+}
+
+function whatBoots({ kernel, initramfs, commandLine, networkBoot, directory }: VmOptions): string[] {
+  if (networkBoot === undefined) return ["-kernel", kernel, "-initrd", initramfs, "-append", commandLine];
+  if (networkBoot.firmware === "bios") return [];
+  // Anew for each start: what a boot leaves in there would change the next one.
+  const variables = join(directory, "ovmf-variables.fd");
+  copyFileSync(ovmf.variables, variables);
+  return [
+    ...["-drive", `if=pflash,format=raw,readonly=on,file=${ovmf.code}`],
+    ...["-drive", `if=pflash,format=raw,file=${variables}`],
+  ];
+}
+
 function qemuArguments(options: VmOptions, monitor: string): string[] {
   const {
     bmcPort,
@@ -111,9 +142,14 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     nic === "none"
       ? ["-nic", "none"]
       : [
-          ...["-netdev", `user,id=n0,ipv6=off,restrict=${options.isolated === true ? "on" : "off"}`],
-          // Without a boot ROM: this machine never boots from the network, and the ROM costs a second.
-          ...["-device", `${nic},netdev=n0,romfile=${options.nicMac === undefined ? "" : `,mac=${options.nicMac}`}`],
+          ...[
+            "-netdev",
+            `user,id=n0,ipv6=off,restrict=${options.isolated === true ? "on" : "off"}${bootServer(options)}`,
+          ],
+          // Without a boot ROM where the machine does not boot from the network: the ROM costs a second.
+          "-device",
+          `${nic},netdev=n0,${options.networkBoot === undefined ? "romfile=" : "bootindex=1"}` +
+            (options.nicMac === undefined ? "" : `,mac=${options.nicMac}`),
         ];
   const bmc =
     bmcPort === undefined
@@ -136,7 +172,8 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
   return [
     ...[
       "-machine",
-      `pc${options.memoryFile === undefined ? "" : ",memory-backend=ram"}`,
+      // Without graphics SeaBIOS, and iPXE with it, writes to the serial port.
+      `pc${options.memoryFile === undefined ? "" : ",memory-backend=ram"}${options.networkBoot ? ",graphics=off" : ""}`,
       "-nodefaults",
       "-no-user-config",
       "-display",
@@ -149,7 +186,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
       : ["-object", `memory-backend-file,id=ram,size=${memoryMib}M,share=on,mem-path=${options.memoryFile}`]),
     ...["-uuid", options.uuid, ...smbios],
     ...(options.hardwareClock === undefined ? [] : ["-rtc", `base=${options.hardwareClock}`]),
-    ...["-kernel", options.kernel, "-initrd", options.initramfs, "-append", options.commandLine],
+    ...whatBoots(options),
     ...["-chardev", `file,id=serial0,path=${serialFileOf(options.directory)},append=on`, "-serial", "chardev:serial0"],
     ...["-chardev", `socket,id=monitor,path=${monitor},server=on,wait=off`, "-mon", "chardev=monitor,mode=control"],
     ...(options.onReboot === "exit" ? ["-no-reboot"] : []),
