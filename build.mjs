@@ -3,7 +3,7 @@
  * metal-rivet (the agent), bmcctl (the operator's command) and bmc-service.
  */
 
-import { readFile, stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
@@ -44,7 +44,7 @@ const programs = [
 const help = `Usage: npm run build -- [--only NAME]... [--entry FILE]
 
 Builds ${programs.map(({ name }) => `dist/${name}`).join(", ")}: single executables with Node inside.
-The same sources give the same bytes.
+The same sources give the same bytes. PROGRAM.packages.json beside each lists the npm packages in it.
 
   --only NAME   build this program only; may be repeated
   --entry FILE  build from this file instead (with one --only; for trying the packaging itself)
@@ -120,7 +120,7 @@ const requireForModules =
   'import{createRequire as __createRequire}from"node:module";const require=__createRequire("/");\n';
 
 async function bundle(entry, outfile, { format, parts }, metalRivetVersion) {
-  await build({
+  const { metafile } = await build({
     entryPoints: [entry],
     outfile,
     absWorkingDir: root,
@@ -141,7 +141,24 @@ async function bundle(entry, outfile, { format, parts }, metalRivetVersion) {
     logLevel: "warning",
     // There is no import.meta in CommonJS: a use of it would be undefined at run time.
     logOverride: format === "cjs" ? { "empty-import-meta": "error" } : {},
+    metafile: true,
   });
+  return Object.keys(metafile.inputs);
+}
+
+/**
+ * The npm packages that these files are of, with version and licence, for the bill of materials (image/components.ts).
+ * @param {string[]} inputs
+ */
+async function packagesOf(inputs) {
+  const folders = inputs.flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
+  const packages = await Promise.all(
+    [...new Set(folders)].sort().map(async (folder) => {
+      const { name, version, license } = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8"));
+      return { name, version, license: typeof license === "string" ? license : null };
+    }),
+  );
+  return packages;
 }
 
 async function main() {
@@ -159,14 +176,15 @@ async function main() {
     const workDir = join(dist, ".build", program.name);
     const bundles = join(dist, ".build", `${program.name}.bundles`);
     const parts = [];
+    const inputs = [];
     for (const { entry: part, eager } of program.parts) {
       const name = partName(part);
       const path = join(bundles, name);
-      await bundle(part, path, program, metalRivetVersion);
+      inputs.push(...(await bundle(part, path, program, metalRivetVersion)));
       parts.push({ name, path, eager });
     }
     const main = join(bundles, `${program.name}.${program.format === "esm" ? "mjs" : "cjs"}`);
-    await bundle(program.entry, main, program, metalRivetVersion);
+    inputs.push(...(await bundle(program.entry, main, program, metalRivetVersion)));
     const output = join(dist, program.name);
     const note = await buildSingleExecutable({
       node: process.execPath,
@@ -178,6 +196,8 @@ async function main() {
       workDir,
     });
     if (note) console.log(`${program.name}: ${note}`);
+    const record = { version: metalRivetVersion, packages: await packagesOf(inputs) };
+    await writeFile(`${output}.packages.json`, `${JSON.stringify(record, null, 2)}\n`);
     const { size } = await stat(output);
     const sizes = await Promise.all(
       [main, ...parts.map(({ path }) => path)].map(async (file) => (await stat(file)).size),

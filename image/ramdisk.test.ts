@@ -1,49 +1,41 @@
-import { zstdDecompressSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
-import { packRamdisk, type RamdiskContents, ramdiskParts } from "./ramdisk.ts";
-import { parseLdd } from "./shared-libraries.ts";
+import { expect, test } from "vitest";
+import { overlayPart } from "./overlay.ts";
+import type { CpioPart } from "./packed-cpio.ts";
+import { agentParts, agentPath } from "./private-prefix.ts";
+import { ramdiskParts } from "./ramdisk.ts";
 
-const contents: RamdiskContents = {
-  agent: Buffer.alloc(100_000, "agent "),
+const tree = {
+  agent: Buffer.from("agent"),
   libraries: [{ path: "/lib64/ld-linux-x86-64.so.2", body: Buffer.from("linker") }],
+};
+const kernel = {
   release: "6.1.0-0-amd64",
   modules: [{ file: { path: "kernel/igb.ko", needs: [] }, body: Buffer.from("module") }],
   aliases: "alias pci:* igb\n",
 };
+const entries = (parts: readonly CpioPart[]) =>
+  new Map(parts.flatMap((part) => part.entries.map((entry) => [entry.path, entry] as const)));
 
-describe("ramdisk", () => {
-  test("two builds of the same contents give the same bytes; another agent gives others", async () => {
-    const [one, two] = [await packRamdisk(contents, 3), await packRamdisk(contents, 3)];
-    expect(one.image.equals(two.image)).toBe(true);
-    const other = await packRamdisk({ ...contents, agent: Buffer.from("other") }, 3);
-    expect(other.image.equals(one.image)).toBe(false);
-  });
-
-  test("unpacks to the archive, and the sizes of the parts add up", async () => {
-    const { image, parts } = await packRamdisk(contents, 3);
-    expect(zstdDecompressSync(image).equals(Buffer.concat(ramdiskParts(contents)))).toBe(true);
-    expect(parts.map(({ name }) => name)).toEqual(["base", "agent", "libraries", "modules"]);
-    expect(parts.reduce((sum, { packed }) => sum + packed, 0)).toBe(image.length);
-    expect(parts.every(({ packed }) => packed > 0)).toBe(true);
-  });
-
-  test("is one zstd frame, because the kernel stops at the end of the first", async () => {
-    const { image } = await packRamdisk(contents, 3);
-    expect(image.indexOf(Buffer.from("28b52ffd", "hex"), 1)).toBe(-1);
-  });
+test("agent and libraries lie below one folder of their own", () => {
+  expect([...entries(agentParts(tree)).keys()]).toEqual([
+    "opt/rivet/bin/metal-rivet",
+    "opt/rivet/lib/ld-linux-x86-64.so.2",
+  ]);
 });
 
-describe("ldd's answer", () => {
-  test("gives the paths as the linker opens them", () => {
-    const text = [
-      "\tlinux-vdso.so.1 (0x00007f4692484000)",
-      "\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f4691e1e000)",
-      "\t/lib64/ld-linux-x86-64.so.2 (0x00007f4692486000)",
-    ].join("\n");
-    expect(parseLdd(text)).toEqual(["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
-  });
+test("the overlay brings that and /inito, and nothing that a foreign ramdisk could have", () => {
+  const all = entries([...agentParts(tree), overlayPart]);
+  expect([...all.keys()].filter((path) => !path.startsWith("opt/rivet/"))).toEqual(["inito"]);
+  expect(all.get("inito")).toEqual({ kind: "link", path: "inito", target: agentPath });
+});
 
-  test("a missing library is an error that names it", () => {
-    expect(() => parseLdd("\tlibatomic.so.1 => not found\n")).toThrow(/libatomic/);
-  });
+test("the ramdisk's init is the agent, and it has modules and their lists", () => {
+  const all = entries(ramdiskParts(kernel));
+  expect(all.get("init")).toEqual({ kind: "link", path: "init", target: agentPath });
+  const below = [...all.keys()].filter((path) => path.startsWith("lib/modules/6.1.0-0-amd64/"));
+  expect(below.map((path) => path.slice("lib/modules/6.1.0-0-amd64/".length))).toEqual([
+    "modules.dep",
+    "modules.alias",
+    "kernel/igb.ko",
+  ]);
 });

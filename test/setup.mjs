@@ -25,9 +25,12 @@ const limits = { npm: 10 * minute, aptUpdate: 5 * minute, aptInstall: 15 * minut
 // The pinned Node is linked against libatomic, which Debian's minimal system lacks.
 const fast = ["libatomic1"];
 const build = [...fast, "binutils"];
-const image = [...build, "apt", "dpkg", "kmod", "libc-bin", "xz-utils"];
+const boot = ["patchelf", "mtools", "dosfstools", "systemd-boot-efi", "grub-common", "grub-pc-bin", "sbsigntool"];
+const image = [...build, ...boot, "apt", "dpkg", "kmod", "libc-bin", "xz-utils"];
 const lab = [...image, "qemu-system-x86", "seabios", "ipxe-qemu", "ovmf", "openipmi", "ipmitool"];
-const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd"];
+// Foreign ramdisks that the agent is put into.
+const ramdisks = ["busybox-static", "initramfs-tools-core", "dracut-core"];
+const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd", ...ramdisks];
 const packages = { fast, build, image, lab, bench: peers, test: peers };
 
 function say(text) {

@@ -1,0 +1,90 @@
+/** Which versions of others' software are in what is built, for the bill of materials. */
+
+import { readFile, realpath } from "node:fs/promises";
+import { execa } from "execa";
+import type { Component } from "./sbom.ts";
+
+const queryLimitMs = 30_000;
+
+/** What Debian says of these packages in words, as SPDX writes it. */
+const debianLicenses: Readonly<Record<string, string>> = {
+  "gcc-12": "GPL-3.0-or-later WITH GCC-exception-3.1",
+  glibc: "LGPL-2.1-or-later",
+  grub2: "GPL-3.0-or-later",
+  linux: "GPL-2.0-only WITH Linux-syscall-note",
+  systemd: "LGPL-2.1-or-later",
+};
+
+export function debianComponent(name: string, version: string, architecture: string, source: string): Component {
+  return { kind: "debian", name, version, architecture, license: debianLicenses[source] };
+}
+
+/** From a package file's name: "linux-image-6.1.0-56-amd64_6.1.192-2_amd64". */
+export function kernelComponent(packageFile: string): Component {
+  const [name, version, architecture] = packageFile.split("_");
+  if (name === undefined || version === undefined || architecture === undefined) {
+    throw new Error(`bill of materials: ${packageFile} is not NAME_VERSION_ARCHITECTURE`);
+  }
+  return debianComponent(name, decodeURIComponent(version), architecture, "linux");
+}
+
+/** The installed Debian packages that these files come from. @throws Error that names a file of no package */
+export async function installedComponents(paths: readonly string[]): Promise<Component[]> {
+  const names = await Promise.all(paths.map(owner));
+  const format = ["Package", "Version", "Architecture", "source:Package"].map((field) => `\${${field}}`).join(" ");
+  const query = ["-W", "-f", `${format}\n`, ...new Set(names)];
+  const { stdout } = await execa("dpkg-query", query, { timeout: queryLimitMs, env: { LC_ALL: "C" } });
+  return stdout.split("\n").map((line) => {
+    const [name = "", version = "", architecture = "", source = ""] = line.split(" ");
+    return debianComponent(name, version, architecture, source);
+  });
+}
+
+/** dpkg knows a file by the path at which its package brought it, which since the merge of /usr may be the other one. */
+async function owner(path: string): Promise<string> {
+  const real = await realpath(path);
+  const other = real.startsWith("/usr/") ? real.slice("/usr".length) : `/usr${real}`;
+  for (const each of [real, other]) {
+    const { stdout, failed } = await execa("dpkg-query", ["-S", each], { timeout: queryLimitMs, reject: false });
+    const name = /^(\S+?)(?::\S+)?: \//m.exec(stdout)?.[1];
+    if (!failed && name !== undefined) return name;
+  }
+  throw new Error(`bill of materials: ${path} is of no Debian package`);
+}
+
+/** What the build of an executable of ours has written down beside it (build.mjs). */
+export interface BuildRecord {
+  readonly version: string;
+  /** The npm packages in it. */
+  readonly packages: readonly Component[];
+}
+
+/** The record of that executable; undefined for one that was not built here. */
+export async function buildRecord(executable: string): Promise<BuildRecord | undefined> {
+  let text: string;
+  try {
+    text = await readFile(`${executable}.packages.json`, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const { version, packages } = JSON.parse(text) as {
+    version: string;
+    packages: { name: string; version: string; license: string | null }[];
+  };
+  return {
+    version,
+    packages: packages.map((each) => ({ kind: "npm", ...each, license: each.license ?? undefined })),
+  };
+}
+
+/** Node, and what is built into it: all that is in an executable besides the bundle. */
+export function nodeComponents({ node, ...versions }: Readonly<Record<string, string | undefined>>): Component[] {
+  const others = Object.entries(versions).flatMap(([name, version]): Component[] =>
+    // The number of the binary interface is the version of nothing.
+    version === undefined || name === "modules" || name === "napi"
+      ? []
+      : [{ kind: "in-node", name, version, license: undefined }],
+  );
+  return [{ kind: "node", name: "node", version: node ?? "", license: "MIT" }, ...others];
+}
