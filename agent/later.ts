@@ -31,6 +31,11 @@ export async function perform(
       write(1, await inspect(invocation.output, invocation));
       return 0;
     }
+    case "check": {
+      const { checkDocument } = await import("./config/check-document.ts");
+      write(1, await checkDocument(invocation.file));
+      return 0;
+    }
     case "plan": {
       const { plan } = await import("./plan.ts");
       const { text, exitCode } = await plan(invocation);

@@ -40,6 +40,11 @@ test("inspect", () => {
   expect(() => invoke("inspect", "--output", "xml")).toThrow(UsageError);
 });
 
+test("check takes one file", () => {
+  expect(invoke("check", "site.yaml").invocation).toEqual({ command: "check", file: "site.yaml" });
+  expect(invoke("check").invocation).toEqual({ command: "none", exitCode: ExitCode.usage });
+});
+
 test("plan", () => {
   const standard = { command: "plan", output: "text", device: undefined, account: undefined, cmdline: "/proc/cmdline" };
   expect(invoke("plan").invocation).toEqual({ ...standard, flags: new Map() });

@@ -17,6 +17,7 @@ export type Invocation =
       readonly kcs: KcsAddress | undefined;
     }
   | ({ readonly command: "plan" } & PlanRequest)
+  | { readonly command: "check"; readonly file: string }
   /** Help or version was shown, or a usage error was told. */
   | { readonly command: "none"; readonly exitCode: ExitCode };
 
@@ -163,6 +164,18 @@ export function readInvocation(
         throw new UsageError("--kcs", `"${options.kcs}" is not allowed; allowed: ${allowedKcsAddresses}`);
       }
       invocation = { command: "inspect", output, device: options.device, kcs };
+    });
+
+  program
+    .command("check")
+    .description("tell whether a document of configuration is right; does nothing else")
+    .argument("<FILE>", "JSON or YAML, as for `run --config`")
+    .addHelpText(
+      "after",
+      "\nSays what is wrong and where: line and column, or the key. Keys that are not in it\nmay come from elsewhere, so none is missing. Exit code 0, or 78 if it is wrong.\n\nExample:\n  metal-rivet check site.yaml",
+    )
+    .action((file: string) => {
+      invocation = { command: "check", file };
     });
 
   try {
