@@ -61,7 +61,7 @@ async function uefi(): Promise<void> {
     return line.includes("asked again in 5 s") ? true : undefined;
   });
   seen.waited = lines;
-  appendFileSync(leases, `0 ${truth.nicMac} 10.0.2.15 * *\n`);
+  appendFileSync(leases, `0 ${truth.nicMac} 10.0.2.16 * *\n`);
   seen.uefi = await followBoot(machine, { limitMs: 200_000 });
   await machine.powerOff();
   seen.uefiRow = await rowOf(site, truth.bmcMac);
