@@ -10,7 +10,7 @@ import { maxDocumentBytes, readDocument } from "./document.ts";
 import { type DocumentDate, DocumentUnavailableError, fetchDocument } from "./fetch-document.ts";
 import { configTable, type KeyName, keys } from "./keys.ts";
 import { makePair, type Pair } from "./pair.fixture.ts";
-import { completeSettings, findDocument, loadDocument, localSettings, type Source } from "./settings.ts";
+import { canGoOffline, completeSettings, findDocument, loadDocument, localSettings, type Source } from "./settings.ts";
 
 const source = (kind: Source["kind"], values: Partial<Record<KeyName, string>>, after?: string): Source => ({
   kind,
@@ -56,6 +56,41 @@ test("a run that is longer than the BMC's watchdog counts is refused with it, wh
   expect(flag).toThrow(ConfigError);
 });
 
+describe("a run that is kept on the stick", () => {
+  const reportKey = `x25519:${"A".repeat(43)}=`;
+  const local = { stick: "1", report_key: reportKey };
+
+  test("needs no service", async () => {
+    const settings = await completeSettings([
+      source("kernel", { ...local, user_prefix: "rack7", privilege: "operator" }),
+    ]);
+    expect(settings).toMatchObject({ service: "", credentials: "none", reportKey });
+    expect(settings.offlinePolicy).toEqual({ userNamePrefix: "rack7", privilege: 3 });
+  });
+
+  test("is the only one where it always is, and else only where no service is named", async () => {
+    const named = { ...local, ...files(), service: "10.0.0.1:4443" };
+    const online = await completeSettings([source("kernel", named)]);
+    expect([online.service, canGoOffline(online)]).toEqual(["10.0.0.1:4443", true]);
+    expect(await completeSettings([source("kernel", { ...named, offline: "1" })])).toMatchObject({
+      credentials: "none",
+    });
+    expect(canGoOffline(localSettings([source("kernel", { ...named, offline: "0" })]))).toBe(false);
+    await expect(completeSettings([source("kernel", { ...local, offline: "0" })])).rejects.toThrow(
+      "service: is not set",
+    );
+  });
+
+  test.each([
+    [{ offline: "1", report_key: reportKey }, "configuration: stick: is not set, and offline=1 needs it"],
+    [{ offline: "1", stick: "1" }, "configuration: report_key: is not set, and offline=1 needs it"],
+    [{ stick: "1", report_key: "x25519:short" }, 'rivet.report_key: "x25519:short" is not allowed; allowed: what'],
+    [{ stick: "1" }, "service: is not set"],
+  ])("needs a stick and a key: %j", async (values, message) => {
+    await expect(completeSettings([source("kernel", values)])).rejects.toThrow(message);
+  });
+});
+
 describe("sources", () => {
   test("the first one wins, key by key", () => {
     const settings = localSettings([
@@ -85,6 +120,10 @@ describe("sources", () => {
       ntp: [],
       kcs: { port: 0xe4, spacing: 4 },
       ipmiDriver: false,
+      stick: false,
+      offline: "auto",
+      reportKey: undefined,
+      offlinePolicy: { userNamePrefix: "rivet", privilege: 4 },
     });
     expect(localSettings([])).toMatchObject({ kcs: undefined, ipmiDriver: true });
     const ntp = "ntp.example.org,10.0.0.1:1123,[fd00::1]";

@@ -17,12 +17,16 @@ kernel/drivers/char/ipmi/ipmi_si.ko: kernel/drivers/char/ipmi/ipmi_msghandler.ko
 kernel/drivers/char/ipmi/ipmi_devintf.ko: kernel/drivers/char/ipmi/ipmi_msghandler.ko
 kernel/drivers/char/ipmi/ipmi_ssif.ko: kernel/drivers/char/ipmi/ipmi_msghandler.ko
 kernel/drivers/i2c/busses/i2c-piix4.ko.xz:
+kernel/fs/fat/fat.ko:
+kernel/fs/fat/vfat.ko: kernel/fs/fat/fat.ko
+kernel/drivers/usb/host/ohci-pci.ko:
 `;
 const alias = `# Aliases
 alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio_pci
 alias virtio:d00000001v* virtio_net
 alias pci:v00008086d00007113sv*sd*bc*sc*i* i2c_piix4
 alias pci:v00008086d0000100Esv*sd*bc*sc*i* e1000
+alias pci:v*d*sv*sd*bc0Csc03i10* ohci_pci
 `;
 /** QEMU's machine "pc" with a virtio network card: modaliases as its kernel shows them. */
 const virtioCard = "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00";
@@ -114,6 +118,16 @@ describe("loader", () => {
       "virtio_net.ko",
     ]);
     expect(loader.problems).toEqual([]);
+  });
+
+  test("what a stick needs: FAT, and the drivers of the storage that is there", () => {
+    const { loader, attempts, write } = machine();
+    const disk = "pci:v00001AF4d00001001sv00001AF4sd00000002bc01sc00i00";
+    const usb = "pci:v0000106Bd0000003Fsv00001AF4sd00001100bc0Csc03i10";
+    write("sys/bus/pci/devices/0000:00:04.0/modalias", `${disk}\n`);
+    write("sys/bus/pci/devices/0000:00:05.0/modalias", `${usb}\n`);
+    loader.loadStorageDrivers();
+    expect(attempts).toEqual(["fat.ko", "vfat.ko", "virtio.ko", "virtio_ring.ko", "virtio_pci.ko", "ohci-pci.ko"]);
   });
 
   test("a network adapter without driver is told", () => {

@@ -5,7 +5,15 @@ import { expect, test } from "vitest";
 const root = join(import.meta.dirname, "../..");
 
 /** Folders whose decoders meet bytes that somebody else made. */
-const folders = ["ipmi", "inband", "outband-client/lan", "agent/clock", "agent/config", "agent/init/network"];
+const folders = [
+  "ipmi",
+  "inband",
+  "outband-client/lan",
+  "agent/clock",
+  "agent/config",
+  "agent/init/network",
+  "agent/stick",
+];
 
 /** Decoders that are fed through another one. */
 const inside: Readonly<Record<string, string>> = {

@@ -7,6 +7,7 @@ import { ipmiDecoders } from "./ipmi.ts";
 import { kcsDecoders } from "./kcs.ts";
 import { lanDecoders } from "./lan.ts";
 import { pemDecoders } from "./pem.ts";
+import { reportDecoders } from "./report.ts";
 import { serviceRequestDecoders } from "./service-requests.ts";
 import { smbiosDecoders } from "./smbios.ts";
 import { vmCodecDecoders } from "./vm-codec.ts";
@@ -22,6 +23,7 @@ export const decoders: readonly FuzzedDecoder[] = [
   ...vmCodecDecoders,
   ...agentDecoders,
   ...pemDecoders,
+  ...reportDecoders,
   ...serviceRequestDecoders,
   certificateRequestDecoder,
 ];
