@@ -40,6 +40,7 @@ export interface MachineOptions {
   readonly initramfs?: string;
   /** Wait before the BMC hears of each command, in milliseconds. */
   readonly bmcDelayMs?: number;
+  readonly extraArgs?: VmOptions["extraArgs"];
 }
 
 /** Something that happened to a machine's power. */
@@ -131,6 +132,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       cpus: options.cpus ?? 1,
       onReboot: options.onReboot ?? "restart",
       networkBoot: options.networkBoot,
+      extraArgs: options.extraArgs ?? [],
     });
     vm = started;
     happened("on", by);
