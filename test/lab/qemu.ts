@@ -20,6 +20,8 @@ export interface NetworkBoot {
   readonly directory: string;
   /** What DHCP names: a file in `directory`, or a URL. */
   readonly file: string;
+  /** Somebody else on the same wire who names something to boot; the card's ROM is left out, and the firmware boots by itself. */
+  readonly beside?: { readonly port: number; readonly machinePort: number };
 }
 
 export interface VmOptions {
@@ -115,7 +117,34 @@ export async function startVm(options: VmOptions): Promise<Vm> {
 const ovmf = { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" } as const;
 
 function bootServer({ networkBoot }: VmOptions): string {
-  return networkBoot === undefined ? "" : `,tftp=${networkBoot.directory},bootfile=${networkBoot.file}`;
+  return networkBoot === undefined || networkBoot.beside
+    ? ""
+    : `,tftp=${networkBoot.directory},bootfile=${networkBoot.file}`;
+}
+
+function networkCard(options: VmOptions, nic: string): string[] {
+  const { networkBoot, nicMac } = options;
+  const beside = networkBoot?.beside;
+  const isolated = options.isolated === true ? "on" : "off";
+  // Without a boot ROM where the machine does not boot by it: the ROM costs a second.
+  const rom = networkBoot === undefined || beside !== undefined ? "romfile=" : "";
+  const order = networkBoot === undefined ? "" : "bootindex=1";
+  const wire = beside === undefined ? "n0" : "wire";
+  const card = [nic, `netdev=${wire}`, rom, order, nicMac === undefined ? "" : `mac=${nicMac}`];
+  return [
+    ...["-netdev", `user,id=n0,ipv6=off,restrict=${isolated}${bootServer(options)}`],
+    ...(beside === undefined ? [] : hub(beside)),
+    ...["-device", card.filter((part) => part !== "").join(",")],
+  ];
+}
+
+/** The user network, somebody else, and the card on one wire. */
+function hub({ port, machinePort }: { readonly port: number; readonly machinePort: number }): string[] {
+  return [
+    ...["-netdev", "hubport,id=hub-user,hubid=0,netdev=n0"],
+    ...["-netdev", `socket,id=beside,udp=127.0.0.1:${port},localaddr=127.0.0.1:${machinePort}`],
+    ...["-netdev", "hubport,id=hub-beside,hubid=0,netdev=beside", "-netdev", "hubport,id=wire,hubid=0"],
+  ];
 }
 
 function whatBoots({ kernel, initramfs, commandLine, networkBoot, directory }: VmOptions): string[] {
@@ -124,7 +153,10 @@ function whatBoots({ kernel, initramfs, commandLine, networkBoot, directory }: V
   // Anew for each start: what a boot leaves in there would change the next one.
   const variables = join(directory, "ovmf-variables.fd");
   copyFileSync(ovmf.variables, variables);
+  // Firmware tries PXE first, and waits a minute for an offer.
+  const withoutPxe = ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"];
   return [
+    ...(networkBoot.beside === undefined ? [] : withoutPxe),
     ...["-drive", `if=pflash,format=raw,readonly=on,file=${ovmf.code}`],
     ...["-drive", `if=pflash,format=raw,file=${variables}`],
   ];
@@ -138,19 +170,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     accelerator = "tcg",
     memoryMib = 512,
   } = options;
-  const network =
-    nic === "none"
-      ? ["-nic", "none"]
-      : [
-          ...[
-            "-netdev",
-            `user,id=n0,ipv6=off,restrict=${options.isolated === true ? "on" : "off"}${bootServer(options)}`,
-          ],
-          // Without a boot ROM where the machine does not boot from the network: the ROM costs a second.
-          "-device",
-          `${nic},netdev=n0,${options.networkBoot === undefined ? "romfile=" : "bootindex=1"}` +
-            (options.nicMac === undefined ? "" : `,mac=${options.nicMac}`),
-        ];
+  const network = nic === "none" ? ["-nic", "none"] : networkCard(options, nic);
   const bmc =
     bmcPort === undefined
       ? []
@@ -196,8 +216,12 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
   ];
 }
 
-/** One command to QEMU's monitor. @throws Error with QEMU's words, or if it does not answer within 5 s */
-function qmp(path: string, command: string): Promise<void> {
+/**
+ * One command to QEMU's monitor.
+ * @param path of its socket: "qmp" in the VM's directory
+ * @throws Error with QEMU's words, or if it does not answer within 5 s
+ */
+export function qmp(path: string, command: string, args: Readonly<Record<string, string>> = {}): Promise<void> {
   const socket = connect(path);
   const answered = new Promise<void>((resolve, reject) => {
     let rest = "";
@@ -213,7 +237,7 @@ function qmp(path: string, command: string): Promise<void> {
         if ("error" in message) reject(new Error(`qemu monitor: ${command}: ${JSON.stringify(message.error)}`));
         if ("return" in message) {
           results += 1;
-          if (results === 1) socket.write(`${JSON.stringify({ execute: command })}\n`);
+          if (results === 1) socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
           else resolve();
         }
       }

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,14 +7,17 @@ import { type BootResult, followBoot } from "../lab/agent-log.ts";
 import { type RunningBootApi, startBootApi } from "../lab/boot-api.ts";
 import { writesAmong } from "../lab/codec-proxy.ts";
 import { type BootSpec, type Pixiecore, startPixiecore } from "../lab/pixiecore.ts";
+import { freeUdpPort } from "../lab/ports.ts";
+import { startProxyDhcp } from "../lab/proxy-dhcp.ts";
 import { bmcctl } from "../lab/service.ts";
 import { openSite, rowOf, type Site } from "./site.ts";
 
-type Name = "bios" | "uefi";
+type Name = "bios" | "uefi" | "http";
 
 const stack = new AsyncDisposableStack();
 let site: Site<Name>;
 let api: RunningBootApi;
+let httpApi: RunningBootApi;
 let pixiecore: Pixiecore;
 let leases: string;
 const seen: {
@@ -25,6 +28,8 @@ const seen: {
   waited?: readonly string[];
   uefi?: BootResult;
   uefiRow?: Bmc;
+  http?: BootResult;
+  httpRow?: Bmc;
 } = {};
 
 async function bootFromNetwork(name: Name): Promise<BootResult> {
@@ -67,22 +72,36 @@ async function uefi(): Promise<void> {
   seen.uefiRow = await rowOf(site, truth.bmcMac);
 }
 
+async function http(): Promise<void> {
+  seen.http = await bootFromNetwork("http");
+  seen.httpRow = await rowOf(site, site.machines.http.truth.bmcMac);
+}
+
 beforeAll(async () => {
   const directory = mkdtempSync(join(tmpdir(), "metal-rivet-tftp-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
   leases = join(directory, "dnsmasq.leases");
+  const dhcp = stack.use(await startProxyDhcp(await freeUdpPort()));
   site = stack.use(
     await openSite({
       bios: { networkBoot: { firmware: "bios", directory, file: "pixiecore.ipxe" } },
       uefi: { networkBoot: { firmware: "uefi", directory, file: "boot.ipxe" } },
+      // It holds program, kernel and ramdisk at once.
+      http: { networkBoot: { firmware: "uefi", directory, file: "", beside: dhcp }, memoryMib: 1_024 },
     }),
   );
   writeFileSync(leases, `0 ${site.machines.bios.truth.nicMac} 10.0.2.15 * *\n`);
-  api = stack.use(await startBootApi({ directory: site.directory, service: site.service, allow: `leases:${leases}` }));
+  // Firmware that boots by HTTP asks from an address, which behind QEMU's network is ours.
+  const { service } = site;
+  api = stack.use(await startBootApi({ directory: site.directory, service, allow: `leases:${leases}` }));
+  const byAddress = join(site.directory, "by-address");
+  mkdirSync(byAddress);
+  httpApi = stack.use(await startBootApi({ directory: byAddress, service, allow: "127.0.0.1" }));
+  dhcp.tell(`${httpApi.urlSeenByVm}/metal-rivet.efi`);
   pixiecore = stack.use(await startPixiecore(api.url));
   writeFileSync(join(directory, "pixiecore.ipxe"), `#!ipxe\nchain ${pixiecore.script}\n`);
   writeFileSync(join(directory, "boot.ipxe"), `#!ipxe\nchain ${api.urlSeenByVm}/boot.ipxe\n`);
-  await Promise.all([bios(), uefi()]);
+  await Promise.all([bios(), uefi().then(http)]);
 });
 afterAll(() => stack.disposeAsync());
 
@@ -130,6 +149,16 @@ describe("a machine with UEFI and iPXE", () => {
     const tokens = await bmcctl(site.service, ["token", "ls"]);
     const { nicMac, uuid } = site.machines.uefi.truth;
     expect(tokens.stdout).toMatch(new RegExp(`${uuid} .* boot for ${nicMac}`));
+  });
+});
+
+describe("a machine with UEFI HTTP boot", () => {
+  test("gets a program whose command line leads to its token, and is linked", () => {
+    expect(seen.http?.exitCode, textOf(seen.http)).toBe(0);
+    expect(seen.httpRow).toMatchObject({ state: State.STATE_LINKED, warnings: [] });
+    const lines = readFileSync(httpApi.logFile, "utf8");
+    expect(lines).toContain('"file":"/metal-rivet.efi"');
+    expect(lines).toContain('"road":"document"');
   });
 });
 
