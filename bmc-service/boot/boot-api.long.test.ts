@@ -67,7 +67,6 @@ describe("with the service itself", () => {
     await machine.beginWith(token);
     using other = await TokenMachine.make(service.running.port, site.pki, randomUUID());
     expect(await refusal(other.beginWith(token))).toMatchObject({ details: expect.stringContaining("it was used") });
-    expect(await tokenFrom(server.port, path)).not.toBe(token);
   });
 
   test("a token for a UUID is another machine's to every other one", async () => {

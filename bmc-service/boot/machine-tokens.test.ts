@@ -6,19 +6,31 @@ import { MachineTokens } from "./machine-tokens.ts";
 const who = "52:54:00:12:34:56";
 const machineUuid = "37c43c25-69fe-4f88-b69d-4e71dc4070d0";
 
-function tokens(maker = new FakeTokenMaker()) {
-  return { maker, tokens: new MachineTokens({ maker, ttlSeconds: 900 }) };
+function tokens() {
+  const maker = new FakeTokenMaker();
+  const clock = { ms: 0 };
+  return { maker, clock, tokens: new MachineTokens({ maker, ttlSeconds: 900, now: () => clock.ms }) };
 }
 
 test("a machine that asks again gets the same token while the service keeps it", async () => {
-  const { maker, tokens: made } = tokens();
+  const { maker, clock, tokens: made } = tokens();
   const first = await made.forMachine({ who, machineUuid: undefined });
+  clock.ms = 5_000;
   expect(await made.forMachine({ who, machineUuid: undefined })).toEqual({ ...first, isNew: false });
   maker.use(first.id);
+  clock.ms = 10_000;
   const third = await made.forMachine({ who, machineUuid: undefined });
   expect(third).toMatchObject({ isNew: true });
   expect(third.text).not.toBe(first.text);
   expect(maker.asked.map(({ former }) => former)).toEqual([undefined, first.id, first.id]);
+});
+
+test("within seconds the service is not asked again", async () => {
+  const { maker, clock, tokens: made } = tokens();
+  const first = await made.forMachine({ who, machineUuid: undefined });
+  clock.ms = 4_999;
+  expect(await made.forMachine({ who, machineUuid: undefined })).toEqual({ ...first, isNew: false });
+  expect(maker.asked).toHaveLength(1);
 });
 
 test("two questions at once make one token", async () => {

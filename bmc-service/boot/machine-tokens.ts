@@ -21,7 +21,15 @@ export interface HandedToken {
 export interface MachineTokensOptions {
   readonly maker: TokenMaker;
   readonly ttlSeconds: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
 }
+
+/**
+ * So long the service is not asked whether a token is still unused, ms: no machine boots, enrols and asks again within that, and
+ * each question leaves entries in the audit log.
+ */
+const unaskedMs = 5_000;
 
 /** Machines whose token is remembered; the one that asked least recently is forgotten first. */
 const mostRemembered = 10_000;
@@ -32,26 +40,30 @@ const mostRemembered = 10_000;
  */
 export class MachineTokens {
   readonly #options: MachineTokensOptions;
-  /** Identifier and text by machine, in the order of their use. */
-  readonly #handed = new Map<string, Promise<HandedToken>>();
+  readonly #now: () => number;
+  /** By machine, in the order of their use; with when the service was asked. */
+  readonly #handed = new Map<string, { readonly token: Promise<HandedToken>; readonly askedAt: number }>();
 
   constructor(options: MachineTokensOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
   }
 
   /** Rejects with NoTokenError. */
-  forMachine(wanted: TokenFor): Promise<HandedToken> {
+  async forMachine(wanted: TokenFor): Promise<HandedToken> {
     const key = `${wanted.who} ${wanted.machineUuid ?? ""}`;
-    // One after the other, so that two questions at once do not make two tokens.
+    const askedAt = this.#now();
     const before = this.#handed.get(key);
-    const handed = this.#next(wanted, before);
+    if (before !== undefined && askedAt - before.askedAt < unaskedMs) return { ...(await before.token), isNew: false };
+    // Kept before it is there, so that two questions at once do not make two tokens.
+    const handed = { token: this.#next(wanted, before?.token), askedAt };
     this.#handed.delete(key);
     this.#handed.set(key, handed);
-    handed.catch(() => {
+    handed.token.catch(() => {
       if (this.#handed.get(key) === handed) this.#handed.delete(key);
     });
     if (this.#handed.size > mostRemembered) this.#handed.delete(this.#handed.keys().next().value ?? "");
-    return handed;
+    return handed.token;
   }
 
   /** For somebody who asks once, and may share an address with others. Rejects with NoTokenError. */
