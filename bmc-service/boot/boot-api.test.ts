@@ -338,6 +338,11 @@ test("an address that is none for machines needs --url", async () => {
   await expect(start({ url: undefined, listen: { host: "::", port: 8080 } })).rejects.toThrow("--url: it is needed");
 });
 
+test("a command line that the kernel would cut is found wrong at the start", async () => {
+  await start({ words: "x".repeat(1_400) });
+  await expect(start({ words: "x".repeat(1_700) })).rejects.toThrow("--cmdline: the command line would have up to");
+});
+
 test("no token stands in the log", async () => {
   await start();
   const text = await textOf(`/v1/boot/${mac}`);

@@ -9,15 +9,19 @@ import { SampledLog } from "../sampled-log.ts";
 import { isThere } from "../store/is-there.ts";
 import { version } from "../version.ts";
 import type { AllowRule } from "./allow.ts";
+import { BootAnswers } from "./boot-answers.ts";
 import { type DocumentKeys, readSiteDocument } from "./boot-document.ts";
 import { type BootSource, bootSource } from "./boot-files.ts";
 import { BootMetrics } from "./boot-metrics.ts";
 import { BootServer } from "./boot-server.ts";
-import { commandLine } from "./kernel-words.ts";
+import { commandLine, mostCommandLineBytes } from "./kernel-words.ts";
 import { MachineTokens } from "./machine-tokens.ts";
 import { type ClientPki, TokenClient, type TokenMaker } from "./token-client.ts";
 import { UkiError } from "./uki-command-line.ts";
 import { UkiFile } from "./uki-file.ts";
+
+/** For what pixiecore and iPXE add. */
+const spareBytes = 256;
 
 export interface BootApiSettings {
   readonly listen: Endpoint;
@@ -74,6 +78,7 @@ export async function startBootApi(settings: BootApiSettings, world: BootApiWorl
   const site: DocumentKeys = settings.config === undefined ? {} : await readSiteDocument(settings.config);
   const ca = pki.ca.toString("latin1");
   const document = { ...site, service: formatEndpoint(settings.serviceForMachines), ca };
+  requireShort(commandLine({ words, document: `${url}/config.yaml`, caSha256, token: exampleToken }));
   const uki = await openUki(settings, log, (built) =>
     commandLine({ words: words === "" ? built : words, document: `${url}/enrol.yaml`, caSha256 }),
   );
@@ -82,28 +87,13 @@ export async function startBootApi(settings: BootApiSettings, world: BootApiWorl
   const metrics = new BootMetrics();
   const maker = world.maker ?? cleanUp.use(new TokenClient(settings.service, pki));
   const tokens = new MachineTokens({ maker, ttlSeconds: Math.ceil(settings.tokenTtlMs / 1_000) });
-  const server = cleanUp.use(
-    new BootServer({
-      ...{
-        url,
-        allow,
-        tokens,
-        uki,
-        words,
-        ca,
-        caSha256,
-        document,
-        throughPixiecore,
-        mostPerMinute,
-        metrics,
-        log,
-        sampled,
-      },
-      kernel: kernel.url,
-      initrds: initrds.map((each) => each.url),
-      files: new Map([kernel, ...initrds].flatMap(fileOf)),
-    }),
-  );
+  const answers = new BootAnswers({
+    ...{ url, allow, tokens, words, caSha256, document, throughPixiecore, mostPerMinute, metrics, log, sampled },
+    kernel: kernel.url,
+    initrds: initrds.map((each) => each.url),
+  });
+  const files = new Map([kernel, ...initrds].flatMap(fileOf));
+  const server = cleanUp.use(new BootServer({ url, answers, files, uki, ca, document, metrics, log, sampled }));
   const health = cleanUp.use(new HealthServer({ metrics, log, probe: async () => undefined, stopping: () => false }));
   const port = await server.listen(listen);
   const healthPort = await health.listen(settings.health ?? { host: "127.0.0.1", port: 0 });
@@ -127,6 +117,17 @@ export async function startBootApi(settings: BootApiSettings, world: BootApiWorl
 
 function fileOf({ url, file }: BootSource): [string, string][] {
   return file === undefined ? [] : [[url, file]];
+}
+
+/** As long as each. */
+const exampleToken = `rvt_${"0".repeat(48)}`;
+
+function requireShort(line: string): void {
+  // pixiecore puts a longer address in the place of the document's.
+  const bytes = line.length + spareBytes;
+  if (bytes <= mostCommandLineBytes) return;
+  const problem = `the command line would have up to ${bytes} bytes, and x86 keeps ${mostCommandLineBytes}`;
+  throw new ConfigError("--cmdline", problem);
 }
 
 /** What stands on every command line. */

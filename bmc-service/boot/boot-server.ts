@@ -3,45 +3,27 @@ import type { AddressInfo } from "node:net";
 import { basename, dirname } from "node:path";
 import type { Logger } from "pino";
 import send from "send";
-import { parseUuid } from "../../ipmi/guid.ts";
-import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
-import { TokenBuckets } from "../rpc/token-buckets.ts";
 import type { SampledLog } from "../sampled-log.ts";
-import { type AllowRule, isAllowed } from "./allow.ts";
+import { type BootAnswer, type BootAnswers, BootRefusal } from "./boot-answers.ts";
 import { bootDocument, type DocumentKeys } from "./boot-document.ts";
 import type { BootFiles } from "./boot-files.ts";
-import type { BootMetrics, BootResult, BootRoad } from "./boot-metrics.ts";
-import { bootIpxeScript, firstIpxeScript } from "./ipxe-script.ts";
-import { commandLine, mostCommandLineBytes } from "./kernel-words.ts";
-import { LeaseFileError } from "./lease-file.ts";
-import type { HandedToken, MachineTokens, TokenFor } from "./machine-tokens.ts";
-import { NoTokenError } from "./token-client.ts";
+import type { BootMetrics, BootRoad } from "./boot-metrics.ts";
+import { firstIpxeScript } from "./ipxe-script.ts";
 import type { UkiFile } from "./uki-file.ts";
 
 export interface BootServerOptions {
   /** Under which machines reach this server; without a slash at its end. */
   readonly url: string;
-  readonly allow: readonly AllowRule[];
-  readonly tokens: MachineTokens;
-  /** URLs, or paths at this server. */
-  readonly kernel: string;
-  readonly initrds: readonly string[];
+  readonly answers: BootAnswers;
   readonly files: BootFiles;
   /** Undefined: there is none to serve. */
   readonly uki: UkiFile | undefined;
-  /** Further words for the kernel command line. */
-  readonly words: string;
-  /** The site's CA: PEM, and SHA-256 of the certificate in hexadecimal. */
+  /** The site's CA, PEM. */
   readonly ca: string;
-  readonly caSha256: string;
-  /** Of the document that every machine gets, with service and CA. */
+  /** What every machine gets, with service and CA. */
   readonly document: DocumentKeys;
-  /** Whether machines reach nothing but pixiecore, so that it has to fetch the document for them. */
-  readonly throughPixiecore: boolean;
-  /** Boots of one address per minute. */
-  readonly mostPerMinute: number;
   readonly metrics: BootMetrics;
   readonly log: Logger;
   /** For what strangers can cause. */
@@ -52,18 +34,6 @@ export interface BootServerOptions {
 const idleMs = 60_000;
 const headersMs = 10_000;
 const mostConnections = 5_000;
-
-/** A question that gets no boot. */
-class Refusal extends Error {
-  readonly status: number;
-  readonly result: BootResult;
-
-  constructor(status: number, result: BootResult, message: string) {
-    super(message);
-    this.status = status;
-    this.result = result;
-  }
-}
 
 const overview = `bmc-service boot-api:
   /v1/boot/MAC      what pixiecore asks for (pixiecore api URL)
@@ -78,11 +48,9 @@ const overview = `bmc-service boot-api:
 export class BootServer implements AsyncDisposable {
   readonly #options: BootServerOptions;
   readonly #server: Server;
-  readonly #buckets: TokenBuckets;
 
   constructor(options: BootServerOptions) {
     this.#options = options;
-    this.#buckets = new TokenBuckets(options.mostPerMinute);
     this.#server = createServer({ requestTimeout: headersMs, headersTimeout: headersMs }, (request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
         options.log.error({ err: error, from: addressOf(request) }, "boot request failed: a bug");
@@ -121,7 +89,8 @@ export class BootServer implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { url, uki, files, ca, document } = this.#options;
+    const { url, answers, uki, files, ca, document } = this.#options;
+    const from = addressOf(request);
     if (request.method !== "GET" && request.method !== "HEAD") {
       return text(request, response.setHeader("allow", "GET, HEAD"), 405, "only GET and HEAD");
     }
@@ -130,7 +99,10 @@ export class BootServer implements AsyncDisposable {
     const file = files.get(path);
     if (file !== undefined) return this.#file(request, response, path, file);
     const mac = /^\/v1\/boot\/([^/]*)$/.exec(path)?.[1];
-    if (mac !== undefined) return this.#boot(request, response, "pixiecore", () => this.#pixiecore(request, mac));
+    if (mac !== undefined) {
+      const here = askedAt(request) ?? url;
+      return this.#boot(request, response, "pixiecore", () => answers.pixiecore(decoded(mac), from, here));
+    }
     switch (path) {
       case "/":
         return text(request, response, 200, overview);
@@ -138,7 +110,7 @@ export class BootServer implements AsyncDisposable {
         const query = asked?.searchParams;
         if (!query?.has("mac")) return text(request, response, 200, firstIpxeScript(`${url}/boot.ipxe`));
         const [who, uuid] = [query.get("mac") ?? "", query.get("uuid") ?? ""];
-        return this.#boot(request, response, "ipxe", () => this.#ipxe(request, who, uuid));
+        return this.#boot(request, response, "ipxe", () => answers.ipxe(who, uuid, from));
       }
       case "/metal-rivet.efi":
         if (uki === undefined) break;
@@ -148,7 +120,7 @@ export class BootServer implements AsyncDisposable {
       case "/config.yaml":
         return answer(request, response, 200, "application/yaml", bootDocument(document));
       case "/enrol.yaml":
-        return this.#boot(request, response, "document", () => this.#enrolDocument(request));
+        return this.#boot(request, response, "document", () => answers.enrolDocument(from));
       case "/ca.pem":
         return answer(request, response, 200, "application/x-pem-file", ca);
       default:
@@ -156,118 +128,20 @@ export class BootServer implements AsyncDisposable {
     return text(request, response, 404, `there is no ${JSON.stringify(path.slice(0, 100))} here`);
   }
 
-  /** What pixiecore asks for; any status but 200 has it leave the machine alone. Source: pixiecore's README.api.md. */
-  async #pixiecore(request: IncomingMessage, macText: string): Promise<readonly [type: string, body: string]> {
-    const { kernel, initrds, throughPixiecore, url } = this.#options;
-    const mac = requireMac(decoded(macText));
-    const token = await this.#token("pixiecore", request, { who: mac, machineUuid: undefined }, mac);
-    const here = askedAt(request) ?? url;
-    // pixiecore puts an address of its own in the place of this.
-    const document = throughPixiecore ? `{{ URL "${here}/config.yaml" }}` : `${url}/config.yaml`;
-    const spec = {
-      // It fetches them itself, from where it has found us.
-      kernel: absolute(kernel, here),
-      initrd: initrds.map((initrd) => absolute(initrd, here)),
-      cmdline: this.#commandLine(token, document),
-      message: this.#message(),
-    };
-    return ["application/json", `${JSON.stringify(spec)}\n`];
-  }
-
-  async #ipxe(request: IncomingMessage, macText: string, uuid: string) {
-    const { kernel, initrds, url } = this.#options;
-    const mac = requireMac(macText);
-    const machineUuid = parseUuid(uuid) === undefined ? undefined : uuid.toLowerCase();
-    const token = await this.#token("ipxe", request, { who: mac, machineUuid }, mac);
-    const boot = {
-      kernel: absolute(kernel, url),
-      initrds: initrds.map((initrd) => absolute(initrd, url)),
-      commandLine: this.#commandLine(token, `${url}/config.yaml`),
-      message: this.#message(),
-    };
-    return ["text/plain; charset=utf-8", bootIpxeScript(boot, `${url}/boot.ipxe`)] as const;
-  }
-
-  /** For a machine that tells no MAC address; several of them may stand behind one address, and each asks once. */
-  async #enrolDocument(request: IncomingMessage) {
-    const who = addressOf(request);
-    const token = await this.#token("document", request, { who, machineUuid: undefined }, undefined);
-    return ["application/yaml", bootDocument({ ...this.#options.document, token: token.text })] as const;
-  }
-
-  #commandLine({ text: token }: HandedToken, document: string): string {
-    const { words, caSha256 } = this.#options;
-    const line = commandLine({ words, document, caSha256, token });
-    if (Buffer.byteLength(line) > mostCommandLineBytes)
-      throw new RangeError(`a kernel command line of ${line.length} bytes`);
-    return line;
-  }
-
-  #message(): string {
-    return `metal-rivet: this machine and its BMC are made known to ${this.#options.document.service}`;
-  }
-
-  /** Asks for limits and --allow, and then the service. @throws Refusal */
-  async #token(
-    road: BootRoad,
-    request: IncomingMessage,
-    wanted: TokenFor,
-    mac: string | undefined,
-  ): Promise<HandedToken> {
-    const { allow, tokens, metrics, log } = this.#options;
-    const from = addressOf(request);
-    const seconds = this.#buckets.take(from);
-    if (seconds > 0)
-      throw new Refusal(429, "flood", `too many boots are asked for from ${from}; try again in ${seconds} s`);
-    const who = { mac, from };
-    if (!(await this.#allowed(allow, who))) {
-      throw new Refusal(
-        404,
-        "not_allowed",
-        `${wanted.who} is not to be booted: no --allow of bmc-service boot-api covers it`,
-      );
-    }
-    try {
-      const token = await (road === "document" ? tokens.another(wanted) : tokens.forMachine(wanted));
-      metrics.token(token.isNew ? "new" : "again");
-      const { id, isNew } = token;
-      log.info({ road, mac, uuid: wanted.machineUuid, from, token: id, isNew }, "boot");
-      return token;
-    } catch (error) {
-      if (!(error instanceof NoTokenError)) throw error;
-      log.error({ road, mac, from, problem: error.message }, "no token");
-      throw new Refusal(
-        503,
-        "no_token",
-        "the BMC service makes no token now; the log of bmc-service boot-api says why",
-      );
-    }
-  }
-
-  async #allowed(allow: readonly AllowRule[], asker: { readonly mac: string | undefined; readonly from: string }) {
-    try {
-      return await isAllowed(allow, asker, new Date());
-    } catch (error) {
-      if (!(error instanceof LeaseFileError)) throw error;
-      this.#options.sampled.warn("leases", { problem: error.message }, "leases cannot be read");
-      throw new Refusal(503, "no_leases", "the leases cannot be read now; the log of bmc-service boot-api says why");
-    }
-  }
-
   async #boot(
     request: IncomingMessage,
     response: ServerResponse,
     road: BootRoad,
-    work: () => Promise<readonly [type: string, body: string]>,
+    work: () => Promise<BootAnswer>,
   ): Promise<void> {
     const { metrics, sampled } = this.#options;
     if (request.method !== "GET") return text(request, response.setHeader("allow", "GET"), 405, "only GET");
     try {
-      const [type, body] = await work();
+      const { type, body } = await work();
       metrics.boot(road, "answered");
       return answer(request, response, 200, type, body);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
+      if (!(error instanceof BootRefusal)) throw error;
       const { status, result, message: problem } = error;
       metrics.boot(road, result);
       if (result !== "no_token") {
@@ -298,24 +172,9 @@ export class BootServer implements AsyncDisposable {
   }
 }
 
-function requireMac(text: string): string {
-  const mac = parseMac(text);
-  const problem = mac === undefined ? "six pairs of hexadecimal digits are expected" : macProblem(mac);
-  if (mac !== undefined && problem === undefined) return formatMac(mac);
-  throw new Refusal(
-    400,
-    "bad_request",
-    `${JSON.stringify(text.slice(0, 40))} is no MAC address of a machine: ${problem}`,
-  );
-}
-
 /** URL of this server as who asks has it, without a slash at its end; undefined if it does not tell. */
 function askedAt({ headers: { host = "" } }: IncomingMessage): string | undefined {
   return /^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/.test(host) ? `http://${host}` : undefined;
-}
-
-function absolute(url: string, base: string): string {
-  return url.startsWith("/") ? `${base}${url}` : url;
 }
 
 /** "%3a" as ":"; what cannot be read so stays. */
