@@ -48,6 +48,15 @@ ${lease("10.0.0.9", "active", "epoch 1795262400; # Sat Nov 21 12:00:00 2026")}`;
     expect(readLeases(lease("10.0.0.7", "free", "never") + active)).toHaveLength(1);
   });
 
+  test("what a machine calls itself opens and closes no lease", () => {
+    const named = lease("10.0.0.7", "active", "never").replace("node-1", "}\\nlease 10.0.0.9 {");
+    const first = named
+      .replace(/^ {2}hardware.*\n/m, "")
+      .replace("  starts", "  hardware ethernet 52:54:00:12:34:56;\n  starts");
+    expect(readLeases(named).map(({ address }) => address)).toEqual(["10.0.0.7"]);
+    expect(readLeases(first).map(({ address }) => address)).toEqual(["10.0.0.7"]);
+  });
+
   test("a fixed address that was given at run time counts until it is deleted", () => {
     const host = (more: string) =>
       `host node-1 {\n  dynamic;\n${more}  hardware ethernet 52:54:00:12:34:56;\n  fixed-address 10.0.0.7;\n}\n`;

@@ -16,14 +16,15 @@ export interface Lease {
  * Lines that are not understood are left out: a server may be about to write one.
  */
 export function readLeases(text: string): Lease[] {
-  const leases = /^\s*address,/.test(text)
-    ? keaLeases(text)
-    : /^\s*[\w-]+[^\n]*\{/m.test(text)
-      ? iscLeases(text)
-      : dnsmasqLeases(text);
+  const leases = readerOf(text)(text);
   const last = new Map<string, Lease | undefined>();
   for (const { address, lease } of leases) last.set(address, lease);
   return [...last.values()].filter((lease) => lease !== undefined);
+}
+
+function readerOf(text: string): (text: string) => Entry[] {
+  if (text.startsWith("address,")) return keaLeases;
+  return /^(?:lease|host|authoring-byte-order|server-duid)\b/m.test(text) ? iscLeases : dnsmasqLeases;
 }
 
 /** What one entry says of an address; without a lease it is free. */
@@ -51,25 +52,30 @@ function dnsmasqLeases(text: string): Entry[] {
 /** Blocks "lease 10.0.0.7 { ends 6 2026/11/21 12:00:00; binding state active; hardware ethernet ...; }". Source: dhcpd.leases(5). */
 function iscLeases(text: string): Entry[] {
   const entries: Entry[] = [];
-  for (const [, address = "", body = ""] of text.matchAll(/^\s*lease\s+([0-9a-f.:]+)\s*\{([^}]*)\}/gim)) {
-    const state = /^\s*binding\s+state\s+(\w+)/m.exec(body)?.[1] ?? "active";
-    const hardware = /^\s*hardware\s+ethernet\s+([0-9a-f:]+)\s*;/im.exec(body)?.[1] ?? "";
-    const lease = state === "active" ? entryOf(address, hardware, iscEndMs(body)) : undefined;
+  // Quoted texts are what machines say of themselves: braces in them mean nothing.
+  const unquoted = text.replace(/"(?:[^"\\\n]|\\.)*"/g, "");
+  for (const [, address = "", body = ""] of unquoted.matchAll(/^lease[ \t]+([0-9a-f.:]+)[ \t]*\{([^}]*)\}/gim)) {
+    const state = /^[ \t]*binding[ \t]+state[ \t]+(\w+)/m.exec(body)?.[1] ?? "active";
+    const lease = state === "active" ? entryOf(address, iscHardware(body), iscEndMs(body)) : undefined;
     entries.push(lease ?? { address, lease: undefined });
   }
   // Fixed addresses that were given at run time, by OMAPI.
-  for (const [, body = ""] of text.matchAll(/^\s*host\s+\S+\s*\{([^}]*)\}/gim)) {
-    const hardware = /^\s*hardware\s+ethernet\s+([0-9a-f:]+)\s*;/im.exec(body)?.[1] ?? "";
-    const address = /^\s*fixed-address\s+([0-9a-f.:]+)\s*;/im.exec(body)?.[1] ?? "";
-    const entry = /^\s*deleted\s*;/m.test(body) ? undefined : entryOf(address, hardware, Number.POSITIVE_INFINITY);
+  for (const [, body = ""] of unquoted.matchAll(/^host[ \t]+[^\s{]+[ \t]*\{([^}]*)\}/gim)) {
+    const address = /^[ \t]*fixed-address[ \t]+([0-9a-f.:]+)[ \t]*;/im.exec(body)?.[1] ?? "";
+    const isDeleted = /^[ \t]*deleted[ \t]*;/m.test(body);
+    const entry = isDeleted ? undefined : entryOf(address, iscHardware(body), Number.POSITIVE_INFINITY);
     if (entry !== undefined) entries.push(entry);
   }
   return entries;
 }
 
+function iscHardware(body: string): string {
+  return /^[ \t]*hardware[ \t]+ethernet[ \t]+([0-9a-f:]+)[ \t]*;/im.exec(body)?.[1] ?? "";
+}
+
 /** UTC: the weekday in front is of no use. Not a number if there is no end that can be read. */
 function iscEndMs(body: string): number {
-  const ends = /^\s*ends\s+([^;]+);/m.exec(body)?.[1]?.trim() ?? "";
+  const ends = /^[ \t]*ends[ \t]+([^;]+);/m.exec(body)?.[1]?.trim() ?? "";
   if (ends === "never") return Number.POSITIVE_INFINITY;
   const seconds = /^epoch\s+(\d+)/.exec(ends)?.[1];
   if (seconds !== undefined) return Number(seconds) * 1_000;
