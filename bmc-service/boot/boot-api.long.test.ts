@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { call, refusal } from "../fixture/clients.ts";
@@ -103,18 +103,19 @@ describe("with the service itself", () => {
   });
 });
 
+const run = async (...args: string[]) => {
+  const errors: string[] = [];
+  const code = await runProgram(["boot-api", ...args], {
+    environment: {},
+    stop: async () => undefined,
+    write: () => undefined,
+    error: (text) => void errors.push(text),
+    errorIsTerminal: false,
+  });
+  return { code, error: errors.join("") };
+};
+
 describe("the command", () => {
-  const run = async (...args: string[]) => {
-    const errors: string[] = [];
-    const code = await runProgram(["boot-api", ...args], {
-      environment: {},
-      stop: async () => undefined,
-      write: () => undefined,
-      error: (text) => void errors.push(text),
-      errorIsTerminal: false,
-    });
-    return { code, error: errors.join("") };
-  };
   const base = () => ["--listen", "127.0.0.1:0", "--pki", site.pki, "--images", images, "--log-level", "silent"];
   const told = () => [...base(), "--url", "http://10.0.0.1:8080", "--service", "10.0.0.1:4443"];
 
@@ -141,6 +142,18 @@ describe("the command", () => {
     const { code, error } = await run(...base(), "--url", "http://10.0.0.1", "--allow", "all", ...args);
     expect({ code, error }).toEqual({ code: 78, error: expect.stringContaining(problem) });
   });
+});
+
+test("the example for systemd is a command that starts", async () => {
+  const unit = readFileSync(join(import.meta.dirname, "..", "bmc-boot-api.service"), "utf8");
+  const [, words = ""] = /^ExecStart=\S+bmc-service boot-api (.*)$/m.exec(unit) ?? [];
+  const here: Record<string, string> = {
+    "10.0.0.1:8080": "127.0.0.1:0 --url http://10.0.0.1:8080",
+    "/etc/bmc-boot-api/pki": site.pki,
+    "/srv/metal-rivet": images,
+  };
+  const args = words.split(" ").flatMap((word) => (here[word] ?? word).split(" "));
+  expect(await run(...args, "--log-level", "silent")).toEqual({ code: 0, error: "" });
 });
 
 async function foreignCa(): Promise<string> {
