@@ -172,15 +172,16 @@ export class Enrolment implements AsyncDisposable {
 
   /**
    * What the service knows of accounts of ours. Names that were made for a BMC with another MAC are ours too: a BMC with
-   * several LAN channels may have told the other one the last time.
+   * several LAN channels may have told the other one the last time. Without a service, a name of our shape may be that of the
+   * account which the service uses, and whose loss nobody could tell it: only those are ours then that the stick knows.
    */
   #former(mac: string): Omit<PlaceOptions, "userSlot"> {
     const linkage = this.#linkage;
-    const namePrefix = this.#policy.userNamePrefix;
-    if (linkage === undefined) return { ourNames: [], ourSlot: "not expected", namePrefix };
+    const shape = this.postponed === undefined ? { namePrefix: this.#policy.userNamePrefix } : {};
+    if (linkage === undefined) return { ourNames: [], ourSlot: "not expected", ...shape };
     const ourNames = [...linkage.knownUserNames, linkage.userName].filter((name) => name !== "");
     // The account that an operator gave is not named, and may have been one of ours once.
-    const known = linkage.given ? { ourNames } : { ourNames, namePrefix };
+    const known = linkage.given ? { ourNames } : { ourNames, ...shape };
     if (ourNames.length === 0 || linkage.mac !== mac) return { ...known, ourSlot: "not expected" };
     return { ...known, ourSlot: linkage.slot === 0 ? "unknown" : linkage.slot };
   }

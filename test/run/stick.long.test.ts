@@ -142,6 +142,14 @@ describe("at the next boot with the stick", () => {
   });
 });
 
+test("with an empty stick, the account with which a service gets in stays as it is, and the new one lies beside", async () => {
+  const online = { world: { connectService: async () => machine.service.client() } };
+  expect(await boot(online)).toMatchObject({ kind: "linked", bmc: { slot: 3 } });
+  expect(await boot()).toMatchObject({ kind: "unverified", bmc: { slot: 6 } });
+  expect(machine.service.opens()).toMatchObject({ slot: 3 });
+  expect(await loginsOf()).toHaveLength(1);
+});
+
 /** Before and after each IPMI command, and at each instant of each step on the stick. */
 function everywhere(instant: () => void | Promise<void>): Partial<World> {
   stick.hook = () => void instant();
