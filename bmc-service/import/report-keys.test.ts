@@ -1,5 +1,5 @@
 import { createDecipheriv, createHmac, decapsulate } from "node:crypto";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -42,6 +42,15 @@ test("import-key makes a key once, prints its public half as YAML, and keeps old
   expect(await importKey()).toEqual(second);
   expect(await readReportKeys(path)).toHaveLength(2);
 });
+
+test.runIf(process.geteuid?.() === 0)(
+  "root leaves it to the owner of the certificates (as another user there is nothing to do)",
+  async () => {
+    chownSync(pki, 1_234, 1_234);
+    await importKey();
+    expect(statSync(path)).toMatchObject({ uid: 1_234, gid: 1_234 });
+  },
+);
 
 test.each([
   ["others may read it", () => chmodSync(path, 0o640), /mode 640: others may read it/],

@@ -1,7 +1,8 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { chmod, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ConfigError, systemReason } from "../config-error.ts";
+import { giveToOwnerOf } from "../store/owner.ts";
 import { syncToDisk } from "../store/sync-to-disk.ts";
 
 /** A key to which agents seal the passwords of their reports. X25519, RFC 7748. */
@@ -66,7 +67,7 @@ export async function addReportKey(path: string): Promise<ReportKey> {
     } finally {
       await file.close();
     }
-    await chmod(unfinished, 0o600);
+    await giveToOwnerOf(dirname(path), unfinished);
     await rename(unfinished, path);
     // Before the first report is sealed to it: a key lost with the power is every one of those.
     await syncToDisk(dirname(path));
