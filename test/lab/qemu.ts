@@ -154,7 +154,10 @@ function whatBoots({ kernel, initramfs, commandLine, networkBoot, directory }: V
   const variables = join(directory, "ovmf-variables.fd");
   copyFileSync(ovmf.variables, variables);
   // Firmware tries PXE first, and waits a minute for an offer.
-  const withoutPxe = ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"];
+  const withoutPxe = [4, 6].flatMap((version) => [
+    "-fw_cfg",
+    `name=opt/org.tianocore/IPv${version}PXESupport,string=n`,
+  ]);
   return [
     ...(networkBoot.beside === undefined ? [] : withoutPxe),
     ...["-drive", `if=pflash,format=raw,readonly=on,file=${ovmf.code}`],
