@@ -108,6 +108,23 @@ test("a report of a machine without BMC, of a closed one, and of a run cut short
   expect(cut.reason).toContain("the report ends before it tells whether there is a BMC");
 });
 
+test("while the machine itself enrols, its report waits, and afterwards nobody waits for the import", async () => {
+  const agent = new EnrollingAgent(service.agent);
+  await agent.begin(uuid1);
+  const report = reportOf([await accountOf(key, { userName: "rivetnew", password: canary })]);
+  const busy = await refusal(bring(report));
+  expect(busy).toMatchObject({
+    code: "ABORTED",
+    details: expect.stringContaining("another enrolment of this machine"),
+  });
+  await agent.abort("begin", "enough");
+  onBmc("rivetnew", canary);
+  expect(await bring(report)).toMatchObject({ result: linked });
+  await expect(agent.begin(uuid1)).resolves.toMatchObject({
+    linkage: { mac: mac1, userName: "rivetnew", fresh: true },
+  });
+});
+
 test("who claims a BMC that is linked to another machine is refused, as an agent is, and an admin decides", async () => {
   onBmc("rivetab12", "Secret-pass-1234");
   const agent = new EnrollingAgent(service.agent);
