@@ -10,6 +10,7 @@ import { build } from "esbuild";
 import { execa } from "execa";
 import { buildSingleExecutable } from "./image/single-executable.ts";
 import { slimNode } from "./image/slim-node.ts";
+import { foreignNode, targets } from "./image/target.ts";
 
 const root = import.meta.dirname;
 
@@ -49,6 +50,8 @@ The same sources give the same bytes. PROGRAM.packages.json beside each lists th
   --only NAME   build this program only; may be repeated
   --entry FILE  build from this file instead (with one --only; for trying the packaging itself)
   --out DIR     where to put the executables (default: dist)
+  --arch NAME   for machines of this kind: ${Object.keys(targets).join(" or ")} (default: x64); Node and binutils for
+                another one are fetched or asked for
   --help        this text
 
 Exit codes: 0 built, 64 wrong usage, 70 the build failed.
@@ -63,6 +66,7 @@ function readArguments() {
         only: { type: "string", multiple: true },
         entry: { type: "string" },
         out: { type: "string" },
+        arch: { type: "string", default: "x64" },
         help: { type: "boolean" },
       },
     });
@@ -162,14 +166,18 @@ async function packagesOf(inputs) {
 }
 
 async function main() {
-  const { only, entry, out, help: wantsHelp } = readArguments();
+  const { only, entry, out, arch, help: wantsHelp } = readArguments();
   if (wantsHelp) return void process.stdout.write(help);
   const chosen = choose(only, entry);
+  const target = targets[arch];
+  if (target === undefined) throw new UsageError(`--arch: ${Object.keys(targets).join(" or ")}, not ${arch}`);
+  const native = target.name === process.arch;
   const dist = out ?? join(root, "dist");
   const started = performance.now();
   const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
 
-  const base = await slimNode(process.execPath, join(root, "node_modules/.cache/metal-rivet"));
+  const cache = join(root, "node_modules/.cache/metal-rivet");
+  const base = await slimNode(native ? process.execPath : await foreignNode(target, cache), cache, target.strip);
   console.log(`node ${process.version}: slimmed${base.fromCache ? " (from the cache)" : ""}, ${seconds()}`);
   const metalRivetVersion = await version();
   for (const program of chosen) {
@@ -189,6 +197,7 @@ async function main() {
     const note = await buildSingleExecutable({
       node: process.execPath,
       base,
+      native,
       main,
       parts,
       options: program.options,

@@ -1,7 +1,7 @@
 /** The files that are built into one folder: each anew only when what it is made of has changed. */
 
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PackedCpio, PartSize } from "./packed-cpio.ts";
 
@@ -44,6 +44,13 @@ export class Artefacts {
     this.#previous = previous;
   }
 
+  /** The one of that name. @throws Error when it was neither made nor found */
+  named(file: string): Artefact {
+    const found = this.list.find((each) => each.file === file);
+    if (found === undefined) throw new Error(`images: there is no ${file}`);
+    return found;
+  }
+
   /** The file's bytes: those that are there if they were made from the same inputs and are still whole, else new ones. */
   async provide(
     file: string,
@@ -60,7 +67,6 @@ export class Artefacts {
     }
     const result = await make();
     const { image, parts } = Buffer.isBuffer(result) ? { image: result, parts: undefined } : result;
-    await mkdir(this.#folder, { recursive: true });
     await writeWhole(path, image, mode);
     const made = { file, bytes: image.length, sha256: sha256(image), inputs };
     this.list.push(parts === undefined ? made : { ...made, parts });

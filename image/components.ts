@@ -7,37 +7,31 @@ import type { Component } from "./sbom.ts";
 const queryLimitMs = 30_000;
 
 /** What Debian says of these packages in words, as SPDX writes it. */
-const debianLicenses: Readonly<Record<string, string>> = {
-  "gcc-12": "GPL-3.0-or-later WITH GCC-exception-3.1",
-  glibc: "LGPL-2.1-or-later",
-  grub2: "GPL-3.0-or-later",
-  linux: "GPL-2.0-only WITH Linux-syscall-note",
-  systemd: "LGPL-2.1-or-later",
-};
-
-export function debianComponent(name: string, version: string, architecture: string, source: string): Component {
-  return { kind: "debian", name, version, architecture, license: debianLicenses[source] };
-}
+const debianLicenses: readonly (readonly [name: RegExp, license: string])[] = [
+  [/^linux-image-/, "GPL-2.0-only WITH Linux-syscall-note"],
+  [/^libc6$/, "LGPL-2.1-or-later"],
+  [/^lib(stdc\+\+6|gcc-s1|atomic1)$/, "GPL-3.0-or-later WITH GCC-exception-3.1"],
+  [/^systemd-boot-efi$/, "LGPL-2.1-or-later"],
+  [/^grub-pc-bin$/, "GPL-3.0-or-later"],
+];
 
 /** From a package file's name: "linux-image-6.1.0-56-amd64_6.1.192-2_amd64". */
-export function kernelComponent(packageFile: string): Component {
-  const [name, version, architecture] = packageFile.split("_");
+export function debianComponent(file: string): Component {
+  const [name, version, architecture] = file.split("_");
   if (name === undefined || version === undefined || architecture === undefined) {
-    throw new Error(`bill of materials: ${packageFile} is not NAME_VERSION_ARCHITECTURE`);
+    throw new Error(`bill of materials: ${file} is not NAME_VERSION_ARCHITECTURE`);
   }
-  return debianComponent(name, decodeURIComponent(version), architecture, "linux");
+  const license = debianLicenses.find(([names]) => names.test(name))?.[1];
+  return { kind: "debian", name, version, architecture, license };
 }
 
 /** The installed Debian packages that these files come from. @throws Error that names a file of no package */
 export async function installedComponents(paths: readonly string[]): Promise<Component[]> {
   const names = await Promise.all(paths.map(owner));
-  const format = ["Package", "Version", "Architecture", "source:Package"].map((field) => `\${${field}}`).join(" ");
+  const format = ["Package", "Version", "Architecture"].map((field) => `\${${field}}`).join("_");
   const query = ["-W", "-f", `${format}\n`, ...new Set(names)];
   const { stdout } = await execa("dpkg-query", query, { timeout: queryLimitMs, env: { LC_ALL: "C" } });
-  return stdout.split("\n").map((line) => {
-    const [name = "", version = "", architecture = "", source = ""] = line.split(" ");
-    return debianComponent(name, version, architecture, source);
-  });
+  return stdout.split("\n").map(debianComponent);
 }
 
 /** dpkg knows a file by the path at which its package brought it, which since the merge of /usr may be the other one. */
@@ -46,7 +40,7 @@ async function owner(path: string): Promise<string> {
   const other = real.startsWith("/usr/") ? real.slice("/usr".length) : `/usr${real}`;
   for (const each of [real, other]) {
     const { stdout, failed } = await execa("dpkg-query", ["-S", each], { timeout: queryLimitMs, reject: false });
-    const name = /^(\S+?)(?::\S+)?: \//m.exec(stdout)?.[1];
+    const name = /^(\S+?): \//m.exec(stdout)?.[1];
     if (!failed && name !== undefined) return name;
   }
   throw new Error(`bill of materials: ${path} is of no Debian package`);

@@ -5,7 +5,6 @@
 
 import type { Range } from "./icu-data.ts";
 
-const pageBytes = 4096;
 const headerBytes = 64;
 const programHeaderBytes = 56;
 const sectionHeaderBytes = 64;
@@ -113,14 +112,16 @@ export function neededLibraries(bytes: Buffer): string[] {
  * Returns the shorter file. Throws, naming the reason, when the file is not laid out that way.
  */
 export function removeHole(bytes: Buffer, hole: Range): Buffer {
+  const header = readHeader(bytes);
+  const segments = readSegments(bytes, header);
+  // The largest page that the program is made for: 4 KiB on x64, 64 KiB on arm64.
+  const pageBytes = Math.max(...segments.filter(({ type }) => type === segmentType.load).map(({ align }) => align));
   const start = Math.ceil(hole.start / pageBytes) * pageBytes;
   const end = Math.floor(hole.end / pageBytes) * pageBytes;
   const gone = end - start;
-  if (gone <= 0) throw new Error("ELF: the hole is smaller than a page");
+  if (!(gone > 0)) throw new Error("ELF: the hole is smaller than a page");
   if (!isZero(bytes, start, end)) throw new Error("ELF: the hole is not empty");
 
-  const header = readHeader(bytes);
-  const segments = readSegments(bytes, header);
   const around = segments.findIndex(
     ({ type, offset, fileBytes }) => type === segmentType.load && offset < start && offset + fileBytes > end,
   );

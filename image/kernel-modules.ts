@@ -14,17 +14,25 @@ export interface ModuleWish {
  * remote consoles are too.
  * Left out: adapters that do nothing without a firmware file (bnx2, bnx2x, qed, nfp), virtual functions, wireless, disks.
  */
-export const wishedModules: ModuleWish = {
+const wishedModules: ModuleWish = {
   required: [
-    ...["ipmi_msghandler", "ipmi_si", "ipmi_devintf", "ipmi_ssif", "i2c_piix4", "i2c_i801"],
+    ...["ipmi_msghandler", "ipmi_si", "ipmi_devintf", "ipmi_ssif"],
     ...["virtio_pci", "virtio_net", "e1000", "e1000e", "igb", "igc", "ixgbe", "i40e", "ice"],
     ...["bnxt_en", "mlx5_core", "mlx4_core", "mlx4_en", "tg3", "r8169", "af_packet", "8021q"],
-    ...["xhci_pci", "ehci_pci", "ohci_pci", "uhci_hcd", "usb_storage", "uas", "sd_mod", "virtio_blk"],
+    ...["xhci_pci", "ehci_pci", "ohci_pci", "usb_storage", "uas", "sd_mod", "virtio_blk"],
     // ASCII is what Debian's kernel takes for file names if mount says nothing else.
     ...["vfat", "nls_cp437", "nls_ascii", "usbhid", "hid_generic"],
   ],
   optional: ["i2c_ismt", "be2net", "enic", "sfc", "cxgb4", "atlantic", "ionic", "8139cp", "8139too"],
 };
+
+/** SMBus and USB controllers that only these machines have. */
+const x64Modules = ["i2c_piix4", "i2c_i801", "uhci_hcd"];
+
+export function wishedModulesOf(architecture: "x64" | "arm64"): ModuleWish {
+  if (architecture !== "x64") return wishedModules;
+  return { ...wishedModules, required: [...wishedModules.required, ...x64Modules] };
+}
 
 /** One line of modules.dep: a file relative to /lib/modules/RELEASE and the files it needs. */
 export interface ModuleFile {

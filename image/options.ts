@@ -3,9 +3,10 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { SigningKey } from "./secure-boot.ts";
+import { type Target, targets } from "./target.ts";
 
 export const help = `Usage: npm run image -- [--fast] [--force] [--agent FILE] [--out DIR]
-                        [--config FILE] [--command-line TEXT]
+                        [--arch NAME] [--config FILE] [--command-line TEXT]
                         [--sign-key FILE --sign-cert FILE] [--plain-overlay]
 
 Builds all that boots the agent:
@@ -23,7 +24,8 @@ The same inputs give the same bytes; what has not changed is not built again.
   --force              build although nothing has changed
   --agent FILE         the program that becomes /init (default: dist/metal-rivet,
                        built anew)
-  --out DIR            default: dist/image
+  --out DIR            default: dist/image, dist/image-arm64 for arm64
+  --arch NAME          for machines of this kind: x64 (default) or arm64
   --config FILE        becomes metal-rivet.yaml of the stick; checked before. The
                        stick's image is readable for you alone then
   --command-line TEXT  more for the kernel command line of metal-rivet.efi and of
@@ -46,6 +48,7 @@ export interface Options {
   readonly force: boolean;
   readonly agent: string | undefined;
   readonly out: string;
+  readonly target: Target;
   readonly config: string | undefined;
   readonly commandLine: string;
   readonly signWith: SigningKey | undefined;
@@ -55,7 +58,9 @@ export interface Options {
 
 /** @throws UsageError */
 export function readOptions(root: string, args: readonly string[]): Options {
-  const { values } = parsed(args, join(root, "dist/image"));
+  const { values } = parsed(args);
+  const target = targets[values.arch];
+  if (target === undefined) throw new UsageError(`--arch: must be ${Object.keys(targets).join(" or ")}`);
   const { "sign-key": keyFile, "sign-cert": certFile } = values;
   if ((keyFile === undefined) !== (certFile === undefined)) {
     throw new UsageError("--sign-key and --sign-cert: give both or none");
@@ -73,7 +78,8 @@ export function readOptions(root: string, args: readonly string[]): Options {
     fast: values.fast,
     force: values.force,
     agent: values.agent,
-    out: values.out,
+    target,
+    out: values.out ?? join(root, "dist", target.name === "x64" ? "image" : `image-${target.name}`),
     config: values.config,
     commandLine,
     signWith: keyFile !== undefined && certFile !== undefined ? { keyFile, certFile } : undefined,
@@ -82,7 +88,7 @@ export function readOptions(root: string, args: readonly string[]): Options {
   };
 }
 
-function parsed(args: readonly string[], out: string) {
+function parsed(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
@@ -90,7 +96,8 @@ function parsed(args: readonly string[], out: string) {
         fast: { type: "boolean", default: false },
         force: { type: "boolean", default: false },
         agent: { type: "string" },
-        out: { type: "string", default: out },
+        out: { type: "string" },
+        arch: { type: "string", default: "x64" },
         config: { type: "string" },
         "command-line": { type: "string", default: "" },
         "sign-key": { type: "string" },

@@ -2,8 +2,9 @@
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
+import { exists } from "./debian-package.ts";
 import { interpreter, isElf64, neededLibraries } from "./elf.ts";
 
 export interface SharedLibrary {
@@ -30,7 +31,38 @@ export async function sharedLibraries(program: string): Promise<SharedLibrary[]>
   );
   if (missing.length > 0) throw new Error(`${program}: this machine has no ${missing.join(", ")}`);
   const all = [...new Set([linker, ...paths])].sort();
-  return await Promise.all(all.map(async (path) => ({ path, body: await stripped(path) })));
+  return await Promise.all(all.map(async (path) => ({ path, body: await stripped("strip", path) })));
+}
+
+/**
+ * The same for a program that does not run here: out of these folders, in their order, each with the libraries of some package.
+ * `strip`: binutils' one for them. Throws when a library is in none of the folders.
+ */
+export async function librariesIn(
+  folders: readonly string[],
+  program: string,
+  strip: string,
+): Promise<SharedLibrary[]> {
+  const bytes = await readFile(program);
+  const linker = interpreter(bytes);
+  if (linker === undefined) return [];
+  const found = new Map<string, SharedLibrary>();
+  const wanted = [basename(linker), ...neededLibraries(bytes)];
+  for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
+    if (found.has(name)) continue;
+    const path = await firstPath(folders, name);
+    if (path === undefined) throw new Error(`${program}: no package has ${name}`);
+    found.set(name, { path: `/lib/${name}`, body: await stripped(strip, path) });
+    wanted.push(...neededLibraries(await readFile(path)));
+  }
+  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function firstPath(folders: readonly string[], name: string): Promise<string | undefined> {
+  for (const folder of folders) {
+    if (await exists(join(folder, name))) return join(folder, name);
+  }
+  return undefined;
 }
 
 /** The absolute paths in ldd's answer. A library that it does not find is an error. */
@@ -43,11 +75,11 @@ export function parseLdd(text: string): string[] {
 }
 
 /** strip replaces its output file, so that must be a file of our own: given /dev/stdout, root would replace the device. */
-async function stripped(path: string): Promise<Buffer> {
+async function stripped(strip: string, path: string): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), "rivet-strip-"));
   try {
     const output = join(folder, "library");
-    await execa("strip", ["--strip-unneeded", "-o", output, path], { timeout: toolLimitMs });
+    await execa(strip, ["--strip-unneeded", "-o", output, path], { timeout: toolLimitMs });
     const body = await readFile(output);
     if (!isElf64(body)) throw new Error(`strip ${path}: gave ${body.length} bytes that are no library`);
     return body;

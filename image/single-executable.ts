@@ -26,6 +26,11 @@ export interface SingleExecutable {
   /** The Node that builds; V8 takes the code cache only from the version that made it. */
   readonly node: string;
   readonly base: SlimNode;
+  /**
+   * Whether `base` runs on this machine. One that does not gets no code cache, which only itself could make: it starts more
+   * slowly, and is not tried.
+   */
+  readonly native: boolean;
   /** A bundle: one ECMAScript module (.mjs) or one CommonJS script (.cjs). */
   readonly main: string;
   /** Bundles that become assets, each with its code cache, for part-loader.cjs. */
@@ -62,7 +67,7 @@ export async function buildSingleExecutable(wanted: SingleExecutable): Promise<s
     output: "executable",
     assets: await addParts(wanted),
     disableExperimentalSEAWarning: true,
-    useCodeCache: true,
+    useCodeCache: wanted.native,
     execArgv: wanted.options,
     execArgvExtension: "none",
   };
@@ -75,29 +80,32 @@ export async function buildSingleExecutable(wanted: SingleExecutable): Promise<s
 
   const unfinished = join(wanted.workDir, "executable");
   const built = await readFile(unfinished);
-  const head = (more: readonly string[]) => codeCache(wanted.node, [...wanted.options, ...more], "0");
-  adoptFlagHash(built, built.lastIndexOf(resourceName), await head([hashSeed]), await head([]));
+  if (wanted.native) {
+    const head = (more: readonly string[]) => codeCache(wanted.node, [...wanted.options, ...more], "0");
+    adoptFlagHash(built, built.lastIndexOf(resourceName), await head([hashSeed]), await head([]));
+  }
   const { bytes, note } = withoutHole(built, wanted.base);
   await writeFile(unfinished, bytes);
   await chmod(unfinished, 0o755);
-  await proveThatItRuns(unfinished);
+  if (wanted.native) await proveThatItRuns(unfinished);
   await rename(unfinished, wanted.output);
   return note;
 }
 
 /** Writes the parts and their code caches to the work directory. Returns the assets of the executable. */
-async function addParts({ node, options, parts, workDir }: SingleExecutable): Promise<Record<string, string>> {
+async function addParts({ node, native, options, parts, workDir }: SingleExecutable): Promise<Record<string, string>> {
   const assets: Record<string, string> = {};
   for (const { name, path, eager } of parts) {
     // the parameters are what part-loader.cjs passes
     const source = `(function(require,module,exports){${await readFile(path, "utf8")}\n})`;
+    await writeFile(join(workDir, name), source);
+    assets[name] = name;
+    if (!native) continue;
     const caching = [...options, hashSeed, ...(eager ? ["--no-lazy"] : [])];
     const cache = await codeCache(node, caching, source);
     adoptFlagHash(cache, 0, await codeCache(node, caching, "0"), await codeCache(node, options, "0"));
-    await writeFile(join(workDir, name), source);
     await writeFile(join(workDir, `${name}.cache`), cache);
     await proveThatCacheIsTaken(node, options, join(workDir, name));
-    assets[name] = name;
     assets[`${name}.cache`] = `${name}.cache`;
   }
   return assets;

@@ -19,10 +19,11 @@ export interface SlimNode {
 const stripLimitMs = 60_000;
 
 /**
- * The slimmed copy of `node` (path of a Node executable) in `cacheDir`, which is made when missing.
+ * The slimmed copy of `node` (path of a Node executable) in `cacheDir`, which is made when missing. `strip`: binutils' one for
+ * the architecture of that Node.
  * Throws when binutils' strip is missing or fails, or when the ICU data is not laid out as expected.
  */
-export async function slimNode(node: string, cacheDir: string): Promise<SlimNode> {
+export async function slimNode(node: string, cacheDir: string, strip = "strip"): Promise<SlimNode> {
   const hash = createHash("sha256");
   for (const input of [node, new URL(import.meta.url), new URL("./icu-data.ts", import.meta.url)]) {
     hash.update(await readFile(input));
@@ -34,7 +35,7 @@ export async function slimNode(node: string, cacheDir: string): Promise<SlimNode
   await mkdir(cacheDir, { recursive: true });
   const unfinished = `${path}.${process.pid}`;
   try {
-    await execa("strip", ["-o", unfinished, node], { timeout: stripLimitMs });
+    await execa(strip, ["-o", unfinished, node], { timeout: stripLimitMs });
     const bytes = await readFile(unfinished);
     const data = findIcuData(bytes);
     const hole = data && shrinkIcuData(bytes, data, neededForEnglish);

@@ -1,9 +1,25 @@
-/** The files on the stick that are for people. */
+/** The files on the stick: the program that UEFI starts, and those for people. */
 
-/** Where UEFI looks on removable media, by architecture. UEFI specification 2.10 §3.5.1.1. */
-export const uefiPath = "EFI/BOOT/BOOTX64.EFI";
-export const documentName = "metal-rivet.yaml";
-export const reportsFolder = "reports";
+/** Where UEFI looks on removable media. UEFI specification 2.10 §3.5.1.1. */
+export const uefiFolder = "EFI/BOOT";
+const documentName = "metal-rivet.yaml";
+const reportsFolder = "reports";
+
+/** All of them by path; a folder is undefined. Without a document of its own the stick gets the template. */
+export function stickFiles(
+  programPath: string,
+  program: Buffer,
+  document: Buffer | undefined,
+): ReadonlyMap<string, Buffer | undefined> {
+  return new Map([
+    ["EFI", undefined],
+    [uefiFolder, undefined],
+    [programPath, program],
+    [documentName, document ?? Buffer.from(documentTemplate)],
+    ["README.txt", Buffer.from(readme)],
+    [reportsFolder, undefined],
+  ]);
+}
 
 /** The document as it stands on a stick that nobody has configured. Every key in it is a comment. */
 export const documentTemplate = `# Configuration of metal-rivet on this stick. Take away the "#" in front of what you need, and fill it in.
@@ -30,7 +46,7 @@ export const documentTemplate = `# Configuration of metal-rivet on this stick. T
 `;
 
 /** For the technician who opens the stick on a laptop; with the line ends of every system's simplest editor. */
-export const readme = `metal-rivet: links a server to its BMC.
+const readme = `metal-rivet: links a server to its BMC.
 
 1. Open metal-rivet.yaml on this stick with a text editor, fill it in, save it.
    Nothing to fill in? Your operator has done it already.
