@@ -144,9 +144,7 @@ test("a stick that is full, badly configured or damaged is told, and the BMC is 
   await stick.put("metal-rivet.yaml", `${reportKey}\noffline: [auto\n`);
   const wrong = await boot("harmed");
   expect(wrong, wrong.text).toMatchObject({ exitCode: 78, outcome: "error" });
-  expect(wrong.text).toMatch(
-    /^metal-rivet\.yaml on the stick: line \d, column \d+: neither JSON nor YAML: a missing quote, colon, comma or bracket$/,
-  );
+  expect(wrong.text).toMatch(/^metal-rivet\.yaml on the stick: line \d, column \d+: neither JSON nor YAML: /);
 
   await configure("harmed");
   await stick.put("filler", Buffer.alloc(2_048 * 1_024 - 90_000));
