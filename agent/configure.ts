@@ -22,20 +22,32 @@ export interface LocalSources {
   readonly local: LocalSettings;
   /** Whether the document is among the sources already: it was on the stick. */
   readonly hasDocument?: boolean;
+  /** Other defaults than those of the keys. */
+  readonly defaults?: Source | undefined;
 }
 
 /**
  * Reads flags and kernel command line (the bytes of /proc/cmdline).
+ * @param defaults what counts where neither they nor the document have a key
  * Throws ConfigError or UsageError.
  */
-export function readLocalSources(flags: ReadonlyMap<KeyName, string>, cmdline: Uint8Array): LocalSources {
+export function readLocalSources(
+  flags: ReadonlyMap<KeyName, string>,
+  cmdline: Uint8Array,
+  defaults?: Source,
+): LocalSources {
   const kernel = readKernelKeys(cmdline);
   const sources: Source[] = [
     ...(flags.size > 0 ? [{ name: "flags", kind: "flag" as const, values: flags }] : []),
     { name: kernelSource, kind: "kernel", values: kernel.values },
   ];
-  return { sources, pixieApiUrl: kernel.pixieApiUrl, remarks: kernel.remarks, local: localSettings(sources) };
+  const { pixieApiUrl, remarks } = kernel;
+  return { sources, pixieApiUrl, remarks, defaults, local: localSettings(withDefaults(sources, defaults)) };
 }
+
+/** The first source that has a key wins. */
+const withDefaults = (sources: readonly Source[], defaults: Source | undefined): readonly Source[] =>
+  defaults === undefined ? sources : [...sources, defaults];
 
 /**
  * The sources with the document of the stick, if `stick` asks for it: it lies on this machine, so it may also say how the network
@@ -54,7 +66,7 @@ export async function withStickDocument(from: LocalSources, console: Console): P
   console.task("read the stick", performance.now() - startedAt, document?.name ?? "it has no metal-rivet.yaml");
   if (document === undefined) return from;
   const sources = [...from.sources, document];
-  return { ...from, sources, local: localSettings(sources), hasDocument: true };
+  return { ...from, sources, local: localSettings(withDefaults(sources, from.defaults)), hasDocument: true };
 }
 
 /** All settings, and what time it was when the document came, if a server sent it. */
@@ -91,9 +103,11 @@ export async function readSettings(
       () => true,
       () => false,
     );
-  if (from.hasDocument === true) return await completeSettings(from.sources);
+  const complete = (more: readonly Source[]) =>
+    completeSettings(withDefaults([...from.sources, ...more], from.defaults));
+  if (from.hasDocument === true) return await complete([]);
   const document = await findDocument(from.sources, from.pixieApiUrl, exists);
-  if (!document) return await completeSettings(from.sources);
+  if (!document) return await complete([]);
   const startedAt = performance.now();
   let documentDate: DocumentDate | undefined;
   const loaded = await loadDocument(document, async (url) => {
@@ -109,5 +123,5 @@ export async function readSettings(
     });
   });
   console.task("read configuration", performance.now() - startedAt, document.source);
-  return { ...(await completeSettings([...from.sources, loaded])), documentDate };
+  return { ...(await complete([loaded])), documentDate };
 }

@@ -30,6 +30,20 @@ export interface RunEnd {
   readonly durationMs: number;
   /** Unknown when the run ended before it counted. */
   readonly ipmiCommands?: number;
+  /** Unknown when the run failed. */
+  readonly machineUuid?: string;
+  /** The BMC that the outcome is about, and the account on it, if there are such; never a password. */
+  readonly bmc?: EndedBmc;
+}
+
+/** A BMC at the end of a run; only the MAC is known of one that is closed or full. */
+export interface EndedBmc {
+  readonly mac: string;
+  readonly address?: string;
+  readonly channel?: number;
+  readonly userName?: string;
+  /** User ID; 0 for an account that an operator gave. */
+  readonly slot?: number;
 }
 
 export interface ConsoleOptions {

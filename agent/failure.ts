@@ -21,15 +21,14 @@ function codeOf(error: Error): ExitCode {
     case "NetworkError":
     case "DocumentUnavailableError":
       return ExitCode.serviceUnavailable;
-    case "RunLimitError":
-      return ExitCode.temporary;
-    default: {
-      const { cause } = error;
-      if (cause instanceof Error && cause.name === "RunLimitError") return ExitCode.temporary;
-      return exitCodeOf(error);
-    }
+    default:
+      return wasEndedEarly(error) || wasEndedEarly(error.cause) ? ExitCode.temporary : exitCodeOf(error);
   }
 }
+
+/** By the limit of the whole run, or by a signal. */
+const wasEndedEarly = (error: unknown): boolean =>
+  error instanceof Error && (error.name === "RunLimitError" || error.name === "SignalError");
 
 /** The stacks of an error and of its causes. */
 function stackOf(error: Error): string {

@@ -5,11 +5,25 @@
 import type { Failure } from "./failure.ts";
 import { type Begun, sayFirstLine } from "./first-line.ts";
 import type { BegunInit } from "./init/first-steps.ts";
+import type { BegunGuest } from "./overlay/first-steps.ts";
 
 /** Process 1, from its first line on. */
 export async function continueAsInit(begun: BegunInit): Promise<never> {
   const { runAsInit } = await import("./init/init.ts");
   return await runAsInit(begun);
+}
+
+/** The run in a foreign ramdisk, from its first line on. Returns the exit code. */
+export async function performAsGuest(
+  args: readonly string[],
+  begun: BegunGuest,
+  write: (fd: 1 | 2, text: string) => void,
+): Promise<number> {
+  const { readInvocation } = await import("./program.ts");
+  const invocation = readInvocation(args, { out: (text) => write(1, text), error: (text) => write(2, text) });
+  if (invocation.command !== "run") return invocation.command === "none" ? invocation.exitCode : 64;
+  const { runAsGuest } = await import("./overlay/run-as-guest.ts");
+  return await runAsGuest(invocation.flags, invocation.cmdline, begun);
 }
 
 /** Does what the command line asks for. Returns the exit code. */

@@ -4,16 +4,24 @@
  */
 import { writeSync } from "node:fs";
 import { sayFirstLine } from "./first-line.ts";
+import { isGuest, isInit } from "./overlay/guest-name.ts";
 
 async function main(): Promise<number> {
-  if (process.pid === 1) {
+  if (isInit()) {
     const { takeFirstSteps } = await import("./init/first-steps.ts");
     const begun = await takeFirstSteps();
     const { continueAsInit } = await import("./later.ts");
     return await continueAsInit(begun);
   }
-  const args = process.argv.slice(2);
+  const asGuest = isGuest(process.argv0);
+  const args = asGuest ? ["run", ...process.argv.slice(2)] : process.argv.slice(2);
   const wantsHelp = args.includes("--help") || args.includes("-h");
+  if (asGuest && !wantsHelp) {
+    const { takeFirstStepsAsGuest } = await import("./overlay/first-steps.ts");
+    const begun = await takeFirstStepsAsGuest(args);
+    const { performAsGuest } = await import("./later.ts");
+    return await performAsGuest(args, begun, writeAll);
+  }
   const begun = args[0] === "run" && !wantsHelp ? await sayFirstLine(args) : undefined;
   const { perform } = await import("./later.ts");
   return await perform(args, begun, writeAll);
@@ -38,7 +46,7 @@ async function handle(done: Promise<number>): Promise<void> {
     const { explain } = await import("./later.ts");
     const { exitCode, text } = await explain(error);
     writeAll(2, `metal-rivet: ${text}\n`);
-    if (process.pid !== 1) process.exit(exitCode);
+    if (!isInit()) process.exit(exitCode);
     // the kernel panics when its init ends, and takes the words above with it
     for (;;) await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
   }

@@ -61,12 +61,19 @@ export async function performRun(
       text: describeOutcome(outcome),
       durationMs: performance.now() - startedAt,
       ipmiCommands: outcome.ipmi.commands,
+      machineUuid: outcome.machineUuid,
+      ...bmcOf(outcome),
     };
   } catch (error) {
     ended = failedEnd(error, startedAt);
   }
   console.end(ended);
   return ended;
+}
+
+function bmcOf(outcome: Outcome): Pick<RunEnd, "bmc"> {
+  if ("bmc" in outcome) return { bmc: outcome.bmc };
+  return "mac" in outcome ? { bmc: { mac: outcome.mac } } : {};
 }
 
 /** The end of a run that failed, or did not even begin. `startedAt` as performance.now() told it. */

@@ -11,6 +11,7 @@ import { canGoOffline, type LocalSettings } from "./config/settings.ts";
 import type { CompleteSettings } from "./configure.ts";
 import { type Console, durationText } from "./console.ts";
 import { openInband } from "./open-inband.ts";
+import { isInit } from "./overlay/guest-name.ts";
 import { version } from "./version.ts";
 import { defaultLimits, type EnrolmentClient, type RunSettings, type World } from "./world.ts";
 
@@ -43,8 +44,7 @@ export function realWorld(settings: CompleteSettings, console: Console, kept: Ke
  * As init with drivers, the wait for the device node has shown already that nobody is there. Half of the limit, so that the
  * reason is told by who waited.
  */
-const kcsWaitMs = ({ bmcLimitMs, ipmiDriver }: LocalSettings): number =>
-  process.pid === 1 && ipmiDriver ? 0 : bmcLimitMs / 2;
+const kcsWaitMs = ({ bmcLimitMs, ipmiDriver }: LocalSettings): number => (isInit() && ipmiDriver ? 0 : bmcLimitMs / 2);
 
 /** What of the settings the run itself needs. */
 export function runSettings(settings: LocalSettings): RunSettings {

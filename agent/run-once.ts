@@ -1,41 +1,68 @@
 import { readFileSync } from "node:fs";
 import { ConfigError, fileProblem } from "./config/config-error.ts";
 import type { KeyName } from "./config/keys.ts";
-import { readLocalSources, readSettings } from "./configure.ts";
-import { openConsole } from "./console.ts";
+import type { Source } from "./config/settings.ts";
+import { type LocalSources, readLocalSources, readSettings } from "./configure.ts";
+import { type Console, openConsole, type RunEnd } from "./console.ts";
 import type { Begun } from "./first-line.ts";
 import { keepMemoryPrivate } from "./init/libc.ts";
+import { endOnSignals } from "./overlay/early-end.ts";
+import { OutcomeRecord } from "./overlay/outcome-record.ts";
+
+/** What a guest (overlay/run-as-guest.ts) does besides the run. */
+export interface Guest {
+  /** Of the keys, where nobody gives them. */
+  readonly defaults: Source;
+  /** Ends the run early. */
+  readonly ends: AbortController;
+  /** Prepares the machine; the document is read after it. `limitMs` is for all that the program does. */
+  readonly prepare: (from: LocalSources, console: Console) => Promise<void>;
+  /** What of the limit is left for the run. */
+  readonly leftMs: (limitMs: number) => number;
+}
 
 /** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
 export async function runOnce(
   flags: ReadonlyMap<KeyName, string>,
   cmdlineFile: string,
-  { console, format }: Begun,
+  { console: first, format }: Begun,
+  guest?: Guest,
 ): Promise<number> {
   const startedAt = performance.now();
   keepMemoryPrivate();
-  let cmdline: Uint8Array = Buffer.alloc(0);
-  let unreadable: ConfigError | undefined;
-  try {
-    cmdline = readFileSync(cmdlineFile);
-  } catch (error) {
-    unreadable = new ConfigError(`file ${cmdlineFile}`, "--cmdline", `cannot be read: ${fileProblem(error)}`);
-  }
+  const ends = guest?.ends ?? new AbortController();
+  endOnSignals(process, ends, (exitCode) => process.exit(exitCode));
   const { failedEnd, performRun } = await import("./perform-run.ts");
-  try {
-    if (unreadable) throw unreadable;
-    const from = readLocalSources(flags, cmdline);
+  const record = new OutcomeRecord(new Date());
+  let console = first;
+
+  const work = async (): Promise<RunEnd> => {
+    const from = readLocalSources(flags, readCommandLine(cmdlineFile), guest?.defaults);
+    record.begin(from, guest !== undefined, console);
     for (const remark of from.remarks) console.note(remark);
-    const settings = await readSettings(from, console);
-    const wanted = settings.log === format ? console : await openConsole(settings.log);
+    await guest?.prepare(from, console);
+    const settings = await readSettings(from, console, ends.signal);
+    if (settings.log !== format) console = await openConsole(settings.log);
     if (settings.afterwards.action !== "wait") {
-      wanted.note("`then` is left to the init that started this program; the exit code tells it how the run ended");
+      console.note("`then` is left to the init that started this program; the exit code tells it how the run ended");
     }
     const { realWorld } = await import("./real-world.ts");
-    return (await performRun(settings, wanted, realWorld(settings, wanted))).exitCode;
+    const limitMs = guest?.leftMs(settings.limitMs) ?? settings.limitMs;
+    return await performRun({ limitMs }, console, realWorld(settings, console), ends.signal);
+  };
+  const ended = await work().catch((error: unknown) => {
+    const failed = failedEnd(ends.signal.aborted ? ends.signal.reason : error, startedAt);
+    console.end(failed);
+    return failed;
+  });
+  await record.end(ended, console);
+  return ended.exitCode;
+}
+
+function readCommandLine(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
   } catch (error) {
-    const ended = failedEnd(error, startedAt);
-    console.end(ended);
-    return ended.exitCode;
+    throw new ConfigError(`file ${path}`, "--cmdline", `cannot be read: ${fileProblem(error)}`);
   }
 }

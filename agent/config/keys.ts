@@ -270,6 +270,20 @@ export const keys = [
     notAsFlag: true,
   },
   {
+    name: "outcome",
+    type: { kind: "text", pattern: /^\/.*[^/]$/s, allowed: "an absolute path" },
+    placeholder: "FILE",
+    default: "/run/metal-rivet/outcome.json",
+    description: "where the run's end is written for the next program; not as init",
+    notInDocument: true,
+  },
+  {
+    name: "keep_network",
+    type: { kind: "switch" },
+    default: "0",
+    description: "as /inito, leave the network up that was brought up for the run",
+  },
+  {
     name: "ipmi_driver",
     type: { kind: "choice", choices: ["1", "0"] },
     placeholder: "0|1",

@@ -38,6 +38,10 @@ export interface LocalSettings {
   readonly ntp: readonly string[];
   /** Undefined: as the firmware says. */
   readonly kcs: KcsAddress | undefined;
+  /** File for the next program of the ramdisk. */
+  readonly outcomeFile: string;
+  /** Whether a guest leaves the network up that it brought up. */
+  readonly keepNetwork: boolean;
   /** Whether the init loads the kernel's IPMI drivers. */
   readonly ipmiDriver: boolean;
   /** Whether there is a stick with the document, for reports. */
@@ -156,6 +160,8 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     bmcLimitMs: milliseconds("bmc_limit"),
     ntp: text("ntp").split(",").filter(Boolean),
     kcs: parseKcsAddress(text("kcs")),
+    outcomeFile: text("outcome"),
+    keepNetwork: switchValue(text("keep_network")) === true,
     ipmiDriver: text("ipmi_driver") === "1",
     stick: switchValue(text("stick")) === true,
     offline: offlineModes[text("offline") as keyof typeof offlineModes],

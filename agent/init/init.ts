@@ -1,26 +1,19 @@
 import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../../inband/clock.ts";
-import type { IpmiDeviceInformation } from "../../inband/smbios/type-38-ipmi-device.ts";
 import type { KeptKey } from "../begin-with-token.ts";
 import { type Afterwards, canGoOffline, type LocalSettings, type LogFormat } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings, withStickDocument } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
 import { afterRun } from "./after-run.ts";
+import { findIpmi } from "./find-ipmi.ts";
 import type { BegunInit } from "./first-steps.ts";
 import { realIpmiDeviceWorld, waitForIpmiDevice } from "./ipmi-device-node.ts";
 import { quietKernel } from "./kernel-messages.ts";
 import { reap, setHostName } from "./libc.ts";
-import { type IpmiHints, ModuleLoader } from "./modules.ts";
-import {
-  applyLease,
-  type Bound,
-  bringUpLoopback,
-  getLease,
-  isNetworkUp,
-  keepNetwork,
-  type NetworkOptions,
-} from "./network/bring-up.ts";
+import { ModuleLoader } from "./modules.ts";
+import { bringUpLoopback } from "./network/bring-up.ts";
+import { setUpNetwork } from "./network/set-up-network.ts";
 import { Reaper, zombiesOf } from "./reaper.ts";
 import { watchForStuck } from "./stuck.ts";
 import { survive } from "./survive.ts";
@@ -112,7 +105,7 @@ async function prepare(
   // starts here: the first question to the DHCP servers is on its way while the other drivers load
   const network = bringUpNetworkUnlessOffline(from, console);
   network.catch(() => undefined);
-  const ipmi = await lookForIpmi(from.local);
+  const ipmi = await findIpmi(from.local);
   if (from.local.ipmiDriver) timed("load IPMI drivers", () => modules.loadIpmiDrivers(ipmi));
   else console.note("the IPMI drivers are left out, as rivet.ipmi_driver=0 says");
   for (const problem of modules.problems) console.note(`driver: ${problem}`);
@@ -161,69 +154,12 @@ async function bringUpNetworkUnlessOffline(from: LocalSources, console: Console)
     return false;
   }
   try {
-    await bringUpNetwork(from, console);
+    await setUpNetwork(local, console);
     return true;
   } catch (error) {
     if (!mayStay || !(error instanceof Error) || error.name !== "NetworkError") throw error;
     console.note(`${error.message}. Going on without a service: the report is kept on the stick`);
     return false;
-  }
-}
-
-async function bringUpNetwork(from: LocalSources, console: Console): Promise<void> {
-  const startedAt = performance.now();
-  bringUpLoopback();
-  if (isNetworkUp()) {
-    console.task("network", performance.now() - startedAt, "was set up before");
-    return;
-  }
-  const options: NetworkOptions = {
-    clock: systemClock,
-    interface: from.local.interface,
-    limitMs: from.local.networkLimitMs,
-    note: (text) => console.note(text),
-  };
-  const bound = await getLease(options);
-  for (const problem of applyLease(bound)) console.note(problem);
-  console.task("network", performance.now() - startedAt, describeLease(bound));
-  keepNetwork(bound, options, new AbortController().signal).catch((error: unknown) => {
-    console.problem(`network: the lease is not renewed any more: ${error instanceof Error ? error.message : error}`);
-  });
-}
-
-function describeLease({ nic, lease }: Bound): string {
-  const gateway = lease.routes.find(({ prefixLength }) => prefixLength === 0)?.gateway;
-  return [
-    `${nic.name} ${lease.address}/${lease.prefixLength}`,
-    ...(gateway ? [`gateway ${gateway}`] : []),
-    ...(lease.dns.length > 0 ? [`DNS ${lease.dns.slice(0, 3).join(" ")}`] : []),
-    `lease ${lease.leaseSeconds} s from ${lease.server}`,
-  ].join(", ");
-}
-
-/** The way to the BMC, and who names one if anybody does. */
-async function lookForIpmi({ kcs }: LocalSettings): Promise<IpmiHints & { readonly namedBy: string | undefined }> {
-  const devices = await ipmiInFirmware();
-  const { ipmiOnPci } = await import("../../inband/ipmi-on-pci.ts");
-  const onPci = kcs === undefined && devices.length === 0 && (await ipmiOnPci()).length > 0;
-  const byFirmware = devices.length > 0 ? "SMBIOS" : onPci ? "PCI" : undefined;
-  return {
-    ssif: devices.some(({ interfaceType }) => interfaceType === "SSIF"),
-    kcs,
-    namedBy: kcs === undefined ? byFirmware : "rivet.kcs",
-  };
-}
-
-/** What SMBIOS says of the way to the BMC. A damaged table is not this function's to report: the run reads it again. */
-async function ipmiInFirmware(): Promise<readonly IpmiDeviceInformation[]> {
-  try {
-    const [{ readSmbiosTables }, { parseSmbios }] = await Promise.all([
-      import("../../inband/smbios/read-tables.ts"),
-      import("../../inband/smbios/parse-smbios.ts"),
-    ]);
-    return parseSmbios(await readSmbiosTables()).ipmiDevices.filter(({ base }) => base.address !== 0n);
-  } catch {
-    return [];
   }
 }
 

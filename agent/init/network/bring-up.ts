@@ -1,18 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../../../inband/clock.ts";
 import { setHostName } from "../libc.ts";
 import { acquireLease, type DhcpLink, keepLease, type Lease } from "./dhcp-client.ts";
-import {
-  addRoute,
-  bringUp,
-  hasDefaultRoute,
-  hasLink,
-  listInterfaces,
-  type NetworkInterface,
-  setAddress,
-  setMtu,
-} from "./interfaces.ts";
+import { addRoute, bringUp, hasLink, listInterfaces, type NetworkInterface, setAddress, setMtu } from "./interfaces.ts";
 import { openPacketLink } from "./packet-link.ts";
 
 /** No address within the limit. Exit code 69: run again. */
@@ -72,8 +63,9 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
 
   const ask = async (nic: NetworkInterface): Promise<void> => {
     const say = (text: string) => note(`${nic.name}: ${text}`);
-    const link = world.openLink(nic);
+    let link: DhcpLink | undefined;
     try {
+      link = world.openLink(nic);
       const client = { mac: nic.macBytes, clock, random: world.random, note: say };
       const lease = await acquireLease(link, client, others.signal);
       bound ??= { nic, lease };
@@ -81,7 +73,7 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
     } catch (error) {
       if (!others.signal.aborted) problems.set(nic.name, error instanceof Error ? error.message : String(error));
     } finally {
-      link.close();
+      link?.close();
     }
   };
 
@@ -176,15 +168,6 @@ export function bringUpLoopback(): void {
 export function writeHosts(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
   if (!existsSync(path)) writeFileSync(path, "127.0.0.1 localhost\n::1 localhost\n");
-}
-
-/** True when the network was set up before us. */
-export function isNetworkUp(): boolean {
-  try {
-    return hasDefaultRoute(readFileSync("/proc/net/route", "latin1"));
-  } catch {
-    return false;
-  }
 }
 
 /** Keeps the address for as long as the machine runs: renews, and begins anew when the lease is lost. Never returns. */

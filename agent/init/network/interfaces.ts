@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { addressOf, closeFile, ioctl, LibcError, openSocket } from "../libc.ts";
 import type { Route } from "./dhcp-message.ts";
@@ -81,13 +82,47 @@ function withSocket(work: (fd: number) => void): void {
 }
 
 /** Switches an interface on. */
-export function bringUp(name: string): void {
+export const bringUp = (name: string): void => setFlags(name, "up", (flags) => flags | up);
+
+const switchOff = (name: string): void => setFlags(name, "down", (flags) => flags & ~up);
+
+function setFlags(name: string, what: string, change: (flags: number) => number): void {
   withSocket((fd) => {
     const request = interfaceRequest(name);
     ioctl(fd, requests.getFlags, request, `flags of ${name}`);
-    request.writeInt16LE(request.readInt16LE(16) | up, 16);
-    ioctl(fd, requests.setFlags, request, `up ${name}`);
+    request.writeInt16LE(change(request.readInt16LE(16)), 16);
+    ioctl(fd, requests.setFlags, request, `${what} ${name}`);
   });
+}
+
+/** What of an interface is put back afterwards. */
+export interface InterfaceState {
+  readonly name: string;
+  readonly isUp: boolean;
+  readonly hasAddress: boolean;
+  /** Bytes per packet. */
+  readonly mtu: number;
+}
+
+/** How an interface is now; undefined if there is none of that name. */
+export function interfaceState(name: string, sys = "/sys"): InterfaceState | undefined {
+  const mtu = Number(readAttribute(sys, name, "mtu"));
+  if (!(mtu > 0)) return undefined;
+  const isUp = (Number(readAttribute(sys, name, "flags")) & up) !== 0;
+  const hasAddress = networkInterfaces()[name]?.some(({ family }) => family === "IPv4") === true;
+  return { name, isUp, hasAddress, mtu };
+}
+
+/** Undoes what was done to an interface since. Switched off, it loses its routes and its IPv6 addresses. */
+export function restoreInterface({ name, isUp, hasAddress, mtu }: InterfaceState): void {
+  try {
+    if (!hasAddress) setAddress(name, "0.0.0.0", 0);
+    setMtu(name, mtu);
+    if (!isUp) switchOff(name);
+  } catch (error) {
+    // it is gone
+    if (!(error instanceof LibcError && error.code === "ENODEV")) throw error;
+  }
 }
 
 export const maskOf = (prefixLength: number): string =>

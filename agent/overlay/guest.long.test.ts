@@ -1,0 +1,112 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+const program = new URL("../main.ts", import.meta.url).pathname;
+const canUnshare = process.platform === "linux" && process.getuid?.() === 0;
+const why = canUnshare ? "" : " (skipped: needs root for namespaces)";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "rivet-guest-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** A script for bash in which `$inito` starts the agent from its sources, as u-root starts /inito. */
+function script(keys: string, text: string): string {
+  writeFileSync(join(folder, "cmdline"), `rivet.outcome=${join(folder, "run/outcome.json")} ${keys}\n`);
+  const start = `(exec -a /inito ${process.execPath} --disable-warning=ExperimentalWarning ${program} --cmdline ${join(folder, "cmdline")})`;
+  return `inito() { ${start}; echo "exit code $?"; }\n${text}`;
+}
+
+const namespaces = ["--pid", "--fork", "--kill-child", "--mount", "--net"];
+const ownSys = "mount -t sysfs sysfs /sys";
+const outcome = () => JSON.parse(readFileSync(join(folder, "run/outcome.json"), "utf8"));
+
+function play(keys: string, text: string) {
+  return spawnSync("unshare", [...namespaces, "bash", "-c", script(keys, text)], { encoding: "utf8", timeout: 50_000 });
+}
+
+describe.runIf(canUnshare)(`as /inito in namespaces of its own${why}`, () => {
+  test("without network it ends within its limits, and the interface and the file systems are as they were", () => {
+    const { stdout, stderr } = play(
+      "rivet.network_limit=1 rivet.service=10.0.0.1:9 rivet.insecure_plaintext=0 rivet.then=poweroff rivet.tries=5",
+      `${ownSys}; inito; echo "lo $(cat /sys/class/net/lo/flags)"; ls /proc/self/status`,
+    );
+    expect(stdout + stderr).toContain("exit code 69");
+    expect(stdout).toContain("lo 0x8\n"); // IFF_LOOPBACK without IFF_UP
+    expect(stdout).toContain("/proc/self/status");
+    expect(stdout.match(/run ended/g)).toHaveLength(1);
+    expect(outcome()).toMatchObject({ outcome: "error", exit_code: 69, bmc: null, ended: expect.any(String) });
+  }, 60_000);
+
+  test("/proc and /sys are mounted for it, and gone afterwards", () => {
+    const { stdout, stderr } = play(
+      "rivet.network_limit=1 rivet.service=10.0.0.1:9",
+      "umount -l /sys; umount -l /proc; inito; echo /proc/* /sys/*",
+    );
+    expect(stdout + stderr).toMatch(/metal-rivet \S+ on \d/);
+    expect(stdout.trim().split("\n").at(-1)).toBe("/proc/* /sys/*");
+  }, 60_000);
+
+  test("a network that somebody set up is used, and stays", () => {
+    const setUp =
+      "ip link set lo up; ip link add veth9 type veth peer name other; ip addr add 10.9.9.9/24 dev veth9; ip link set veth9 up; ip link set other up";
+    const { stdout, stderr } = play(
+      "rivet.limit=10 rivet.service_limit=1 rivet.service=10.9.9.1:9 rivet.insecure_plaintext=0",
+      `${setUp}; ${ownSys}; inito; ip -4 -o addr show veth9`,
+    );
+    expect(stdout + stderr).toContain("the network is up: it is left as it is");
+    expect(stdout).toContain("inet 10.9.9.9/24");
+  }, 60_000);
+
+  test("a configuration that is wrong is told to the next program at the standard place, which is made", () => {
+    const { stdout } = play(
+      "rivet.tries=never rivet.service=10.0.0.1:9",
+      "mount -t tmpfs tmpfs /run; inito; cat /run/metal-rivet/outcome.json; stat -c %a /run/metal-rivet/outcome.json",
+    );
+    expect(stdout).toContain("exit code 78");
+    expect(stdout).toContain('"exit_code": 78');
+    expect(stdout.trim().split("\n").at(-1)).toBe("600");
+  }, 60_000);
+});
+
+describe("as a program of any init", () => {
+  /** A service that takes the connection and says nothing. */
+  async function silentService() {
+    const server = createServer(() => undefined);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return { server, port: (server.address() as AddressInfo).port };
+  }
+
+  test("SIGTERM ends it in order, and the outcome says so", async () => {
+    mkdirSync(join(folder, "run"));
+    writeFileSync(join(folder, "empty"), "");
+    const { server, port } = await silentService();
+    const file = join(folder, "run/outcome.json");
+    const args = ["run", "--cmdline", join(folder, "empty"), "--service", `127.0.0.1:${port}`, "--insecure-plaintext"];
+    const child = spawn(process.execPath, [program, ...args, "--outcome", file], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const connected = new Promise((resolve) => server.once("connection", resolve));
+    let said = "";
+    child.stdout.on("data", (bytes: Buffer) => {
+      said += bytes;
+    });
+    const ended = new Promise((resolve) => child.once("close", resolve));
+    await Promise.race([connected, ended]);
+    child.kill("SIGTERM");
+    const exitCode = await ended;
+    server.close();
+    const found = outcome();
+    expect(found.exit_code).toBe(exitCode);
+    // a machine without SMBIOS ends before there is a connection
+    if (exitCode !== 75) return expect([78, exitCode]).toContain(exitCode);
+    expect(said).toContain("ended early by SIGTERM");
+    expect(found).toMatchObject({ outcome: "error", text: expect.stringContaining("SIGTERM") });
+  }, 60_000);
+});
