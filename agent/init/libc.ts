@@ -90,7 +90,8 @@ export function setHostName(name: string): void {
   checked(libc().sethostname(name, BigInt(Buffer.byteLength(name))), `sethostname ${name}`);
 }
 
-const finitModuleCall = 313n; // __NR_finit_module, x86-64
+// __NR_finit_module and __NR_delete_module: x86-64 has numbers of its own, arm64 the generic ones
+const finitModuleCall = process.arch === "arm64" ? 273n : 313n;
 const moduleInitCompressedFile = 4n; // MODULE_INIT_COMPRESSED_FILE, linux/module.h
 
 /** finit_module(2) of an open file. Blocks until the driver's init is done. */
@@ -99,7 +100,7 @@ export function loadModule(fd: number, parameters: string, compressed: boolean):
   checked(libc().syscall(finitModuleCall, BigInt(fd), parameters, flags), "finit_module");
 }
 
-const deleteModuleCall = 176n; // __NR_delete_module, x86-64
+const deleteModuleCall = process.arch === "arm64" ? 106n : 176n;
 
 /** delete_module(2) without waiting for users of the module. */
 export function unloadModule(name: string): void {
