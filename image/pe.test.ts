@@ -53,6 +53,12 @@ describe("sections of a UEFI program", () => {
     expect(after.subarray(offset, before.length).equals(before.subarray(offset))).toBe(true);
   });
 
+  test("symbols behind its sections are left out: a signature does not cover gaps", () => {
+    const withSymbols = Buffer.concat([program(2), Buffer.alloc(300, "symbol")]);
+    withSymbols.writeUInt32LE(withSymbols.length - 300, 0x80 + 12);
+    expect(addPeSections(withSymbols, added).equals(addPeSections(program(2), added))).toBe(true);
+  });
+
   test("no room for their headers is an error", () => {
     expect(() => addPeSections(program(1), added)).toThrow(/no room for 2 more/);
   });

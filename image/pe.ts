@@ -68,7 +68,7 @@ export function peSections(bytes: Buffer): PeSectionPlace[] {
 }
 
 /**
- * The program with these sections behind its own; each begins on a page of its own in memory.
+ * The program with these sections behind its own, and without symbols; each begins on a page of its own in memory.
  * @throws Error when it is signed already, when its header has no room, or when a name is too long
  */
 export function addPeSections(program: Buffer, added: readonly PeSection[]): Buffer {
@@ -81,8 +81,11 @@ export function addPeSections(program: Buffer, added: readonly PeSection[]): Buf
     throw new Error(`PE: the header has no room for ${added.length} more sections`);
   }
   const head = Buffer.from(program.subarray(0, header.headersBytes));
-  const pieces = [head, program.subarray(header.headersBytes)];
-  let fileEnd = program.length;
+  // Symbols behind the sections go: a gap between sections would be no part of what a signature covers.
+  const own = program.subarray(0, Math.max(...peSections(program).map(({ offset, fileBytes }) => offset + fileBytes)));
+  head.writeBigUInt64LE(0n, header.coff + 12); // where the symbols are, and how many
+  const pieces = [head, own.subarray(header.headersBytes)];
+  let fileEnd = own.length;
   let memoryEnd = memoryEndOf(program, header);
   for (const [index, { name, body }] of added.entries()) {
     if (Buffer.byteLength(name) > 8) throw new Error(`PE: the section name ${name} is longer than 8 bytes`);
