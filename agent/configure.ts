@@ -1,4 +1,5 @@
 import { access } from "node:fs/promises";
+import { ConfigError } from "./config/config-error.ts";
 import type { DocumentDate } from "./config/fetch-document.ts";
 import { kernelSource, parseKernelCommandLine, readKernelKeys } from "./config/kernel-command-line.ts";
 import type { KeyName } from "./config/keys.ts";
@@ -13,6 +14,7 @@ import {
   type Source,
 } from "./config/settings.ts";
 import { type Console, durationText } from "./console.ts";
+import type { StickMedium } from "./stick/medium.ts";
 
 /** The sources that are there before any file or network is. */
 export interface LocalSources {
@@ -54,7 +56,11 @@ const withDefaults = (sources: readonly Source[], defaults: Source | undefined):
  * is reached. A `config` that is given comes first.
  * @throws StickError, ConfigError
  */
-export async function withStickDocument(from: LocalSources, console: Console): Promise<LocalSources> {
+export async function withStickDocument(
+  from: LocalSources,
+  console: Pick<Console, "task">,
+  medium?: StickMedium,
+): Promise<LocalSources> {
   if (!from.local.stick || from.sources.some(({ values }) => values.has("config"))) return from;
   const startedAt = performance.now();
   const [{ readStickDocument }, { realMedium }, { systemClock }] = await Promise.all([
@@ -62,9 +68,14 @@ export async function withStickDocument(from: LocalSources, console: Console): P
     import("./stick/real-medium.ts"),
     import("../inband/clock.ts"),
   ]);
-  const document = await readStickDocument(realMedium, systemClock);
+  const document = await readStickDocument(medium ?? realMedium, systemClock);
   console.task("read the stick", performance.now() - startedAt, document?.name ?? "it has no metal-rivet.yaml");
-  if (document === undefined) return from;
+  if (document === undefined) {
+    const isNamed = from.sources.some(({ values }) => values.has("service") || values.has("report_key"));
+    if (isNamed || from.pixieApiUrl !== undefined) return from;
+    // Also what a damaged file system looks like: without it nothing tells what to do.
+    throw new ConfigError("stick", "metal-rivet.yaml", "is not on it; copy it there, or write the stick anew");
+  }
   const sources = [...from.sources, document];
   return { ...from, sources, local: localSettings(withDefaults(sources, from.defaults)), hasDocument: true };
 }

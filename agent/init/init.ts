@@ -93,7 +93,7 @@ async function prepare(
   modules: ModuleLoader,
   console: Console,
 ): Promise<{ readonly withoutNetwork: boolean }> {
-  let before = 0;
+  let before = modules.loaded.length;
   const timed = (name: string, work: () => void): void => {
     const startedAt = performance.now();
     work();
