@@ -169,7 +169,7 @@ test("a stick that is full, badly configured or damaged is told, and the BMC is 
   await using file = await open(stick.path, "r+");
   await file.write(Buffer.alloc(32 * 1_024, 0xa5), 0, 32 * 1_024, 1_024);
   const damaged = await boot("harmed");
-  expect(damaged.exitCode, damaged.text).not.toBe(0);
+  expect([75, 78], damaged.text).toContain(damaged.exitCode);
   expect(writes("harmed")).toEqual([]);
 });
 
