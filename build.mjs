@@ -35,6 +35,7 @@ const programs = [
     parts: [
       { entry: "agent/later.ts", eager: true },
       { entry: "agent/inventory.ts", eager: false },
+      { entry: "agent/screen/technician.ts", eager: false },
     ],
     options: [quiet, closed, small],
   },

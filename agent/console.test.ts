@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Console, durationText, openConsole, wrap } from "./console.ts";
+import { type Console, durationText, openConsole } from "./console.ts";
+import { wrap } from "./wrap.ts";
 
 function play(console: Console): void {
   console.first("0.1.0", "6.1.0-31-amd64");

@@ -2,6 +2,7 @@ import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import type { LogFormat } from "./config/settings.ts";
 import type { StepEvent } from "./step.ts";
+import { wrap } from "./wrap.ts";
 
 /**
  * What people at a rack read, or a program with `log=json`: one JSON object a line with `event` (first, init, step, note,
@@ -14,6 +15,10 @@ export interface Console {
   note(text: string): void;
   /** Something that the init did. */
   task(name: string, durationMs: number, detail?: string): void;
+  /** Something that the init does now, and that may take so long, in milliseconds; its end is told as a task. */
+  begins?(name: string, limitMs: number): void;
+  /** What the BMC told of itself. */
+  bmc?(bmc: SeenOfBmc): void;
   step(event: StepEvent): void;
   /** Something that went wrong; the program goes on or ends as said. */
   problem(text: string): void;
@@ -34,6 +39,8 @@ export interface RunEnd {
   readonly machineUuid?: string;
   /** The BMC that the outcome is about, and the account on it, if there are such; never a password. */
   readonly bmc?: EndedBmc;
+  /** What was thrown, of a run that failed. */
+  readonly error?: Error;
 }
 
 /** A BMC at the end of a run; only the MAC is known of one that is closed or full. */
@@ -46,6 +53,13 @@ export interface EndedBmc {
   readonly slot?: number;
 }
 
+/** What people know a BMC by; empty texts are not known. */
+export interface SeenOfBmc {
+  readonly mac: string;
+  readonly address: string;
+  readonly firmware: string;
+}
+
 export interface ConsoleOptions {
   /** Takes whole lines without the line feed. */
   readonly write?: (line: string) => void;
@@ -53,8 +67,6 @@ export interface ConsoleOptions {
   /** How long a step runs silently before it is announced, in milliseconds. */
   readonly announceAfterMs?: number;
 }
-
-const columns = 80;
 
 /** A console in the format that is asked for. Writes at once and in order, also on a serial line. */
 export async function openConsole(format: LogFormat, options: ConsoleOptions = {}): Promise<Console> {
@@ -81,25 +93,6 @@ function writeLine(line: string): void {
 export function durationText(ms: number): string {
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   return ms < 9_950 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
-}
-
-/** Lines of at most 80 columns, broken at spaces; longer words stay whole. `first` and `rest` begin the lines. */
-export function wrap(text: string, first = "", rest = "  "): string[] {
-  const lines: string[] = [];
-  let start = first;
-  for (const paragraph of text.split("\n")) {
-    let line = "";
-    for (const word of paragraph.split(" ")) {
-      if (line !== "" && start.length + line.length + 1 + word.length > columns) {
-        lines.push(start + line);
-        start = rest;
-        line = word;
-      } else line = line === "" ? word : `${line} ${word}`;
-    }
-    lines.push(start + line);
-    start = rest;
-  }
-  return lines;
 }
 
 /** What other machines say (a BMC's name, a service's reason) must not steer a terminal. */

@@ -78,5 +78,6 @@ function bmcOf(outcome: Outcome): Pick<RunEnd, "bmc"> {
 
 /** The end of a run that failed, or did not even begin. `startedAt` as performance.now() told it. */
 export function failedEnd(error: unknown, startedAt: number): RunEnd {
-  return { outcome: "error", ...explainFailure(error), durationMs: performance.now() - startedAt };
+  const durationMs = performance.now() - startedAt;
+  return { outcome: "error", ...explainFailure(error), durationMs, ...(error instanceof Error ? { error } : {}) };
 }

@@ -1,5 +1,5 @@
-import { wrap } from "./console.ts";
 import type { Plan } from "./plan.ts";
+import { wrap } from "./wrap.ts";
 
 /** The plan for people, in 80 columns. */
 export function planText(plan: Plan): string {

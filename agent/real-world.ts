@@ -36,6 +36,7 @@ export function realWorld(settings: CompleteSettings, console: Console, kept: Ke
     randomBelow: (below) => randomInt(below),
     clock: systemClock,
     note: (text) => console.note(text),
+    showBmc: (bmc) => console.bmc?.(bmc),
     settings: runSettings(settings),
   };
 }

@@ -140,6 +140,7 @@ async function fasten(
 
   const isSeen = before !== undefined && known === undefined;
   const seen = isSeen ? before : await inspectReadyBmc(world, step, bmc, known, before);
+  world.showBmc?.({ mac: seen.facts.mac, address: seen.address, firmware: seen.facts.firmwareVersion });
   for (const finding of seen.findings) world.note(finding);
   await step("report BMC", limits.serviceMs, (signal) => enrolment.reportBmc(seen.facts, signal));
   if (seen.failure !== undefined) throw new StepError("inspect BMC", seen.failure);

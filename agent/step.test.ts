@@ -34,7 +34,7 @@ describe("step", () => {
       ),
     ).toBe(42);
     expect(events).toEqual([
-      { kind: "started", step: "begin", number: 2, of: 9 },
+      { kind: "started", step: "begin", number: 2, of: 9, limitMs: 1000 },
       { kind: "done", step: "begin", number: 2, of: 9, durationMs: 0, detail: "got 42" },
     ]);
   });

@@ -20,7 +20,14 @@ export type StepName = (typeof stepNames)[number] | typeof furtherStep;
 
 /** What a console shows of a step. Durations in milliseconds; no text holds a secret. */
 export type StepEvent =
-  | { readonly kind: "started"; readonly step: StepName; readonly number: number; readonly of: number }
+  | {
+      readonly kind: "started";
+      readonly step: StepName;
+      readonly number: number;
+      readonly of: number;
+      /** How long it may take. */
+      readonly limitMs?: number;
+    }
   | {
       readonly kind: "done";
       readonly step: StepName;
@@ -93,7 +100,7 @@ export function makeStep(options: StepOptions): Step {
     const position = { step, number: names.indexOf(step) + 1, of: names.length };
     const startedAt = clock.now();
     const durationMs = () => clock.now() - startedAt;
-    onEvent({ kind: "started", ...position });
+    onEvent({ kind: "started", ...position, limitMs });
     try {
       options.signal?.throwIfAborted();
       await hook?.("before", step);

@@ -39,6 +39,8 @@ export interface World {
   readonly clock: Clock;
   /** One line for whoever watches: a finding, an event of the hand-off. Never a secret. */
   readonly note: (text: string) => void;
+  /** What the BMC told of itself, for whoever watches. */
+  readonly showBmc?: (bmc: { readonly mac: string; readonly address: string; readonly firmware: string }) => void;
   readonly settings: RunSettings;
 }
 

@@ -50,6 +50,9 @@ export interface LocalSettings {
   readonly offline: "auto" | "always" | "never";
   /** Public key of the service: "x25519:..."; undefined: no report can be sealed. */
   readonly reportKey: string | undefined;
+  /** The technician's screen, and the chassis identify light. */
+  readonly screen: "auto" | "1" | "0";
+  readonly led: "auto" | "1" | "0";
   /** Of accounts that are made without a service. */
   readonly offlinePolicy: { readonly userNamePrefix: string; readonly privilege: 3 | 4 };
 }
@@ -195,6 +198,8 @@ function requireWatchable(limit: Given | undefined): void {
   throw new ConfigError(source.name, spelled(key, source.kind), `${quoted(value)} is too long; ${most}`);
 }
 
+    screen: text("screen") as LocalSettings["screen"],
+    led: text("led") as LocalSettings["led"],
 function afterwardsOf(text: string): Afterwards {
   if (text.startsWith("exec:")) return { action: "exec", path: text.slice(5) };
   return { action: text as "wait" | "poweroff" | "reboot" | "halt" };

@@ -12,6 +12,8 @@ export interface AfterRunWorld {
   endMachine(action: "poweroff" | "reboot" | "halt"): void;
   execute(path: string, environment: Readonly<Record<string, string>>): void;
   sleep(ms: number): Promise<void>;
+  /** Called right before the machine ends, or another program takes it. */
+  leave?(): Promise<void>;
 }
 
 export const realAfterRunWorld: AfterRunWorld = {
@@ -40,6 +42,7 @@ export async function afterRun(
         return;
       case "exec":
         console.note(`starting ${afterwards.path}`);
+        await world.leave?.();
         world.execute(afterwards.path, {
           ...(process.env as Record<string, string>),
           RIVET_OUTCOME: ended.outcome,
@@ -52,11 +55,13 @@ export async function afterRun(
           await world.sleep(rebootAfterFailureMs);
         }
         console.note("rebooting");
+        await world.leave?.();
         world.endMachine("reboot");
         return;
       case "poweroff":
       case "halt":
         console.note(afterwards.action === "halt" ? "halting" : "powering off");
+        await world.leave?.();
         world.endMachine(afterwards.action);
         return;
       default:

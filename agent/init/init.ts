@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../../inband/clock.ts";
@@ -5,7 +6,9 @@ import type { KeptKey } from "../begin-with-token.ts";
 import { type Afterwards, canGoOffline, type LocalSettings, type LogFormat } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings, withStickDocument } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
-import { afterRun } from "./after-run.ts";
+import { readConsoles, wantsTechnician } from "../screen/consoles.ts";
+import type { Technician } from "../screen/technician.ts";
+import { afterRun, realAfterRunWorld } from "./after-run.ts";
 import { findIpmi } from "./find-ipmi.ts";
 import type { BegunInit } from "./first-steps.ts";
 import { realIpmiDeviceWorld, waitForIpmiDevice } from "./ipmi-device-node.ts";
@@ -28,10 +31,13 @@ const remindEveryMs = 15 * 60_000;
  * says. Never returns, and whatever is thrown ends on the console with the machine waiting, because the kernel panics when
  * its init ends.
  */
-export async function runAsInit({ cmdline, format, release, ...begun }: BegunInit): Promise<never> {
+export async function runAsInit(begun: BegunInit): Promise<never> {
+  const { cmdline, format, release } = begun;
   let { console } = begun;
   const bugs = survive(process, () => console);
   startReaping();
+  const technician = await openScreen(begun);
+  console = technician?.console ?? console;
 
   let afterwards: Afterwards = peekAfterwards(cmdline);
   let tries = 1;
@@ -40,6 +46,7 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
   const attempt = async (): Promise<RunEnd> => {
     const triedAt = performance.now();
     const ends = bugs.nextRun();
+    technician?.begins();
     try {
       if (format === "json") quietKernel();
       setHostName("metal-rivet");
@@ -49,7 +56,8 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
       for (const remark of onMachine.remarks) console.note(remark);
       const modules = new ModuleLoader(release);
       if (onMachine.local.stick) modules.loadStorageDrivers();
-      const from = await withStickDocument(onMachine, console);
+      if (technician !== undefined) modules.loadKeyboardDrivers();
+      const from = technician?.leavesDocument === true ? onMachine : await withStickDocument(onMachine, console);
       const { withoutNetwork } = await prepare(from, modules, console);
       const settings = { ...(await readSettings(from, console)), withoutNetwork };
       ({ afterwards, tries } = settings);
@@ -57,7 +65,7 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
         import("../real-world.ts"),
         import("../perform-run.ts"),
       ]);
-      if (settings.log !== format) console = await openConsole(settings.log);
+      if (settings.log !== format && technician === undefined) console = await openConsole(settings.log);
       if (settings.log === "json") quietKernel();
       return await performRun(settings, console, realWorld(settings, console, kept), ends);
     } catch (error) {
@@ -68,11 +76,38 @@ export async function runAsInit({ cmdline, format, release, ...begun }: BegunIni
     }
   };
 
-  const world = { clock: systemClock, random: Math.random, console: () => console, most: () => tries };
-  const ended = await tryAgain(attempt, world);
-  watching?.[Symbol.dispose]();
-  await afterRun(afterwards, ended, console);
-  return await waitForEver(ended, console);
+  const clock = { sleep: (ms: number) => (technician ?? systemClock).sleep(ms) };
+  const world = { clock, random: Math.random, console: () => console, most: () => tries };
+  for (;;) {
+    const ended = await tryAgain(attempt, world);
+    watching?.[Symbol.dispose]();
+    watching = undefined;
+    await afterRun(afterwards, ended, console, { ...realAfterRunWorld, leave: async () => await technician?.close() });
+    await waitUntilWanted(ended, console, technician?.again());
+  }
+}
+
+/** A configuration that is wrong is told by the run. */
+function peekLocalSettings(cmdline: Uint8Array): LocalSettings {
+  try {
+    return readLocalSources(new Map(), cmdline).local;
+  } catch {
+    return readLocalSources(new Map(), Buffer.alloc(0)).local;
+  }
+}
+
+/** The technician's screen, if it is wanted. */
+async function openScreen(begun: BegunInit): Promise<Technician | undefined> {
+  const wishes = peekLocalSettings(begun.cmdline);
+  const consoles = readConsoles((path) => readFileSync(path, "latin1"));
+  if (!wantsTechnician(wishes, consoles)) return undefined;
+  try {
+    const { openTechnician } = await import("../screen/open-technician.ts");
+    return await openTechnician(begun, consoles, wishes);
+  } catch (error) {
+    begun.console.note(`no technician's screen: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
 }
 
 /** A C library without such timers is no reason not to run. */
@@ -154,6 +189,7 @@ async function bringUpNetworkUnlessOffline(from: LocalSources, console: Console)
     return false;
   }
   try {
+    console.begins?.("network", local.networkLimitMs);
     await setUpNetwork(local, console);
     return true;
   } catch (error) {
@@ -178,12 +214,12 @@ function startReaping(): void {
   process.on("SIGCHLD", later);
 }
 
-async function waitForEver(ended: RunEnd, console: Console): Promise<never> {
-  const remind = (): void =>
+/** @param again resolves when somebody wants another run; undefined: nobody can */
+async function waitUntilWanted(ended: RunEnd, console: Console, again: Promise<void> | undefined): Promise<void> {
+  const over = new AbortController();
+  void again?.then(() => over.abort());
+  while (!over.signal.aborted) {
     console.note(`waiting (${ended.outcome}, exit code ${ended.exitCode}); reset the machine to run again`);
-  remind();
-  for (;;) {
-    await systemClock.sleep(remindEveryMs);
-    remind();
+    await systemClock.sleep(remindEveryMs, over.signal).catch(() => undefined);
   }
 }

@@ -38,6 +38,7 @@ export const realModuleWorld: ModuleWorld = {
 const networkDevice = /^(pci:.*bc02sc|virtio:d00000001v)/;
 /** PCI class 01 is storage, 0c03 a USB controller; a virtio disk is 2, its SCSI controller 8. */
 const storageDevice = /^(pci:.*(bc01|bc0Csc03)|virtio:d0000000[28]v)/i;
+const usbController = /^pci:.*bc0Csc03/i;
 /** By the driver, not by the class: Intel's PIIX4, SMBus and power management in one, calls itself a bridge (06). */
 const smbusDriver = /^i2c_/;
 
@@ -137,6 +138,12 @@ export class ModuleLoader {
   loadStorageDrivers(): void {
     for (const name of ["usb_storage", "uas", "sd_mod", "vfat", "nls_cp437", "nls_ascii"]) this.load(name);
     this.#loadForDevices(storageDevice);
+  }
+
+  /** Loads what a USB keyboard needs, also one of a remote console; those with a PS/2 plug are in the kernel. */
+  loadKeyboardDrivers(): void {
+    this.#loadForDevices(usbController);
+    for (const name of ["usbhid", "hid_generic"]) this.load(name);
   }
 
   /** Loads KCS and BT by ipmi_si, SSIF where the firmware names it, and the device nodes. */

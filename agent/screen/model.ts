@@ -1,0 +1,69 @@
+/** What the technician's screen shows, as plain values: the renderer needs nothing else. No text holds a secret. */
+
+/** How many lines and columns every text console has. */
+export const rows = 25;
+export const columns = 80;
+
+/** For consoles with colours; nothing is told by colour alone. */
+export type Tone = "good" | "attention" | "bad";
+
+/** How a run ended, for a person who stands in front of the machine. */
+export interface Verdict {
+  /** In big letters, two short words at most: "NO NETWORK". */
+  readonly word: string;
+  readonly tone: Tone;
+  /** What happened. */
+  readonly why: string;
+  /** What to do now. */
+  readonly next: string;
+  /** The words of the log, for those whom `why` is too plain; "" if they add nothing. */
+  readonly detail: string;
+  /** Whether the run could go on if the document on the stick were left out. */
+  readonly canLeaveDocument?: boolean;
+}
+
+export interface MachineFacts {
+  readonly uuid: string;
+  /** Why the UUID is not taken for the machine's own. */
+  readonly uuidRemark?: string;
+  readonly product: string;
+  readonly board: string;
+  readonly serial: string;
+}
+
+/** Empty texts are not known yet. */
+export interface BmcLine {
+  readonly mac: string;
+  readonly address: string;
+  readonly firmware: string;
+}
+
+export interface StepRow {
+  readonly name: string;
+  readonly state: "waiting" | "running" | "done" | "failed";
+  /** On the clock of the screen, ms. */
+  readonly startedMs: number;
+  readonly durationMs: number;
+  /** How long it may take, ms; 0 if nobody knows. */
+  readonly limitMs: number;
+}
+
+export interface KeyOffer {
+  readonly key: string;
+  readonly does: string;
+}
+
+export interface ScreenModel {
+  readonly version: string;
+  readonly machine: MachineFacts | undefined;
+  readonly bmc: BmcLine;
+  /** How the machine is on the network; "" if it is not. */
+  readonly network: string;
+  readonly steps: readonly StepRow[];
+  /** The last thing that was told. */
+  readonly remark: string;
+  readonly verdict: Verdict | undefined;
+  readonly keys: readonly KeyOffer[];
+  /** Stands in the place of the keys: "Power off? Y yes, N no". */
+  readonly question: string;
+}
