@@ -284,6 +284,26 @@ export const keys = [
     description: "as /inito, leave the network up that was brought up for the run",
   },
   {
+    name: "screen",
+    type: { kind: "choice", choices: ["auto", "1", "0"] },
+    placeholder: "auto|1|0",
+    default: "auto",
+    description:
+      "show the technician's screen on the local console, as init only: auto from a stick, or where the kernel's console is the local one",
+    notInDocument: true,
+    notAsFlag: true,
+  },
+  {
+    name: "led",
+    type: { kind: "choice", choices: ["auto", "1", "0"] },
+    placeholder: "auto|1|0",
+    default: "auto",
+    description:
+      "show by the chassis identify light how the run goes, as init only: blinking, steady when linked; auto with the screen",
+    notInDocument: true,
+    notAsFlag: true,
+  },
+  {
     name: "ipmi_driver",
     type: { kind: "choice", choices: ["1", "0"] },
     placeholder: "0|1",
@@ -312,26 +332,6 @@ export function allowedValues(type: ValueType): string {
   switch (type.kind) {
     case "text":
       return type.allowed;
-  {
-    name: "screen",
-    type: { kind: "choice", choices: ["auto", "1", "0"] },
-    placeholder: "auto|1|0",
-    default: "auto",
-    description:
-      "show the technician's screen on the local console, as init only: auto from a stick, or where the kernel's console is the local one",
-    notInDocument: true,
-    notAsFlag: true,
-  },
-  {
-    name: "led",
-    type: { kind: "choice", choices: ["auto", "1", "0"] },
-    placeholder: "auto|1|0",
-    default: "auto",
-    description:
-      "show by the chassis identify light how the run goes, as init only: blinking, steady when linked; auto with the screen",
-    notInDocument: true,
-    notAsFlag: true,
-  },
     case "choice":
       return type.choices.join(" or ");
     case "switch":

@@ -43,6 +43,9 @@ export interface LocalSettings {
   readonly outcomeFile: string;
   /** Whether a guest leaves the network up that it brought up. */
   readonly keepNetwork: boolean;
+  /** The technician's screen, and the chassis identify light. */
+  readonly screen: "auto" | "1" | "0";
+  readonly led: "auto" | "1" | "0";
   /** Whether the init loads the kernel's IPMI drivers. */
   readonly ipmiDriver: boolean;
   /** Whether there is a stick with the document, for reports. */
@@ -50,9 +53,6 @@ export interface LocalSettings {
   readonly offline: "auto" | "always" | "never";
   /** Public key of the service: "x25519:..."; undefined: no report can be sealed. */
   readonly reportKey: string | undefined;
-  /** The technician's screen, and the chassis identify light. */
-  readonly screen: "auto" | "1" | "0";
-  readonly led: "auto" | "1" | "0";
   /** Of accounts that are made without a service. */
   readonly offlinePolicy: { readonly userNamePrefix: string; readonly privilege: 3 | 4 };
 }
@@ -166,6 +166,8 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     kcs: parseKcsAddress(text("kcs")),
     outcomeFile: text("outcome"),
     keepNetwork: switchValue(text("keep_network")) === true,
+    screen: text("screen") as LocalSettings["screen"],
+    led: text("led") as LocalSettings["led"],
     ipmiDriver: text("ipmi_driver") === "1",
     stick: switchValue(text("stick")) === true,
     offline: offlineModes[text("offline") as keyof typeof offlineModes],
@@ -198,8 +200,6 @@ function requireWatchable(limit: Given | undefined): void {
   throw new ConfigError(source.name, spelled(key, source.kind), `${quoted(value)} is too long; ${most}`);
 }
 
-    screen: text("screen") as LocalSettings["screen"],
-    led: text("led") as LocalSettings["led"],
 function afterwardsOf(text: string): Afterwards {
   if (text.startsWith("exec:")) return { action: "exec", path: text.slice(5) };
   return { action: text as "wait" | "poweroff" | "reboot" | "halt" };
