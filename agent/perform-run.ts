@@ -55,20 +55,25 @@ export async function performRun(
   let ended: RunEnd;
   try {
     const outcome = await limitedRun(limitMs, world, (event) => console.step(event), ends);
-    ended = {
-      outcome: outcome.kind,
-      exitCode: exitCodeOf(outcome),
-      text: describeOutcome(outcome),
-      durationMs: performance.now() - startedAt,
-      ipmiCommands: outcome.ipmi.commands,
-      machineUuid: outcome.machineUuid,
-      ...bmcOf(outcome),
-    };
+    ended = outcomeEnd(outcome, startedAt);
   } catch (error) {
     ended = failedEnd(error, startedAt);
   }
   console.end(ended);
   return ended;
+}
+
+/** The end of a run that came to an outcome. `startedAt` as performance.now() told it. */
+export function outcomeEnd(outcome: Outcome, startedAt: number): RunEnd {
+  return {
+    outcome: outcome.kind,
+    exitCode: exitCodeOf(outcome),
+    text: describeOutcome(outcome),
+    durationMs: performance.now() - startedAt,
+    ipmiCommands: outcome.ipmi.commands,
+    machineUuid: outcome.machineUuid,
+    ...bmcOf(outcome),
+  };
 }
 
 function bmcOf(outcome: Outcome): Pick<RunEnd, "bmc"> {

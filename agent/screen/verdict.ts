@@ -10,7 +10,8 @@ type Words = Omit<Verdict, "detail">;
  */
 export function verdictOf(ended: RunEnd): Verdict {
   const words = ended.error === undefined ? ofOutcome(ended) : ofError(ended.error, ended);
-  return { ...words, detail: words.why === ended.text ? "" : ended.text };
+  const addsNothing = words.tone === "good" || words.why === ended.text;
+  return { ...words, detail: addsNothing ? "" : ended.text };
 }
 
 const onceMore = "It is tried again by itself; R tries at once.";
