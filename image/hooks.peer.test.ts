@@ -1,0 +1,84 @@
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, expect, test } from "vitest";
+
+// The agent is made by `npm run build`, the kernel is unpacked by `npm run image`: `npm test` runs both before this.
+const root = join(import.meta.dirname, "..");
+const hooks = join(import.meta.dirname, "hooks");
+const agent = join(root, "dist/metal-rivet");
+const kernels = join(root, "node_modules/.cache/metal-rivet/kernel");
+const scratch = mkdtempSync(join(tmpdir(), "rivet-hooks-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const limitMs = 240_000;
+
+/** Runs a command that finds Debian's kernel at its usual places, in a mount namespace of its own. */
+async function withKernel(command: (release: string) => string): Promise<void> {
+  const kernel = join(kernels, readdirSync(kernels).sort().at(-1) ?? "", "root");
+  const [release = ""] = readdirSync(join(kernel, "lib/modules"));
+  const script = [
+    "set -e",
+    // Folders of the machine itself stay as they are: what is new lies in memory.
+    "mount -t tmpfs none /mnt && mkdir -p /mnt/upper/modules /mnt/work",
+    `cp -a ${join(kernel, "lib/modules", release)} /mnt/upper/modules/`,
+    "mount -t overlay none -o lowerdir=/usr/lib,upperdir=/mnt/upper,workdir=/mnt/work /usr/lib",
+    `mount -t tmpfs none /boot && cp ${join(kernel, "boot")}/* /boot/`,
+    command(release),
+  ].join("\n");
+  const path = join(scratch, "with-kernel.sh");
+  writeFileSync(path, script);
+  await execa("unshare", ["--mount", "bash", path], {
+    timeout: limitMs,
+    env: { METAL_RIVET: agent, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+  });
+}
+
+/** Runs the agent of an unpacked ramdisk by its own libraries. */
+const versionIn = async (ramdisk: string): Promise<string> =>
+  (await execa("chroot", [ramdisk, "/usr/sbin/inito", "--version"], { timeout: limitMs })).stdout;
+
+test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
+  "initramfs-tools (needs root): the agent is in, runs, and is called before the root file system is mounted",
+  { timeout: limitMs },
+  async () => {
+    const configuration = join(scratch, "initramfs-tools");
+    cpSync("/etc/initramfs-tools", configuration, { recursive: true });
+    mkdirSync(join(configuration, "scripts/init-premount"), { recursive: true });
+    copyFileSync(join(hooks, "initramfs-tools/hook"), join(configuration, "hooks/metal-rivet"));
+    const script = join(configuration, "scripts/init-premount/metal-rivet");
+    copyFileSync(join(hooks, "initramfs-tools/init-premount"), script);
+    chmodSync(script, 0o755);
+    writeFileSync(join(configuration, "conf.d/small"), "MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n");
+    const image = join(scratch, "initramfs-tools.img");
+    await withKernel((release) => `mkinitramfs -d ${configuration} -o ${image} ${release}`);
+    const unpacked = join(scratch, "initramfs-tools.unpacked");
+    await execa("unmkinitramfs", [image, unpacked], { timeout: limitMs });
+    expect(await versionIn(unpacked)).toMatch(/^\d+\.\d+\.\d+/m);
+    const order = await execa("cat", [join(unpacked, "scripts/init-premount/ORDER")], { timeout: limitMs });
+    expect(order.stdout).toContain("/scripts/init-premount/metal-rivet");
+  },
+);
+
+test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
+  "dracut (needs root): the agent is in, not stripped, runs, and is called before the root file system is mounted",
+  { timeout: limitMs },
+  async () => {
+    const image = join(scratch, "dracut.img");
+    await withKernel((release) =>
+      [
+        `cp -a ${join(hooks, "dracut/95metal-rivet")} /usr/lib/dracut/modules.d/`,
+        `dracut --force --no-hostonly --compress cat --modules "base kernel-modules metal-rivet" ${image} ${release}`,
+      ].join("\n"),
+    );
+    const unpacked = join(scratch, "dracut.unpacked");
+    mkdirSync(unpacked);
+    await execa("sh", ["-c", `cpio --extract --quiet --make-directories < ${image}`], {
+      cwd: unpacked,
+      timeout: limitMs,
+    });
+    expect(await versionIn(unpacked)).toMatch(/^\d+\.\d+\.\d+/m);
+    expect(readdirSync(join(unpacked, "usr/lib/dracut/hooks/pre-mount"))).toContain("50-run-metal-rivet.sh");
+  },
+);

@@ -1,0 +1,112 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, describe, expect, test, vi } from "vitest";
+
+// Made by `npm run image`, which `npm test` runs before this.
+const root = join(import.meta.dirname, "..");
+const folder = join(root, "dist/image");
+const agent = join(root, "dist/metal-rivet");
+const scratch = mkdtempSync(join(tmpdir(), "rivet-images-"));
+/** A build packs 90 MB, on a machine that may have other things to do. */
+const limitMs = 240_000;
+vi.setConfig({ testTimeout: limitMs });
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const build = (out: string, ...more: string[]) =>
+  execa(process.execPath, ["image/build.ts", "--fast", "--agent", agent, "--out", out, ...more], {
+    cwd: root,
+    timeout: limitMs,
+    reject: false,
+  });
+const artefactsIn = (out: string): unknown => JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")).artefacts;
+
+describe("the stick's image", () => {
+  const image = join(folder, "metal-rivet.img");
+  const partition = `${image}@@1M`;
+  const read = async (path: string): Promise<string> =>
+    (await execa("mtype", ["-i", partition, `::/${path}`], { timeout: limitMs })).stdout;
+
+  test("is less than 64 MB, with one active FAT32 partition behind the first megabyte", () => {
+    expect(statSync(image).size).toBeLessThan(64e6);
+    const sector = readFileSync(image).subarray(0, 512);
+    expect(sector.readUInt16LE(510)).toBe(0xaa55);
+    expect([sector[446], sector[450], sector.readUInt32LE(454)]).toEqual([0x80, 0x0c, 2048]);
+    expect(sector.subarray(462, 510).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test("has a sound file system by the name RIVET with what people need, and room", async () => {
+    const whole = readFileSync(image);
+    const file = join(scratch, "partition");
+    writeFileSync(file, whole.subarray(1024 * 1024));
+    await execa("fsck.vfat", ["-n", file], { timeout: limitMs, env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` } });
+    const { stdout } = await execa("mdir", ["-/", "-i", partition, "::/"], { timeout: limitMs });
+    expect(stdout).toMatch(/Volume in drive : is RIVET/);
+    for (const name of ["BOOTX64", "metal-rivet.yaml", "README", "reports"]) expect(stdout).toContain(name);
+    const free = /([\d ]+) bytes free/.exec(stdout)?.[1]?.replaceAll(" ", "");
+    expect(Number(free)).toBeGreaterThan(8e6);
+    expect(await read("metal-rivet.yaml")).toMatch(/^#service: /m);
+  });
+
+  test("holds a document that --config names, for the builder's eyes only", async () => {
+    const [document, out] = [join(scratch, "site.yaml"), join(scratch, "with-document")];
+    writeFileSync(document, "service: bmc.example.org:4443\ntoken: rvt_0123456789ab_secret\n");
+    const { exitCode, stdout, stderr } = await build(out, "--config", document);
+    expect(exitCode, stderr).toBe(0);
+    expect(`${stdout}${stderr}`).not.toContain("secret");
+    const made = join(out, "metal-rivet.img");
+    expect(statSync(made).mode & 0o777).toBe(0o600);
+    expect(readFileSync(made).includes(readFileSync(document))).toBe(true);
+    for (const other of ["initramfs.img", "metal-rivet.efi", "metal-rivet.spdx.json", "manifest.json"]) {
+      expect(readFileSync(join(out, other)).includes("rvt_0123456789ab_secret"), other).toBe(false);
+    }
+  });
+
+  test("is not built with a document that is wrong: line and column are told", async () => {
+    const document = join(scratch, "bad.yaml");
+    writeFileSync(document, "then: poweroff\nservice: 'x\n");
+    const { exitCode, stderr } = await build(join(scratch, "never"), "--config", document);
+    expect(exitCode).toBe(78);
+    expect(stderr).toMatch(/bad\.yaml: line \d+, column \d+: /);
+  });
+});
+
+test("two builds in two folders give the same bytes", async () => {
+  const [one, two] = [join(scratch, "one"), join(scratch, "two")];
+  expect((await build(one)).exitCode).toBe(0);
+  expect((await build(two)).exitCode).toBe(0);
+  expect(artefactsIn(two)).toEqual(artefactsIn(one));
+});
+
+test("the overlay's agent runs with nothing but its own folder", async () => {
+  const out = join(scratch, "plain");
+  expect((await build(out, "--plain-overlay")).exitCode).toBe(0);
+  const ramdisk = join(scratch, "ramdisk");
+  mkdirSync(ramdisk);
+  await execa("cpio", ["--extract", "--quiet", "--make-directories"], {
+    cwd: ramdisk,
+    input: readFileSync(join(out, "overlay.img")),
+    timeout: limitMs,
+  });
+  const inside = ["--map-root-user", "chroot", ramdisk, "/inito", "--version"];
+  const { stdout } = await execa("unshare", inside, { timeout: limitMs });
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+/m);
+});
+
+test("the bill of materials has the checksums of what lies beside it, and a licence for each Debian package", () => {
+  const bill = JSON.parse(readFileSync(join(folder, "metal-rivet.spdx.json"), "utf8"));
+  const built = artefactsIn(folder) as { file: string; sha256: string }[];
+  for (const { fileName, checksums } of bill.files) {
+    const { sha256 } = built.find(({ file }) => `./${file}` === fileName) ?? {};
+    expect(checksums[1].checksumValue, fileName).toBe(sha256);
+  }
+  const debian = bill.packages.filter(({ SPDXID }: { SPDXID: string }) => SPDXID.includes("-debian-"));
+  expect(debian.map(({ name }: { name: string }) => name)).toEqual(
+    expect.arrayContaining(["libc6", "libstdc++6", "libatomic1", "systemd-boot-efi", "grub-pc-bin"]),
+  );
+  for (const { name, licenseDeclared } of debian) expect(licenseDeclared, name).not.toBe("NOASSERTION");
+  expect(bill.packages.map(({ name }: { name: string }) => name)).toEqual(
+    expect.arrayContaining(["@grpc/grpc-js", "yaml", "node", "openssl"]),
+  );
+});
