@@ -3,10 +3,13 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { ExitCode } from "../../proto/exit-code.ts";
 import { hideTokens } from "../../proto/hide-tokens.ts";
 import { addAudit } from "./commands/audit.ts";
+import { addBoot } from "./commands/boot.ts";
 import { addConflicts } from "./commands/conflicts.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDescribe } from "./commands/describe.ts";
+import { addHistory } from "./commands/history.ts";
 import { addImport } from "./commands/import.ts";
+import { addLed } from "./commands/led.ts";
 import { addLs } from "./commands/ls.ts";
 import { addPower } from "./commands/power.ts";
 import { addRotate } from "./commands/rotate.ts";
@@ -26,6 +29,9 @@ const commands = [
   addLs,
   addDescribe,
   addPower,
+  addBoot,
+  addLed,
+  addHistory,
   addWatch,
   addUpdate,
   addRotate,
