@@ -20,6 +20,8 @@ import type { StickMedium } from "./stick/medium.ts";
 export interface LocalSources {
   readonly sources: readonly Source[];
   readonly pixieApiUrl: string | undefined;
+  /** The kernel's own `ip=`, which says how the network is brought up if no key of ours does. */
+  readonly kernelIp?: string | undefined;
   readonly remarks: readonly string[];
   readonly local: LocalSettings;
   /** Whether the document is among the sources already: it was on the stick. */
@@ -43,8 +45,8 @@ export function readLocalSources(
     ...(flags.size > 0 ? [{ name: "flags", kind: "flag" as const, values: flags }] : []),
     { name: kernelSource, kind: "kernel", values: kernel.values },
   ];
-  const { pixieApiUrl, remarks } = kernel;
-  return { sources, pixieApiUrl, remarks, defaults, local: localSettings(withDefaults(sources, defaults)) };
+  const { pixieApiUrl, ip: kernelIp, remarks } = kernel;
+  return { sources, pixieApiUrl, kernelIp, remarks, defaults, local: localSettings(withDefaults(sources, defaults)) };
 }
 
 /** The first source that has a key wins. */
@@ -125,6 +127,7 @@ export async function readSettings(
     const { fetchDocument } = await import("./config/fetch-document.ts");
     return await fetchDocument(url, {
       limitMs: from.local.serviceLimitMs,
+      proxy: from.local.proxy,
       onRetry: (attempt, waitMs, reason) =>
         console.note(`${document.source}: ${reason}; try ${attempt + 1} in ${durationText(waitMs)}`),
       onDate: (date) => {

@@ -29,6 +29,8 @@ export interface FetchDocumentOptions {
   readonly onRetry?: (attempt: number, waitMs: number, reason: string) => void;
   /** Told when the document came, if its server tells the time. RFC 9110 §6.6.1. */
   readonly onDate?: (date: DocumentDate) => void;
+  /** http://HOST:PORT, with user and password if it wants them. */
+  readonly proxy?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -42,16 +44,18 @@ export async function fetchDocument(url: string, options: FetchDocumentOptions):
   const limit = AbortSignal.timeout(options.limitMs);
   const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
   const shown = withoutCredentials(url);
-  let last = "no attempt ended";
+  const none = "no attempt ended";
+  let last = none;
   try {
     return await pRetry(
       async () => {
         try {
           const attempt = AbortSignal.any([signal, AbortSignal.timeout(options.attemptMs ?? 15_000)]);
-          return await fetchOnce(url, attempt, options.onDate);
+          return await fetchOnce(url, attempt, options);
         } catch (error) {
           if (error instanceof ConfigError) throw new AbortError(error);
-          last = reasonOf(error);
+          // the limit cuts off an attempt: the one before says more
+          if (!signal.aborted || last === none) last = reasonOf(error);
           throw new Error(last, { cause: error });
         }
       },
@@ -85,16 +89,17 @@ interface Answer {
 async function fetchOnce(
   url: string,
   signal: AbortSignal,
-  onDate: FetchDocumentOptions["onDate"],
+  { onDate, proxy }: Pick<FetchDocumentOptions, "onDate" | "proxy">,
 ): Promise<Uint8Array> {
   let target = new URL(url);
   for (let redirections = 0; ; redirections++) {
     const shown = withoutCredentials(target.href);
     const get = target.protocol === "https:" ? getSecure : getPlain;
+    const hop = proxy === undefined ? undefined : (await import("./proxy-hop.ts")).proxyHop(proxy, target);
     const { status, location, date, body } = await new Promise<Answer>((resolve, reject) => {
       const request = get(
         target,
-        { signal, headers: { accept: "application/yaml, application/json, */*" } },
+        { signal, ...(hop && { agent: hop.agent }), headers: { accept: "application/yaml, application/json, */*" } },
         (answer) => {
           const chunks: Buffer[] = [];
           let length = 0;
@@ -115,7 +120,7 @@ async function fetchOnce(
           });
         },
       );
-      request.on("error", reject);
+      request.on("error", (error) => reject(hop && !signal.aborted ? hop.explain(error) : error));
     });
     if (status === 200) {
       const time = Date.parse(date ?? "");
@@ -130,7 +135,7 @@ async function fetchOnce(
       target = next;
       continue;
     }
-    const reason = `the server answers ${status}`;
+    const reason = `${hop?.whoAnswers(status) ?? "the server"} answers ${status}`;
     if (status === 408 || status === 429 || status >= 500) throw new Error(reason);
     throw new ConfigError(`document ${shown}`, "document", `${reason}; check the URL`);
   }

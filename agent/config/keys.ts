@@ -152,6 +152,35 @@ export const keys = [
     description: "interface for DHCP, as init only; without it the first one that gets an offer",
   },
   {
+    name: "ip",
+    type: { kind: "text", pattern: /^\S+$/, allowed: "as the kernel's ip=" },
+    placeholder: "IP",
+    description:
+      "how the network is brought up, as init only, in the kernel's words: dhcp, auto6, off, DEVICE:dhcp, or CLIENT::GATEWAY:MASK:HOST:DEVICE:off:DNS; without it what the kernel's own `ip=` says, else DHCP and IPv6 side by side",
+  },
+  {
+    name: "vlan",
+    type: {
+      kind: "text",
+      pattern: /^([A-Za-z0-9_-][A-Za-z0-9._-]{0,12}\.)?[1-9]\d{0,3}$/,
+      allowed: "1 to 4094, or with an interface eth0.5",
+    },
+    placeholder: "ID",
+    description: "VLAN that the network is on (ID, or DEVICE.ID), as init only; frames are tagged then",
+  },
+  {
+    name: "proxy",
+    type: {
+      kind: "text",
+      pattern: /^http:\/\/([^\s/@]+@)?(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(:[1-9]\d{0,4})?\/?$/,
+      allowed: "http://HOST:PORT, or with user and password http://USER:PASSWORD@HOST:PORT",
+    },
+    placeholder: "URL",
+    description: "HTTP proxy for the document, by CONNECT if that is https://; the service is never reached by it",
+    secret: true,
+    notAsFlag: true,
+  },
+  {
     name: "limit",
     type: { kind: "seconds", min: 10, max: 86_400 },
     placeholder: "SECONDS",

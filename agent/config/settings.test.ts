@@ -123,6 +123,13 @@ describe("sources", () => {
       stick: false,
       offline: "auto",
       reportKey: undefined,
+      outcomeFile: "/run/metal-rivet/outcome.json",
+      keepNetwork: false,
+      screen: "auto",
+      led: "auto",
+      ip: undefined,
+      vlan: undefined,
+      proxy: undefined,
       offlinePolicy: { userNamePrefix: "rivet", privilege: 4 },
     });
     expect(localSettings([])).toMatchObject({ kcs: undefined, ipmiDriver: true });

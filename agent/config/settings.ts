@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type KcsAddress, parseKcsAddress } from "../../inband/kcs/kcs-address.ts";
+import { type IpParameter, IpParameterError, parseIpParameter } from "../init/network/ip-parameter.ts";
 import type { Credentials, PemOrigin } from "./certificates.ts";
 import { ConfigError, fileProblem, quoted, UsageError } from "./config-error.ts";
 import type { DocumentKeys } from "./document.ts";
@@ -19,6 +20,12 @@ export interface LocalSettings {
   readonly log: LogFormat;
   /** Name or MAC address; undefined: any. */
   readonly interface: string | undefined;
+  /** How the network is to be brought up; undefined: as the kernel's `ip=` says. */
+  readonly ip: IpParameter | undefined;
+  /** The VLAN of the network, and the interface that it is on if that is named. */
+  readonly vlan: { readonly device: string | undefined; readonly id: number } | undefined;
+  /** HTTP proxy for the document; may hold a password. */
+  readonly proxy: string | undefined;
   readonly rotate: boolean;
   /** User ID for a new account; undefined: the agent chooses. */
   readonly userSlot: number | undefined;
@@ -97,9 +104,27 @@ function find(sources: readonly Source[], name: KeyName): Given | undefined {
 
 function refuse({ key, value, source }: Given): never {
   const shown = key.secret ? "[hidden]" : quoted(value);
-  const problem = `${shown} is not allowed; allowed: ${allowedValues(key.type)}`;
+  const why = key.name === "ip" ? ipProblem(value) : undefined;
+  const problem = `${shown} is not allowed${why === undefined ? `; allowed: ${allowedValues(key.type)}` : `: ${why}`}`;
   if (source.kind === "flag") throw new UsageError(flagOf(key), problem);
   throw new ConfigError(source.name, spelled(key, source.kind), problem);
+}
+
+/** What is wrong with a value of `ip`, and in which field; undefined: nothing. */
+function ipProblem(value: string): string | undefined {
+  try {
+    parseIpParameter(value);
+    return undefined;
+  } catch (error) {
+    if (error instanceof IpParameterError) return error.message;
+    throw error;
+  }
+}
+
+function vlanOf(value: string | undefined): LocalSettings["vlan"] {
+  if (value === undefined) return undefined;
+  const dot = value.lastIndexOf(".");
+  return { device: dot < 0 ? undefined : value.slice(0, dot), id: Number(value.slice(dot + 1)) };
 }
 
 function isAllowed({ key, value }: Given): boolean {
@@ -107,6 +132,8 @@ function isAllowed({ key, value }: Given): boolean {
   switch (type.kind) {
     case "text": {
       if (!type.pattern.test(value) || /[\0\n]/.test(value)) return false;
+      if (key.name === "ip") return ipProblem(value) === undefined;
+      if (key.name === "vlan") return (vlanOf(value)?.id ?? 0) <= 4094;
       if (key.name === "kcs") return parseKcsAddress(value) !== undefined;
       return key.name !== "service" || Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535;
     }
@@ -147,10 +174,15 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
   const milliseconds = (name: KeyName): number => Number(text(name)) * 1000;
   const watchdog = switchValue(text("watchdog")) === true;
   if (watchdog) requireWatchable(find(sources, "limit"));
+  const givenIp = find(sources, "ip")?.value;
+  const ip = givenIp === undefined ? undefined : parseIpParameter(givenIp);
   return {
     afterwards: afterwardsOf(text("then")),
     log: text("log") === "json" ? "json" : "text",
     interface: find(sources, "interface")?.value.toLowerCase().replaceAll("-", ":") ?? undefined,
+    ip,
+    vlan: vlanOf(find(sources, "vlan")?.value),
+    proxy: find(sources, "proxy")?.value,
     rotate: switchValue(text("rotate")) === true,
     harden: switchValue(text("harden")) === true,
     userSlot: userSlot === undefined ? undefined : Number(userSlot),
@@ -162,7 +194,7 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     networkLimitMs: milliseconds("network_limit"),
     serviceLimitMs: milliseconds("service_limit"),
     bmcLimitMs: milliseconds("bmc_limit"),
-    ntp: text("ntp").split(",").filter(Boolean),
+    ntp: (find(sources, "ntp")?.value ?? ip?.ntp ?? "").split(",").filter(Boolean),
     kcs: parseKcsAddress(text("kcs")),
     outcomeFile: text("outcome"),
     keepNetwork: switchValue(text("keep_network")) === true,

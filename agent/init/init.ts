@@ -136,7 +136,10 @@ async function prepare(
     before = modules.loaded.length;
     console.task(name, performance.now() - startedAt, loaded);
   };
-  timed("load network drivers", () => modules.loadNetworkDrivers());
+  timed("load network drivers", () => {
+    modules.loadNetworkDrivers();
+    if (from.local.vlan !== undefined) modules.load("8021q");
+  });
   // starts here: the first question to the DHCP servers is on its way while the other drivers load
   const network = bringUpNetworkUnlessOffline(from, console);
   network.catch(() => undefined);
@@ -190,7 +193,7 @@ async function bringUpNetworkUnlessOffline(from: LocalSources, console: Console)
   }
   try {
     console.begins?.("network", local.networkLimitMs);
-    await setUpNetwork(local, console);
+    await setUpNetwork(from, console);
     return true;
   } catch (error) {
     if (!mayStay || !(error instanceof Error) || error.name !== "NetworkError") throw error;

@@ -38,6 +38,7 @@ function open() {
     bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
     sendto: { arguments: ["int32", "buffer", "uint64", "int32", "buffer", "uint32"], return: "int64" },
     recv: { arguments: ["int32", "buffer", "uint64", "int32"], return: "int64" },
+    recvfrom: { arguments: ["int32", "buffer", "uint64", "int32", "buffer", "buffer"], return: "int64" },
     close: { arguments: ["int32"], return: "int32" },
     ioctl: { arguments: ["int32", "uint64", "buffer"], return: "int32" },
     prctl: { arguments: ["int32", "uint64", "uint64", "uint64", "uint64"], return: "int32" },
@@ -184,6 +185,18 @@ export function receive(fd: number, buffer: Buffer): Buffer | undefined {
   const errno = getInt32(libc().errnoAt);
   if (errno === again) return undefined;
   throw new LibcError("recv", errno);
+}
+
+/** recvfrom(2) of a packet socket without waiting: a packet, cut to `buffer`, and its type (packet(7), sll_pkttype). */
+export function receiveFromLink(fd: number, buffer: Buffer): { data: Buffer; type: number } | undefined {
+  const address = Buffer.alloc(20); // struct sockaddr_ll
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(address.length);
+  const length = libc().recvfrom(fd, buffer, BigInt(buffer.length), dontWait, address, size);
+  if (length >= 0n) return { data: Buffer.from(buffer.subarray(0, Number(length))), type: address.readUInt8(10) };
+  const errno = getInt32(libc().errnoAt);
+  if (errno === again) return undefined;
+  throw new LibcError("recvfrom", errno);
 }
 
 export function closeFile(fd: number): void {

@@ -84,13 +84,15 @@ function armLastResort({ console, format }: BegunGuest | Omit<BegunGuest, "asFou
 }
 
 /** Drivers that the ramdisk has and nobody has loaded, the BMC's device and the network; the slow parts side by side. */
-async function prepare({ local }: LocalSources, console: Console, signal: AbortSignal): Promise<void> {
+async function prepare(from: LocalSources, console: Console, signal: AbortSignal): Promise<void> {
+  const { local } = from;
   const release = kernelRelease();
   const modules = existsSync(`/lib/modules/${release}/modules.dep`) ? new ModuleLoader(release) : undefined;
   const isUp = isNetworkUp();
   if (isUp) console.note("the network is up: it is left as it is");
   else modules?.loadNetworkDrivers();
-  const network = isUp ? undefined : setUpNetwork(local, console, signal);
+  if (!isUp && local.vlan !== undefined) modules?.load("8021q");
+  const network = isUp ? undefined : setUpNetwork(from, console, signal);
   network?.catch(() => undefined);
   const ipmi = local.ipmiDriver && modules !== undefined ? openDevice(modules, local, console) : undefined;
   for (const problem of modules?.problems ?? []) console.note(`driver: ${problem}`);

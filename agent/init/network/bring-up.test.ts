@@ -1,15 +1,25 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { getLease, type NetworkWorld, resolvConf, writeHosts } from "./bring-up.ts";
-import { FakeClock, FakeLink, goodServer } from "./dhcp-server.fixture.ts";
+import { type Answer, FakeClock, FakeLink, goodServer } from "./dhcp-server.fixture.ts";
 import { hasDefaultRoute, maskOf, type NetworkInterface } from "./interfaces.ts";
+import { parseIpParameter } from "./ip-parameter.ts";
+import type { Ipv6World } from "./ipv6-client.ts";
+import type { RouterAdvertisement } from "./router-advertisement.ts";
 
 const nic = (name: string, index: number): NetworkInterface => {
   const mac = `52:54:00:00:00:0${index}`;
   return { name, index, mac, macBytes: Buffer.from("525400000001", "hex") };
 };
+
+/** Waits in small steps, so that what runs beside it has its turn. */
+class SlowLink extends FakeLink {
+  override async receive(waitMs: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return await super.receive(Math.min(waitMs, 100), signal);
+  }
+}
 
 function network(
   nics: { nic: NetworkInterface; linkAt: number; appearsAt?: number; answers: boolean; broken?: boolean }[],
@@ -17,6 +27,7 @@ function network(
   const clock = new FakeClock();
   const links = new Map<string, FakeLink>();
   const up: string[] = [];
+  const vlans: string[] = [];
   const find = (name: string) => nics.find((each) => each.nic.name === name);
   const world: NetworkWorld = {
     list: () => nics.filter(({ appearsAt = 0 }) => clock.time >= appearsAt).map((each) => each.nic),
@@ -26,15 +37,21 @@ function network(
     },
     hasLink: (name) => up.includes(name) && clock.time >= (find(name)?.linkAt ?? 0),
     openLink({ name }) {
-      const link = new FakeLink(clock, find(name)?.answers ? goodServer() : () => undefined);
+      const link = new FakeLink(clock, find(name.replace(/\.5$/, ""))?.answers ? goodServer() : () => undefined);
       links.set(name, link);
       return link;
     },
     random: () => 0.5,
+    addVlan(adapter, id) {
+      vlans.push(`${adapter.name}.${id}`);
+      return { ...adapter, name: `${adapter.name}.${id}` };
+    },
+    removeVlan: (adapter, id) => void vlans.splice(vlans.indexOf(`${adapter.name}.${id}`), 1),
+    ipv6: undefined,
   };
   const notes: string[] = [];
   const options = { clock, interface: undefined, limitMs: 20_000, note: (text: string) => notes.push(text) };
-  return { world, options, links, notes, up };
+  return { world, options, links, notes, up, vlans, clock };
 }
 
 test("the first adapter with a lease wins, the others are given up", async () => {
@@ -44,7 +61,7 @@ test("the first adapter with a lease wins, the others are given up", async () =>
     { nic: nic("eth2", 3), linkAt: 50, answers: true },
   ]);
   const { nic: winner, lease } = await getLease(options, world);
-  expect([winner.name, lease.address]).toEqual(["eth2", "10.0.0.7"]);
+  expect([winner.name, lease?.address]).toEqual(["eth2", "10.0.0.7"]);
   expect(up).toEqual(["eth0", "eth1", "eth2"]);
   expect([...links.values()].every(({ isClosed }) => isClosed)).toBe(true);
 });
@@ -83,6 +100,155 @@ test("only the adapter that is asked for, by name or MAC", async () => {
   ]);
   expect((await getLease({ ...options, interface: "52:54:00:00:00:02" }, world)).nic.name).toBe("eth1");
   expect(up).toEqual(["eth1"]);
+});
+
+test("with a VLAN each adapter with link gets a tagged interface; those of the losers are taken away", async () => {
+  const { world, options, vlans, links, notes } = network([
+    { nic: nic("eth0", 1), linkAt: 0, answers: false },
+    { nic: nic("eth1", 2), linkAt: 50, answers: true },
+  ]);
+  const { nic: winner, lease } = await getLease({ ...options, vlan: 5 }, world);
+  expect([winner.name, lease?.address, vlans]).toEqual(["eth1.5", "10.0.0.7", ["eth1.5"]]);
+  expect([...links.keys()]).toEqual(["eth0.5", "eth1.5"]);
+  expect(notes[0]).toBe("eth0: link is up, MAC 52:54:00:00:00:01, asking for an address on VLAN 5");
+});
+
+test("a VLAN that the kernel refuses is the adapter's problem", async () => {
+  const { world, options } = network([{ nic: nic("eth0", 1), linkAt: 0, answers: true }]);
+  const refuse = () => {
+    throw new Error("VLAN 5 on eth0: ENOPKG");
+  };
+  await expect(getLease({ ...options, vlan: 5 }, { ...world, addVlan: refuse })).rejects.toThrow(
+    "no address within 20 s: eth0: VLAN 5 on eth0: ENOPKG",
+  );
+});
+
+test("an address by hand waits for a link, on the adapter that it names, and asks nobody", async () => {
+  const { world, options, links, clock } = network([
+    { nic: nic("eth0", 1), linkAt: 0, answers: true },
+    { nic: nic("eth1", 2), linkAt: 3_000, answers: true },
+  ]);
+  const ip = parseIpParameter("10.0.0.5::10.0.0.1:24:node7:eth1:off:10.0.0.53");
+  expect(await getLease({ ...options, ip }, world)).toMatchObject({
+    nic: { name: "eth1" },
+    lease: { address: "10.0.0.5", prefixLength: 24, dns: ["10.0.0.53"], routes: [{ gateway: "10.0.0.1" }] },
+  });
+  expect([links.size, clock.time >= 3_000]).toEqual([0, true]);
+});
+
+test("a port that comes up after a minute (LACP without a partner, a learning switch), while another one says nothing", async () => {
+  const { world, options, clock } = network([
+    { nic: nic("eth0", 1), linkAt: 0, answers: false },
+    { nic: nic("eth1", 2), linkAt: 89_000, answers: true },
+  ]);
+  const { nic: winner } = await getLease({ ...options, limitMs: 180_000 }, world);
+  expect([winner.name, clock.time >= 89_000]).toEqual(["eth1", true]);
+});
+
+test("an adapter that cannot be asked keeps nobody from asking on the others", async () => {
+  const { world, options } = network([
+    { nic: nic("eth0", 1), linkAt: 0, answers: true },
+    { nic: nic("eth1", 2), linkAt: 50, answers: true },
+  ]);
+  const openLink: NetworkWorld["openLink"] = (adapter) => {
+    if (adapter.name === "eth0") throw new Error("bind: ENODEV");
+    return world.openLink(adapter);
+  };
+  expect((await getLease(options, { ...world, openLink })).nic.name).toBe("eth1");
+});
+
+describe("IPv4 and IPv6 side by side", () => {
+  const heard: RouterAdvertisement = {
+    router: "fe80::1",
+    managed: false,
+    other: false,
+    isDefaultRouter: true,
+    autonomous: true,
+    dns: [],
+    search: [],
+  };
+
+  /** One adapter whose kernel has an address of IPv6 at `at`, ms. */
+  function both(at: number, answer: Answer) {
+    const net = network([{ nic: nic("eth0", 1), linkAt: 0, answers: true }]);
+    const { clock } = net;
+    const ipv6: Ipv6World = {
+      enable: () => true,
+      openRouterLink: () => ({
+        solicit: () => undefined,
+        async receive(waitMs, signal) {
+          await clock.sleep(Math.min(waitMs, 100), signal);
+          return clock.time >= at ? heard : undefined;
+        },
+        close: () => undefined,
+      }),
+      openDhcp: () => Promise.reject(new Error("there is no DHCPv6 server")),
+      addresses: () => [{ address: "fd00::5", isLinkLocal: false, isTentative: false, isDuplicate: false }],
+      addAddress: () => undefined,
+      addDefaultRoute: () => undefined,
+    };
+    const openLink = () => new SlowLink(clock, answer);
+    return { ...net, world: { ...net.world, openLink, ipv6 } };
+  }
+
+  const silent: Answer = () => undefined;
+
+  test("IPv4 alone is enough, unless the service's address is one of IPv6", async () => {
+    const four = both(5_000, goodServer());
+    expect(await getLease(four.options, four.world)).toMatchObject({ lease: { address: "10.0.0.7" }, ipv6: undefined });
+    const six = both(5_000, goodServer());
+    expect(await getLease({ ...six.options, needs: 6 }, six.world)).toMatchObject({ ipv6: { addresses: ["fd00::5"] } });
+    expect(six.clock.time).toBeGreaterThanOrEqual(5_000);
+  });
+
+  test("IPv6 alone is enough, some seconds later, where nobody answers by DHCP", async () => {
+    const { world, options, clock } = both(1_000, silent);
+    expect(await getLease(options, world)).toMatchObject({ lease: undefined, ipv6: { addresses: ["fd00::5"] } });
+    expect(clock.time).toBeGreaterThanOrEqual(5_000);
+    expect(clock.time).toBeLessThan(8_000);
+  });
+
+  test("at once where the network asks for it (option 108)", async () => {
+    const { world, options, clock, notes } = both(1_000, goodServer({ 108: [0, 0, 1, 44] }));
+    expect(await getLease(options, world)).toMatchObject({ lease: undefined, ipv6: { addresses: ["fd00::5"] } });
+    expect(clock.time).toBeLessThan(3_000);
+    expect(notes).toContain("eth0: DHCP server 10.0.0.1 asks machines to do without IPv4");
+  });
+
+  test("what is missing for the service is said", async () => {
+    const { world, options } = both(1_000, silent);
+    await expect(getLease({ ...options, needs: 4 }, world)).rejects.toThrow(
+      "eth0: no DHCP answer (the service's address is one of IPv4)",
+    );
+    const none = both(Number.POSITIVE_INFINITY, silent);
+    await expect(getLease(none.options, none.world)).rejects.toThrow("eth0: no DHCP answer, no router of IPv6");
+  });
+
+  test("ip=auto6 asks no DHCP server; ip=dhcp no router", async () => {
+    const { world, options } = both(1_000, () => {
+      throw new Error("asked by DHCP");
+    });
+    const ip = parseIpParameter("auto6");
+    expect(await getLease({ ...options, ip }, world)).toMatchObject({ lease: undefined, ipv6: { router: "fe80::1" } });
+    const four = both(0, silent);
+    await expect(getLease({ ...four.options, ip: parseIpParameter("dhcp") }, four.world)).rejects.toThrow(
+      "eth0: no DHCP answer",
+    );
+  });
+
+  test("an address of IPv6 by hand; another machine that has it is told", async () => {
+    const { world, options } = both(Number.POSITIVE_INFINITY, silent);
+    const ip = parseIpParameter("[fd00::5]::[fd00::1]:64::eth0:off:[fd00::53]");
+    expect(await getLease({ ...options, ip }, world)).toMatchObject({
+      lease: undefined,
+      ipv6: { addresses: ["fd00::5"], router: "fd00::1", dns: ["fd00::53"] },
+    });
+    const taken = { address: "fd00::5", isLinkLocal: false, isTentative: true, isDuplicate: true };
+    const ipv6 = { ...world.ipv6, addresses: () => [taken] };
+    await expect(getLease({ ...options, ip }, { ...world, ipv6 })).rejects.toThrow(
+      "eth0: the address fd00::5 cannot be used: does another machine have it?",
+    );
+  });
 });
 
 test("resolv.conf", () => {

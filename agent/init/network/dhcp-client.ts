@@ -1,5 +1,6 @@
 import type { Clock } from "../../../inband/clock.ts";
 import { type DhcpReply, decodeReply, encodeRequest, messageType, type Route } from "./dhcp-message.ts";
+import { classPrefixLength, prefixLengthOf } from "./ip-parameter.ts";
 
 /** A way to DHCP servers on one link. */
 export interface DhcpLink {
@@ -36,6 +37,14 @@ export interface DhcpClientOptions {
   readonly random: () => number;
   /** One line for people: retries, refusals. */
   readonly note: (text: string) => void;
+  /** Whether this machine can do without IPv4. */
+  readonly acceptsIpv6Only?: boolean;
+}
+
+/** The network asks this machine to do without IPv4. RFC 8925. */
+export class Ipv6OnlyError extends Error {
+  override readonly name = "Ipv6OnlyError";
+  readonly code = "ipv6-only";
 }
 
 /** First wait for an answer and the longest one. RFC 2131 §4.1 asks for 4 s and 64 s; a booting machine asks sooner. */
@@ -46,29 +55,59 @@ const requestTries = 4;
 const shortestRenewalWaitMs = 60_000;
 
 /**
- * Gets a lease: discover, offer, request, ack. The first server that offers is asked. Tries until the signal ends it.
- * Does not probe by ARP whether somebody else uses the address.
+ * Gets a lease: discover, offer, request, ack. The first server that offers is asked; one that refused, or fell silent after its
+ * offer, only if no other one offers. Late offers count: all questions are one transaction until a server was asked.
+ * Tries until the signal ends it. Does not probe by ARP whether somebody else uses the address.
+ * @throws Ipv6OnlyError if the network asks for that and the options allow it
  */
 export async function acquireLease(link: DhcpLink, options: DhcpClientOptions, signal: AbortSignal): Promise<Lease> {
-  const { mac, clock, random, note } = options;
+  const { mac, clock, random, note, acceptsIpv6Only = false } = options;
   const startedAt = clock.now();
   const seconds = () => Math.floor((clock.now() - startedAt) / 1000);
+  const disappointing = new Set<string>();
   let waitMs = firstWaitMs;
+  let transaction = newTransaction(random);
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
-    const transaction = Math.floor(random() * 0x1_0000_0000);
-    link.send(encodeRequest({ type: messageType.discover, transaction, seconds: seconds(), mac }), "broadcast");
+    const type = messageType.discover;
+    link.send(encodeRequest({ type, transaction, seconds: seconds(), mac, acceptsIpv6Only }), "broadcast");
     const wait = jittered(waitMs, random);
     waitMs = Math.min(waitMs * 2, longestWaitMs);
-    const offer = await waitFor(link, options, transaction, wait, signal, (reply) => reply.type === messageType.offer);
+    const offer = await waitForOffer(link, options, transaction, wait, signal, disappointing);
     if (!offer?.server) {
       if (attempt > 1) note(`no DHCP offer after ${attempt} tries (${seconds()} s), trying on`);
       continue;
     }
+    if (acceptsIpv6Only && offer.ipv6OnlyPreferred) {
+      throw new Ipv6OnlyError(`DHCP server ${offer.server} asks machines to do without IPv4`);
+    }
     const granted = await request(link, options, transaction, offer, seconds, signal);
     if (granted) return granted;
+    disappointing.add(offer.server);
+    transaction = newTransaction(random);
     await clock.sleep(jittered(firstWaitMs, random), signal);
   }
+}
+
+const newTransaction = (random: () => number): number => Math.floor(random() * 0x1_0000_0000);
+
+/** The first offer; one of a server that disappointed before only when the wait is over. */
+async function waitForOffer(
+  link: DhcpLink,
+  options: DhcpClientOptions,
+  transaction: number,
+  waitMs: number,
+  signal: AbortSignal,
+  disappointing: ReadonlySet<string>,
+): Promise<DhcpReply | undefined> {
+  let second: DhcpReply | undefined;
+  const first = await waitFor(link, options, transaction, waitMs, signal, (reply) => {
+    if (reply.type !== messageType.offer) return false;
+    if (reply.server === undefined || !disappointing.has(reply.server)) return true;
+    second ??= reply;
+    return false;
+  });
+  return first ?? second;
 }
 
 async function request(
@@ -81,12 +120,15 @@ async function request(
 ): Promise<Lease | undefined> {
   const { mac, clock, random, note } = options;
   const server = offer.server ?? "";
+  // that of another server is about an address which nobody asked for
+  const isItsDecision = (reply: DhcpReply) =>
+    isDecision(reply) && (reply.server === undefined || reply.server === server);
   for (let attempt = 0; attempt < requestTries; attempt++) {
     const askedAt = clock.now();
     const message = { type: messageType.request, transaction, seconds: seconds(), mac } as const;
     link.send(encodeRequest({ ...message, requestedAddress: offer.address, server }), "broadcast");
     const wait = jittered(firstWaitMs * 2 ** attempt, random);
-    const reply = await waitFor(link, options, transaction, wait, signal, isDecision);
+    const reply = await waitFor(link, options, transaction, wait, signal, isItsDecision);
     if (reply?.type === messageType.nak) {
       note(`DHCP server ${server} refuses ${offer.address}${reply.message ? `: ${reply.message}` : ""}`);
       return undefined;
@@ -123,7 +165,7 @@ export async function keepLease(first: Lease, options: KeepLeaseOptions, signal:
       if (now >= at(lease.leaseSeconds)) return;
       const rebinding = now >= at(lease.rebindingSeconds);
       const until = at(rebinding ? lease.leaseSeconds : lease.rebindingSeconds);
-      const transaction = Math.floor(random() * 0x1_0000_0000);
+      const transaction = newTransaction(random);
       const seconds = Math.floor((now - at(lease.renewalSeconds)) / 1000);
       const clientAddress = lease.address;
       const message = encodeRequest({ type: messageType.request, transaction, seconds, mac, clientAddress });
@@ -201,7 +243,7 @@ function leaseOf(ack: DhcpReply, server: string, boundAt: number): Lease | undef
     ack.routes.length > 0 ? ack.routes : gateway ? [{ destination: "0.0.0.0", prefixLength: 0, gateway }] : [];
   return {
     address: ack.address,
-    prefixLength: prefixLengthOf(ack.subnetMask) ?? classPrefixLength(ack.address),
+    prefixLength: prefixLengthOf(ack.subnetMask ?? "") ?? classPrefixLength(ack.address),
     server: ack.server ?? server,
     routes,
     dns: ack.dns,
@@ -214,18 +256,4 @@ function leaseOf(ack: DhcpReply, server: string, boundAt: number): Lease | undef
     rebindingSeconds,
     boundAt,
   };
-}
-
-function prefixLengthOf(mask: string | undefined): number | undefined {
-  if (mask === undefined) return undefined;
-  const bits = mask
-    .split(".")
-    .map((byte) => Number(byte).toString(2).padStart(8, "0"))
-    .join("");
-  return /^1+0*$/.test(bits) ? bits.replaceAll("0", "").length : undefined;
-}
-
-function classPrefixLength(address: string): number {
-  const first = Number.parseInt(address, 10);
-  return first < 128 ? 8 : first < 192 ? 16 : 24;
 }

@@ -1,4 +1,4 @@
-/** DHCP messages as bytes. RFC 2131 §2 (figure 1), options RFC 2132, long options RFC 3396, routes RFC 3442. */
+/** DHCP messages as bytes. RFC 2131 §2 (figure 1), options RFC 2132, long options RFC 3396, routes RFC 3442, IPv6-only RFC 8925. */
 
 export const messageType = { discover: 1, offer: 2, request: 3, decline: 4, ack: 5, nak: 6, release: 7 } as const;
 export type MessageType = (typeof messageType)[keyof typeof messageType];
@@ -21,6 +21,7 @@ const option = {
   renewalTime: 58,
   rebindingTime: 59,
   vendorClass: 60,
+  ipv6OnlyPreferred: 108,
   domainSearch: 119,
   classlessRoutes: 121,
   end: 255,
@@ -40,6 +41,8 @@ export interface DhcpRequest {
   readonly clientAddress?: string;
   readonly requestedAddress?: string;
   readonly server?: string;
+  /** Whether this machine can do without IPv4. RFC 8925 §3.2. */
+  readonly acceptsIpv6Only?: boolean;
 }
 
 export interface Route {
@@ -70,6 +73,8 @@ export interface DhcpReply {
   readonly leaseSeconds: number | undefined;
   readonly renewalSeconds: number | undefined;
   readonly rebindingSeconds: number | undefined;
+  /** The network would rather have this machine use IPv6 alone. RFC 8925. */
+  readonly ipv6OnlyPreferred: boolean;
   /** What the server says to people, mostly in a NAK. */
   readonly message: string | undefined;
 }
@@ -99,6 +104,7 @@ export function encodeRequest(request: DhcpRequest): Buffer {
       option.parameterList,
       ...[option.subnetMask, option.classlessRoutes, option.router, option.dns, option.hostName, option.domainName],
       ...[option.interfaceMtu, option.leaseTime, option.renewalTime, option.rebindingTime, option.domainSearch],
+      ...(request.acceptsIpv6Only === true ? [option.ipv6OnlyPreferred] : []),
     );
   }
   options.push(Buffer.from([option.end]));
@@ -147,6 +153,7 @@ export function decodeReply(bytes: Uint8Array): DhcpReply | undefined {
     leaseSeconds: seconds(option.leaseTime),
     renewalSeconds: seconds(option.renewalTime),
     rebindingSeconds: seconds(option.rebindingTime),
+    ipv6OnlyPreferred: options.get(option.ipv6OnlyPreferred)?.length === 4,
     message: options
       .get(option.message)
       ?.toString("latin1")

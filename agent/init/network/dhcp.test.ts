@@ -216,6 +216,66 @@ describe("getting a lease", () => {
     expect(new Set(link.heard.map(({ transaction }) => transaction)).size).toBe(2);
   });
 
+  test("after a NAK another server is asked, if one offers; also when its offer comes later", async () => {
+    const options = client();
+    const heard: string[] = [];
+    const link = new FakeLink(options.clock, () => undefined);
+    link.answer = (message) => {
+      const [strict, other] = [{ 54: [10, 0, 0, 1] }, { 54: [10, 0, 0, 2], 51: seconds(60) }];
+      if (message.type === messageType.discover) {
+        link.push(reply(message, messageType.offer, "10.0.0.7", strict));
+        return heard.length === 0 ? undefined : reply(message, messageType.offer, "10.0.0.8", other);
+      }
+      const asked = message.options.get(54)?.join(".") ?? "";
+      heard.push(asked);
+      return asked === "10.0.0.1"
+        ? reply(message, messageType.nak, "0.0.0.0", strict)
+        : reply(message, messageType.ack, "10.0.0.8", other);
+    };
+    expect(await acquireLease(link, options, never)).toMatchObject({ address: "10.0.0.8", server: "10.0.0.2" });
+    expect(heard).toEqual(["10.0.0.1", "10.0.0.2"]);
+  });
+
+  test("a NAK of another server than the one that was asked counts for nothing", async () => {
+    const options = client();
+    const good = goodServer();
+    const link = new FakeLink(options.clock, good);
+    link.answer = (heard) => {
+      if (heard.type === messageType.request)
+        link.push(reply(heard, messageType.nak, "0.0.0.0", { 54: [10, 0, 0, 9] }));
+      return good(heard);
+    };
+    expect((await acquireLease(link, options, never)).address).toBe("10.0.0.7");
+    expect(link.heard).toHaveLength(2);
+  });
+
+  test("an offer that comes after the next question was sent counts; a second one is dropped", async () => {
+    const options = client();
+    const good = goodServer();
+    const late: Uint8Array[] = [];
+    const link = new FakeLink(options.clock, () => undefined);
+    link.answer = (heard) => {
+      if (heard.type !== messageType.discover) return good(heard);
+      const offer = good(heard);
+      if (offer) late.push(offer);
+      if (late.length === 2) for (const each of late) link.push(each);
+      return undefined;
+    };
+    expect((await acquireLease(link, { ...options, random: Math.random }, never)).address).toBe("10.0.0.7");
+    expect(link.heard.map(({ type }) => type)).toEqual([1, 1, 3]);
+  });
+
+  test("option 108: asked for and obeyed only by a machine that can do without IPv4", async () => {
+    const options = client();
+    const link = new FakeLink(options.clock, goodServer({ 108: [0, 0, 1, 44] }));
+    await acquireLease(link, options, never);
+    expect(link.heard[0]?.options.get(55)).not.toContain(108);
+    await expect(acquireLease(link, { ...options, acceptsIpv6Only: true }, never)).rejects.toThrow(
+      "DHCP server 10.0.0.1 asks machines to do without IPv4",
+    );
+    expect(link.heard.at(-1)?.options.get(55)).toContain(108);
+  });
+
   test("an offer and then silence: the request is sent four times, then begun anew", async () => {
     const options = client();
     const good = goodServer();

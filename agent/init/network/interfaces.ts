@@ -20,13 +20,16 @@ export function listInterfaces(sys = "/sys"): NetworkInterface[] {
   const ethernet = "1"; // ARPHRD_ETHER
   return readdirSync(folder)
     .filter((name) => readAttribute(sys, name, "type") === ethernet && existsSync(join(folder, name, "device")))
-    .map((name) => {
-      const mac = readAttribute(sys, name, "address") ?? "";
-      const macBytes = Buffer.from(mac.replaceAll(":", ""), "hex");
-      return { name, index: Number(readAttribute(sys, name, "ifindex")), mac, macBytes };
-    })
+    .map((name) => interfaceNamed(name, sys))
     .filter(({ index, macBytes }) => index > 0 && macBytes.length === 6)
     .sort((a, b) => a.index - b.index);
+}
+
+/** The interface of that name, whatever it is. Its index is not a number if there is none. */
+export function interfaceNamed(name: string, sys = "/sys"): NetworkInterface {
+  const mac = readAttribute(sys, name, "address") ?? "";
+  const macBytes = Buffer.from(mac.replaceAll(":", ""), "hex");
+  return { name, index: Number(readAttribute(sys, name, "ifindex")), mac, macBytes };
 }
 
 /** Whether the other end of the cable is there. An interface that is down has no carrier. */

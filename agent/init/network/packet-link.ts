@@ -1,11 +1,16 @@
 import { constants } from "node:os";
 import { systemClock } from "../../../inband/clock.ts";
-import { bindSocket, closeFile, LibcError, openSocket, receive, sendTo } from "../libc.ts";
+import { bindSocket, closeFile, LibcError, openSocket, receiveFromLink, sendTo } from "../libc.ts";
 import type { DhcpLink } from "./dhcp-client.ts";
 
 const family = 17; // AF_PACKET
 const datagram = 2; // SOCK_DGRAM: the kernel makes the Ethernet header
 const protocolIp = 0x0800; // ETH_P_IP
+/**
+ * PACKET_OTHERHOST: not for this interface. The kernel marks so, besides frames for other machines, those of a VLAN that nobody
+ * has here, after it (or the adapter) took the tag out: they look like untagged ones then.
+ */
+const forAnother = 3;
 const serverPort = 67;
 const clientPort = 68;
 
@@ -36,22 +41,17 @@ export function openPacketLink(index: number): DhcpLink {
     throw error;
   }
   const buffer = Buffer.alloc(2048);
+  const next = () => ignoringDown(() => receiveFromLink(fd, buffer));
   return {
     send(message) {
-      try {
-        sendTo(fd, wrapInUdp(message), linkAddress(index, Buffer.alloc(6, 0xff)));
-      } catch (error) {
-        // a link that went down or a full queue: the client sends again anyway
-        const { ENETDOWN, EAGAIN, ENOBUFS } = constants.errno;
-        if (!(error instanceof LibcError && [ENETDOWN, EAGAIN, ENOBUFS].includes(error.errno))) throw error;
-      }
+      ignoringDown(() => sendTo(fd, wrapInUdp(message), linkAddress(index, Buffer.alloc(6, 0xff))));
     },
     async receive(waitMs, signal) {
       const until = systemClock.now() + waitMs;
       // recv() with a time-out would stop the event loop: look often at first, an answer takes about a millisecond
       for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.5, 20)) {
-        for (let packet = receiveIgnoringDown(fd, buffer); packet; packet = receiveIgnoringDown(fd, buffer)) {
-          const message = unwrapUdp(packet);
+        for (let packet = next(); packet; packet = next()) {
+          const message = packet.type === forAnother ? undefined : unwrapUdp(packet.data);
           if (message) return message;
         }
         if (systemClock.now() >= until) return undefined;
@@ -62,11 +62,13 @@ export function openPacketLink(index: number): DhcpLink {
   };
 }
 
-function receiveIgnoringDown(fd: number, buffer: Buffer): Buffer | undefined {
+/** A link that went down or a full queue is no error: clients send again anyway. */
+export function ignoringDown<T>(work: () => T): T | undefined {
   try {
-    return receive(fd, buffer);
+    return work();
   } catch (error) {
-    if (error instanceof LibcError && error.errno === constants.errno.ENETDOWN) return undefined;
+    const { ENETDOWN, EAGAIN, ENOBUFS } = constants.errno;
+    if (error instanceof LibcError && [ENETDOWN, EAGAIN, ENOBUFS].includes(error.errno)) return undefined;
     throw error;
   }
 }

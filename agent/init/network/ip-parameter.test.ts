@@ -1,0 +1,132 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { readLocalSources } from "../../configure.ts";
+import { IpParameterError, parseIpParameter } from "./ip-parameter.ts";
+import { neededFamily } from "./set-up-network.ts";
+
+const none = { device: undefined, mtu: undefined, ntp: undefined, static: undefined };
+
+describe("ip=", () => {
+  test.each([
+    ["dhcp", { ...none, method: "dhcp" }],
+    ["on", { ...none, method: "dhcp" }],
+    ["off", { ...none, method: "off" }],
+    ["auto6", { ...none, method: "ipv6" }],
+    ["either6", { ...none, method: "both" }],
+    ["eth1:dhcp", { ...none, method: "dhcp", device: "eth1" }],
+    ["eth1:dhcp:1450:52:54:00:b1:00:01", undefined],
+    ["eth1:dhcp:1450", { ...none, method: "dhcp", device: "eth1", mtu: 1450 }],
+    ["::::node7:eth0:dhcp", { ...none, method: "dhcp", device: "eth0" }],
+    [":::::eth0", { ...none, method: "dhcp", device: "eth0" }],
+  ])("%s", (value, expected) => {
+    if (expected === undefined) return expect(() => parseIpParameter(value)).toThrow(IpParameterError);
+    expect(parseIpParameter(value)).toEqual(expected);
+  });
+
+  test("an address by hand, as the kernel's documentation has it", () => {
+    expect(
+      parseIpParameter("10.0.2.15:10.0.2.1:10.0.2.2:255.255.255.0:node7:eth0:off:10.0.2.3:10.0.2.4:10.0.2.5"),
+    ).toEqual({
+      method: "static",
+      device: "eth0",
+      mtu: undefined,
+      ntp: "10.0.2.5",
+      static: {
+        family: 4,
+        address: "10.0.2.15",
+        prefixLength: 24,
+        gateway: "10.0.2.2",
+        hostName: "node7",
+        dns: ["10.0.2.3", "10.0.2.4"],
+      },
+    });
+  });
+
+  test.each([
+    ["10.0.0.5", "field 1 (method)"],
+    ["10.0.0.5::10.0.0.1:20", 20],
+    ["10.0.0.5::10.0.0.1", 8],
+    ["172.16.0.5::", 16],
+    ["192.168.0.5:::", 24],
+  ])("the mask of %s", (value, expected) => {
+    if (typeof expected === "string") return expect(() => parseIpParameter(value)).toThrow(expected);
+    expect(parseIpParameter(value).static?.prefixLength).toBe(expected);
+  });
+
+  test("IPv6 in brackets", () => {
+    expect(parseIpParameter("[fd00::5]::[fd00::1]:64::eth0:none:[fd00::53]")).toMatchObject({
+      method: "static",
+      device: "eth0",
+      static: { family: 6, address: "fd00::5", prefixLength: 64, gateway: "fd00::1", dns: ["fd00::53"] },
+    });
+    expect(parseIpParameter("[fd00::5]:::::eth0:off").static?.prefixLength).toBe(64);
+  });
+
+  test.each([
+    ["dchp", 'field 1 (method) is "dchp"; allowed: dhcp, on, any, off, none, auto6, dhcp6 or either6'],
+    ["10.0.0.256::10.0.0.1:24::eth0:off", 'field 1 (client) is "10.0.0.256"; allowed: 10.0.0.1 or [fd00::1]'],
+    ["10.0.0.5::gw:24::eth0:off", 'field 3 (gateway) is "gw"; allowed: an address of IPv4, as field 1'],
+    ["[fd00::5]::10.0.0.1:64::eth0:off", 'field 3 (gateway) is "10.0.0.1"; allowed: an address of IPv6'],
+    ["10.0.0.5::10.0.0.1:255.0.255.0::eth0:off", 'field 4 (mask) is "255.0.255.0"; allowed: 255.255.255.0 or 24'],
+    ["10.0.0.5::10.0.0.1:33::eth0:off", 'field 4 (mask) is "33"'],
+    ["10.0.0.5::10.0.0.1:24:no de:eth0:off", 'field 5 (host name) is "no de"'],
+    ["10.0.0.5::10.0.0.1:24::a-very-long-interface:off", 'field 6 (device) is "a-very-long-interface"'],
+    ["10.0.0.5::10.0.0.1:24::eth0:dhcp", 'field 7 (method) is "dhcp"; allowed: off or none'],
+    ["10.0.0.5::10.0.0.1:24::eth0:off:dns", 'field 8 (DNS) is "dns"'],
+    ["::::::static", 'field 1 (client) is ""; allowed: an address'],
+    ["1.2.3.4:::::::::::", "has 12 fields; there are 10 at most"],
+    ["[fd00::5::", "has a bracket that does not fit"],
+  ])("%s: %s", (value, message) => expect(() => parseIpParameter(value)).toThrow(message));
+
+  test("any text: read, or refused with a reason", () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[\da-f.:[\]dhcpoff]{0,60}$/), (text) => {
+        try {
+          parseIpParameter(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(IpParameterError);
+        }
+      }),
+    );
+  });
+});
+
+describe("on the kernel command line", () => {
+  const read = (cmdline: string) => readLocalSources(new Map(), Buffer.from(cmdline));
+
+  test("rivet.ip comes before the kernel's own", () => {
+    const { local, kernelIp } = read("ip=dhcp rivet.ip=off ip=auto6");
+    expect([local.ip?.method, kernelIp]).toEqual(["off", "auto6"]);
+    expect(read("quiet").kernelIp).toBeUndefined();
+  });
+
+  test("a mistake is told with its place", () => {
+    expect(() => read("rivet.ip=10.0.0.5::gw")).toThrow(
+      'kernel command line: rivet.ip: "10.0.0.5::gw" is not allowed: field 3 (gateway) is "gw"',
+    );
+  });
+
+  test("its NTP server counts where nobody names others", () => {
+    const ip = "rivet.ip=10.0.0.5::10.0.0.1:24::eth0:off:::10.0.0.9";
+    expect(read(ip).local.ntp).toEqual(["10.0.0.9"]);
+    expect(read(`${ip} rivet.ntp=ntp.example.org`).local.ntp).toEqual(["ntp.example.org"]);
+  });
+
+  test("VLANs", () => {
+    expect(read("rivet.vlan=5").local.vlan).toEqual({ device: undefined, id: 5 });
+    expect(read("rivet.vlan=eth0.4094").local.vlan).toEqual({ device: "eth0", id: 4094 });
+    for (const wrong of ["0", "4095", "eth0", "eth0."]) {
+      expect(() => read(`rivet.vlan=${wrong}`)).toThrow("rivet.vlan");
+    }
+  });
+
+  test.each([
+    ["rivet.service=10.0.0.1:4443", 4],
+    ["rivet.service=[fd00::1]:4443", 6],
+    ["rivet.service=bmc.example.org:4443", undefined],
+    ["rivet.service=10.0.0.1:4443 rivet.config=http://[fd00::1]/site.yaml", 6],
+    ["rivet.config=https://10.0.0.1/x rivet.proxy=http://[fd00::9]:3128", 6],
+    ["rivet.service=[fd00::1]:4443 rivet.config=/etc/site.yaml", 6],
+    ["PIXIE_API_URL=http://10.0.0.1:4242", 4],
+  ])("%s needs IPv%s", (cmdline, family) => expect(neededFamily(read(cmdline))).toBe(family));
+});

@@ -1,0 +1,49 @@
+import { closeFile, ioctl, LibcError, openSocket } from "../libc.ts";
+
+/** linux/if_vlan.h */
+const setVlan = 0x8983; // SIOCSIFVLAN
+const commands = { add: 0, remove: 1, setNameType: 6 } as const;
+const deviceAndId = 2; // VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD: "eth0.5"
+const longestName = 15;
+
+/** struct vlan_ioctl_args: command, device, a union (number or name), quality of service; 56 bytes. */
+function request(command: number, device: string, value: number): Buffer {
+  const bytes = Buffer.alloc(56);
+  bytes.writeInt32LE(command, 0);
+  bytes.write(device, 4, 23, "latin1");
+  bytes.writeInt32LE(value, 28);
+  return bytes;
+}
+
+function call(bytes: Buffer, what: string): void {
+  const fd = openSocket(2, 2, 0);
+  try {
+    ioctl(fd, setVlan, bytes, what);
+  } finally {
+    closeFile(fd);
+  }
+}
+
+export const vlanName = (device: string, id: number): string => `${device}.${id}`;
+
+/**
+ * Makes the tagged interface `DEVICE.ID`; one that is there stays. Needs the module 8021q.
+ * @param id 1 to 4094
+ * @throws LibcError; Error if the name would be too long for the kernel
+ */
+export function addVlan(device: string, id: number): void {
+  const name = vlanName(device, id);
+  if (name.length > longestName) throw new Error(`VLAN ${id}: the name ${name} is longer than ${longestName} letters`);
+  const what = `VLAN ${id} on ${device}`;
+  call(request(commands.setNameType, "", deviceAndId), what);
+  try {
+    call(request(commands.add, device, id), what);
+  } catch (error) {
+    if (!(error instanceof LibcError && error.code === "EEXIST")) throw error;
+  }
+}
+
+/** Takes away a tagged interface with its addresses and routes. */
+export function removeVlan(device: string, id: number): void {
+  call(request(commands.remove, vlanName(device, id), 0), `removing VLAN ${id} of ${device}`);
+}
