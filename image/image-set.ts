@@ -19,8 +19,11 @@ import { unifiedKernelImage } from "./uki.ts";
 
 /** zstd's, for the ramdisk. */
 export const levels = { release: 19, fast: 3 } as const;
-/** On the screen, for a person: no messages of the kernel; a panic is to be read before the machine starts again. */
-const forPeople = "quiet panic=30";
+/**
+ * On the screen, for a person: no messages of the kernel; a panic is to be read before the machine starts again. The root in
+ * memory may have all of it: tmpfs, the default, takes half, which in 384 MB is too little beside UEFI with Secure Boot.
+ */
+const forPeople = "quiet panic=30 rootfstype=ramfs";
 /** By it the agent looks for the stick that it was started from. */
 const fromStick = "rivet.stick=1";
 /** 1980-01-01: no date within FAT is older. */
