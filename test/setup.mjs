@@ -30,7 +30,9 @@ const image = [...build, ...boot, "apt", "dpkg", "kmod", "libc-bin", "xz-utils"]
 const lab = [...image, "qemu-system-x86", "seabios", "ipxe-qemu", "ovmf", "openipmi", "ipmitool"];
 // Foreign ramdisks that the agent is put into.
 const ramdisks = ["busybox-static", "initramfs-tools-core", "dracut-core"];
-const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd", ...ramdisks];
+// DHCP servers and routers, and what wires them.
+const network = ["dnsmasq-base", "iproute2"];
+const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd", ...network, ...ramdisks];
 const packages = { fast, build, image, lab, bench: peers, test: peers };
 
 function say(text) {
