@@ -85,7 +85,8 @@ function ended(model: ScreenModel, verdict: Verdict): string[] {
     ...[[bmc.address, named("firmware", bmc.firmware)].filter(Boolean).join(" ")].filter(Boolean),
     "",
   ] as string[];
-  const room = rows - bigLetterLines - about.length - 1;
+  const keys = wrapped(keysText(model), textColumns, 2);
+  const room = rows - bigLetterLines - about.length - keys.length;
   const words = [
     ...wrapped(verdict.why, textColumns, room - 3),
     "",
@@ -94,9 +95,7 @@ function ended(model: ScreenModel, verdict: Verdict): string[] {
   const more = [model.remark, verdict.detail]
     .filter(Boolean)
     .flatMap((text) => ["", ...wrapped(text, textColumns, room)]);
-  const left = [...about, ...atMost([...words, ...more], room)];
-  left.length = rows - bigLetterLines - 1;
-  left.push(keysText(model));
+  const left = [...about, ...atMost([...words, ...more], room), ...keys];
   return [
     ...bigLetters(verdict.word),
     ...code.map((row, at) => `${(left[at] ?? "").slice(0, textColumns).padEnd(textColumns + 1)}${row}`),

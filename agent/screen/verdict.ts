@@ -14,7 +14,7 @@ export function verdictOf(ended: RunEnd): Verdict {
   return { ...words, detail: addsNothing ? "" : ended.text };
 }
 
-const onceMore = "It is tried again by itself; R tries at once.";
+const onceMore = "R tries again at once.";
 const pressR = "Then press R.";
 
 function ofOutcome({ outcome, exitCode, text }: RunEnd): Words {

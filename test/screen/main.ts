@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ExitCode } from "../../proto/exit-code.ts";
+import { ensureBuilt } from "../lab/artifacts.ts";
 import { dumpScreen, waitForQr } from "./local-screen.ts";
 import { makeScenes, openScenes, playScene } from "./scenes.ts";
 
@@ -47,6 +48,7 @@ async function main(): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), "metal-rivet-screens-"));
   chmodSync(directory, 0o700);
   try {
+    await ensureBuilt(join(directory, "build.log"));
     const all = await makeScenes(directory);
     const scenes = values.only === undefined ? all : all.filter(({ name }) => values.only?.includes(name));
     await using site = await openScenes(scenes);
