@@ -30,7 +30,7 @@ function working(model: ScreenModel, nowMs: number): string[] {
   return [
     `${` metal-rivet ${version}`.padEnd(columns - 8)}working`,
     line,
-    label("Machine", machine?.uuid ?? "being read"),
+    label("Machine", machine === undefined ? "being read" : machine.uuid || "no UUID of its own"),
     label("", machine === undefined ? "" : (machine.uuidRemark ?? boardText(machine))),
     label("BMC", bmcText(bmc) || "not read yet"),
     label("Network", network || "not up yet"),
@@ -79,7 +79,7 @@ function ended(model: ScreenModel, verdict: Verdict): string[] {
   const code = qrLines({ state: verdict.word, uuid: machine?.uuid ?? "", mac: bmc.mac, address: bmc.address });
   const about = [
     `metal-rivet ${model.version}`,
-    machine?.uuid ?? "UUID not known",
+    machine?.uuid || "no UUID of its own",
     ...[machine?.product, named("board", machine?.board ?? ""), named("serial", machine?.serial ?? "")].filter(Boolean),
     bmc.mac === "" ? "BMC not known" : `BMC ${bmc.mac}`,
     ...[[bmc.address, named("firmware", bmc.firmware)].filter(Boolean).join(" ")].filter(Boolean),
