@@ -15,7 +15,8 @@ export interface SeenCommand {
 
 /** Stands between a machine and its BMC on the VM codec, counts what goes by, and can make the BMC slow. */
 export interface CodecProxy extends AsyncDisposable {
-  /** On 127.0.0.1, where the machine connects to. */
+  /** Where the machine connects to: an address of the loopback, and its port. */
+  readonly host: string;
   readonly port: number;
   /** Every command since the start or the last `forget`, in order. */
   readonly seen: readonly SeenCommand[];
@@ -98,8 +99,14 @@ export function writesAmong(commands: readonly SeenCommand[]): SeenCommand[] {
 /**
  * @param options.bmcPort VM codec port of the BMC on 127.0.0.1
  * @param options.delayMs see CodecProxy.delayMs; 0 by default
+ * @param options.at where it listens; a free port of 127.0.0.1 by default
  */
-export async function startCodecProxy(options: { bmcPort: number; delayMs?: number }): Promise<CodecProxy> {
+export async function startCodecProxy(options: {
+  bmcPort: number;
+  delayMs?: number;
+  at?: { readonly host: string; readonly port: number };
+}): Promise<CodecProxy> {
+  const { host, port } = options.at ?? { host: "127.0.0.1", port: 0 };
   const started = performance.now();
   const state = {
     delayMs: options.delayMs ?? 0,
@@ -171,12 +178,13 @@ export async function startCodecProxy(options: { bmcPort: number; delayMs?: numb
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(port, host, resolve);
   });
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("codec proxy: listens without a port");
 
   return {
+    host,
     port: address.port,
     get seen() {
       return state.seen;

@@ -22,19 +22,15 @@ export interface ForeignResult {
 
 /** Runs `ipmitool -I lanplus` with the account. The password goes through a file, never through argv or environment. */
 export async function ipmitool(login: ForeignLogin, args: readonly string[]): Promise<ForeignResult> {
-  return await withPasswordFile(login, login.password, async (file) => {
-    const target = [
-      "-I",
-      "lanplus",
-      "-C",
-      String(login.cipherSuite ?? 3),
-      "-H",
-      "127.0.0.1",
-      "-p",
-      String(login.lanPort),
-    ];
-    return await run("ipmitool", [...target, "-U", login.userName, "-f", file, ...args]);
-  });
+  return await withPasswordFile(login, login.password, (file) =>
+    run("ipmitool", [...ipmitoolLogin(login, file), ...args]),
+  );
+}
+
+/** The arguments with which ipmitool logs in. */
+export function ipmitoolLogin(login: ForeignLogin, passwordFile: string): readonly string[] {
+  const target = ["-H", "127.0.0.1", "-p", String(login.lanPort)];
+  return ["-I", "lanplus", "-C", String(login.cipherSuite ?? 3), ...target, "-U", login.userName, "-f", passwordFile];
 }
 
 /** Runs a program of FreeIPMI (bmc-info, ipmipower, ipmi-config) with the account, which it reads from a configuration file. */
@@ -58,7 +54,8 @@ export async function freeipmi(
   );
 }
 
-async function withPasswordFile<T>(
+/** Has a file with `content`, mode 0600, for as long as it is used. */
+export async function withPasswordFile<T>(
   login: ForeignLogin,
   content: string,
   use: (file: string) => Promise<T>,

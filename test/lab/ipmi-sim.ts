@@ -42,6 +42,8 @@ export interface IpmiSimOptions {
   readonly powerProgram?: string;
   /** At most 19 characters. IPMI 2.0 K_g. */
   readonly kg?: string;
+  /** The machine's serial port as a telnet server on the loopback: the BMC's SOL. Without it the BMC has none. */
+  readonly sol?: { readonly host: string; readonly port: number };
 }
 
 /** OpenIPMI's BMC simulator, running. */
@@ -124,6 +126,7 @@ function lanConf(options: IpmiSimOptions, lanPort: number, vmPort: number, lanPr
     ...(options.kg === undefined ? [] : [`bmc_key "${options.kg}"`]),
     "endlan",
     `serial kcs 127.0.0.1 ${vmPort} codec VM ipmb 0x20`,
+    ...(options.sol === undefined ? [] : [`sol "telnet:${options.sol.host}:${options.sol.port}" 115200`]),
     ...(options.powerProgram === undefined ? [] : [`chassis_control "${options.powerProgram}"`]),
     ...users,
     "",

@@ -18,7 +18,7 @@ const rowLimitMs = 15_000;
 const knownMachineCommands = 4;
 
 const label = (lab: Lab, machine: SimulatedMachine, what: string) =>
-  lab.machines.length === 1 ? what : `${machine.name.replace("machine-", "#")} ${what}`;
+  lab.machines.length === 1 ? what : `${machine.name.replace(/^machine-?0?/, "#")} ${what}`;
 
 /** Boots the machine, shows the run, and compares the service's row with what the machine was told. */
 export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
@@ -63,10 +63,18 @@ export async function powerCycle(lab: Lab, machine: SimulatedMachine, result: Ma
   const before = machine.powerEvents.length;
   machine.bmc?.proxy.forget();
   machine.console.skip();
-  const done = await bmcctl(lab.service, ["power", machine.truth.bmcMac, "cycle"], signal);
-  if (done.exitCode !== 0) {
-    const words = (done.stderr || done.stdout).trim();
-    problem(lab, machine, result, "power cycle", `bmcctl ended with exit code ${done.exitCode}: ${words}`);
+  const asked = lab.miniLab
+    ? [
+        ["boot", "pxe", "--efi"],
+        ["power", "cycle"],
+      ]
+    : [["power", "cycle"]];
+  for (const [command = "", ...words] of asked) {
+    const done = await bmcctl(lab.service, [command, machine.truth.bmcMac, ...words], signal);
+    if (done.exitCode === 0) continue;
+    const said = (done.stderr || done.stdout).trim();
+    const what = command === "boot" ? "boot target" : "power cycle";
+    problem(lab, machine, result, what, `bmcctl ended with exit code ${done.exitCode}: ${said}`);
     return;
   }
   const seen = { off: false, on: false };
@@ -90,6 +98,10 @@ export async function powerCycle(lab: Lab, machine: SimulatedMachine, result: Ma
   const durationMs = Math.round(performance.now() - start);
   result.power_cycle = { went_down: seen.off, came_up: seen.on, duration_ms: durationMs };
   if (!seen.on) return;
+  const from = machine.powerEvents.findLast(({ what }) => what === "on")?.bootFrom;
+  if (lab.miniLab && from !== "network") {
+    problem(lab, machine, result, "boot target", `the machine was started with "${from}" instead of "network"`);
+  }
   screen.done(label(lab, machine, "power cycle"), "the machine went down and comes up again", durationMs);
   await secondBoot(lab, machine, result);
 }

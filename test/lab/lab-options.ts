@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { knownProfile } from "../simulator/known-profile.ts";
 import type { Profile } from "../simulator/profile.ts";
+import { mostMiniLabMachines } from "./mini-lab.ts";
 
 /** What `npm run lab` was asked for. */
 export interface LabOptions {
@@ -10,6 +11,8 @@ export interface LabOptions {
   readonly ipmiDriver: boolean;
   /** The machines have no certificate; each gets an enrolment token. */
   readonly token: boolean;
+  /** Wired like metal-stack's mini-lab, and booted from the network by the boot server. */
+  readonly miniLab: boolean;
   /** What the BMCs are like; without one they are ipmi_sim. */
   readonly profile?: Profile;
   readonly output: "text" | "json";
@@ -36,6 +39,8 @@ Examples:
   npm run lab -- --token
   npm run lab -- --profile hpe-ilo
   npm run lab -- --profile intel-oem   its BMC lets nobody in: that has to show
+  npm run lab -- --mini-lab            as in metal-stack's mini-lab: two machines
+                                       with UEFI that boot from the network
   npm run lab -- --keep                stays up; says how to look around and stop
   npm run --silent lab -- --output json > result.json
 
@@ -52,7 +57,14 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
   const command = new Command("npm run lab --")
     .description("Runs the main job on this machine: boot, link, control from remote.")
     .addOption(
-      new Option("--machines <N>", "how many machines, each with a BMC of its own").default(1).argParser(count),
+      new Option("--machines <N>", "how many machines, each with a BMC of its own (1; 2 in a mini-lab)").argParser(
+        count,
+      ),
+    )
+    .addOption(
+      new Option("--mini-lab", "wire machines and BMCs like metal-stack's mini-lab, and boot from the network")
+        .default(false)
+        .conflicts(["profile", "token", "ipmiDriver"]),
     )
     .addOption(new Option("--profile <NAME>", "what the BMCs are like, instead of ipmi_sim").argParser(knownProfile))
     .addOption(new Option("--keep", "leave everything running and say how to look around").default(false))
@@ -70,7 +82,12 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
     .exitOverride()
     .allowExcessArguments(false)
     .parse(args, { from: "user" });
-  return command.opts<LabOptions>();
+  const options = command.opts<Omit<LabOptions, "machines"> & { machines?: number }>();
+  const { miniLab, machines = miniLab ? 2 : 1 } = options;
+  if (miniLab && machines > mostMiniLabMachines) {
+    command.error(`error: option '--mini-lab' has UUIDs for ${mostMiniLabMachines} machines at most`);
+  }
+  return { ...options, machines };
 }
 
 function count(text: string): number {

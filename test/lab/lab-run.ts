@@ -2,13 +2,15 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Profile } from "../simulator/profile.ts";
 import { ensureBuilt } from "./artifacts.ts";
+import { startBootApi } from "./boot-api.ts";
 import { type DocumentServer, startDocumentServer } from "./document-server.ts";
 import { watchForEarlyEnd } from "./early-end.ts";
 import { firstBoot, foreignLogin, powerCycle } from "./lab-checks.ts";
 import { keepLogsOnly, makeLabDirectory } from "./lab-directory.ts";
 import { showEnd, showTable } from "./lab-report.ts";
 import type { LabResult, MachineResult } from "./lab-result.ts";
-import { assembleMachine, type SimulatedMachine } from "./machine.ts";
+import { assembleMachine, type MachineOptions, type SimulatedMachine } from "./machine.ts";
+import { bootFrom, miniLabMachines } from "./mini-lab.ts";
 import type { Screen } from "./screen.ts";
 import { initPki, newToken, type RunningService, readCertificates, startService } from "./service.ts";
 import { makeUpTruth } from "./truth.ts";
@@ -26,6 +28,8 @@ export interface Lab {
   readonly signal: AbortSignal;
   /** Whether the machines' kernels load the IPMI driver. */
   readonly ipmiDriver: boolean;
+  /** Whether the machines boot from the network, by a boot server. */
+  readonly miniLab: boolean;
 }
 
 export interface LabRunOptions {
@@ -36,6 +40,8 @@ export interface LabRunOptions {
   readonly ipmiDriver: boolean;
   /** The machines have no certificate; each gets an enrolment token. */
   readonly token: boolean;
+  /** The machines are wired like those of metal-stack's mini-lab, and boot from the network. */
+  readonly miniLab: boolean;
   readonly screen: Screen;
   readonly signal: AbortSignal;
   /** Called when all is done and everything still runs; what it waits for ends the lab. */
@@ -113,7 +119,8 @@ async function checkAll(lab: Lab, results: readonly MachineResult[]): Promise<vo
   await showTable(lab);
   // All machines have the same kind of BMC. Where that lets nobody in, there is nothing more to see.
   if (lab.machines.some(({ expectedOutcome }) => expectedOutcome !== "linked")) return;
-  screen.heading("Power cycle by the service, over the BMC's LAN, with the account just made");
+  const fromNetwork = lab.miniLab ? "Boot target pxe and power cycle" : "Power cycle";
+  screen.heading(`${fromNetwork} by the service, over the BMC's LAN, with the account just made`);
   await each(powerCycle);
   screen.heading("An old-fashioned client");
   await each(foreignLogin);
@@ -144,11 +151,8 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
   await timed(
     options.machines === 1 ? "BMC" : "BMCs",
     async () => {
-      for (let number = 1; number <= options.machines; number += 1) {
-        const name = options.machines === 1 ? "machine" : `machine-${number}`;
-        const profile = options.profile === undefined ? {} : { profile: options.profile };
-        const given = { name, parentDirectory: directory, truth: makeUpTruth(), ...profile };
-        const machine = await assembleMachine(given, signal);
+      for (const given of await describeMachines(directory, options)) {
+        const machine = await assembleMachine({ ...given, parentDirectory: directory }, signal);
         machines.push(stack.use(machine));
       }
     },
@@ -166,6 +170,17 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
     async () => stack.use(await startService({ directory, pkiDirectory: pki, bmcAddresses }, signal)),
     ({ address }) => address,
   );
+  if (options.miniLab) {
+    await timed(
+      "boot-api",
+      async () => {
+        const api = stack.use(await startBootApi({ directory, service, allow: "all" }));
+        bootFrom(directory, api);
+        return api;
+      },
+      ({ url }) => `${url}, a token for each boot, no certificate`,
+    );
+  }
   const documents = stack.use(await startDocumentServer());
   const { ca, ...own } = readCertificates(pki, "agent");
   const put = (name: string, shown: object) =>
@@ -180,7 +195,20 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
       () => `${uses} boots within an hour, no certificate`,
     );
   } else for (const { name } of machines) put(name, own);
-  return { directory, machines, service, documents, screen, signal, ipmiDriver: options.ipmiDriver };
+  const { ipmiDriver, miniLab } = options;
+  return { directory, machines, service, documents, screen, signal, ipmiDriver, miniLab };
+}
+
+async function describeMachines(
+  directory: string,
+  { machines, profile, miniLab }: LabRunOptions,
+): Promise<readonly Omit<MachineOptions, "parentDirectory">[]> {
+  if (miniLab) return await miniLabMachines(directory, machines);
+  return Array.from({ length: machines }, (_, index) => ({
+    name: machines === 1 ? "machine" : `machine-${index + 1}`,
+    truth: makeUpTruth(),
+    ...(profile === undefined ? {} : { profile }),
+  }));
 }
 
 function resultFor(machine: SimulatedMachine): MachineResult {

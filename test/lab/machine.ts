@@ -33,6 +33,14 @@ export interface MachineOptions {
   readonly nic?: VmOptions["nic"];
   /** "isa-ipmi-kcs" by default. */
   readonly bmcInterface?: VmOptions["bmcInterface"];
+  /** Where the machine reaches ipmi_sim on the loopback; a free port of 127.0.0.1 by default. */
+  readonly bmcAt?: { readonly host: string; readonly port: number };
+  /** GUID of ipmi_sim, 32 hexadecimal digits; the machine's UUID by default. */
+  readonly bmcGuid?: string;
+  /** The serial port as a telnet server on the loopback, which is ipmi_sim's SOL. Without it the BMC has none. */
+  readonly serialPort?: { readonly host: string; readonly port: number };
+  readonly board?: VmOptions["board"];
+  readonly disk?: VmOptions["disk"];
   readonly onReboot?: VmOptions["onReboot"];
   /** The command line that it is switched on with is not used then. */
   readonly networkBoot?: VmOptions["networkBoot"];
@@ -47,6 +55,8 @@ export interface MachineOptions {
 export interface PowerEvent {
   readonly at: Date;
   readonly what: "on" | "off" | "reset";
+  /** Of "on": what the BMC had been told to boot the machine from, if anything. */
+  readonly bootFrom?: VmOptions["bootFrom"];
   /** "lan": the BMC was told to. "lab": we did it. "machine": it did so itself. */
   readonly by: "lan" | "lab" | "machine";
 }
@@ -111,10 +121,12 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
   // One thing at a time happens to the power, in the order in which it was asked for.
   let queue: Promise<void> = Promise.resolve();
 
-  const happened = (what: PowerEvent["what"], by: PowerEvent["by"]) => powerEvents.push({ at: new Date(), what, by });
+  const happened = (what: PowerEvent["what"], by: PowerEvent["by"], more: Partial<PowerEvent> = {}) =>
+    powerEvents.push({ at: new Date(), what, by, ...more });
 
   const switchOn = async (by: PowerEvent["by"]) => {
     if (vm?.child.running || disposed) return;
+    const bootFrom = bootFromOf(takeBootDevice());
     const started = await startVm({
       directory,
       kernel: options.kernel ?? artifacts.kernel,
@@ -123,7 +135,12 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       uuid: truth.uuid,
       smbios: truth.smbios,
       bmcPort: bmc?.proxy.port,
+      bmcHost: bmc?.proxy.host,
       bmcInterface: options.bmcInterface,
+      serialPort: options.serialPort,
+      board: options.board,
+      disk: options.disk,
+      bootFrom,
       nic: options.nic ?? "virtio-net-pci",
       nicMac: truth.nicMac,
       memoryMib: options.memoryMib ?? 512,
@@ -135,7 +152,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       extraArgs: options.extraArgs ?? [],
     });
     vm = started;
-    happened("on", by);
+    happened("on", by, bootFrom === undefined ? {} : { bootFrom });
     tellPower(true);
     void started.exited.then(() => {
       if (vm !== started) return;
@@ -182,6 +199,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
   };
 
   let tellPower: (on: boolean) => void = () => undefined;
+  let takeBootDevice = () => "none";
   let bmc: MachineBmc | undefined;
   if (options.profile !== undefined) {
     const ofProfile = machineOfProfile(options.profile, options.truth);
@@ -199,6 +217,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
   } else if (options.withBmc !== false) {
     const power = stack.use(await openPowerLine(directory, onRequest));
     tellPower = (on) => power.setPower(on);
+    takeBootDevice = () => power.takeBootDevice();
     bmc = await wireIpmiSim(stack, options, directory, power.program, signal);
   }
   const parts = stack.move();
@@ -270,8 +289,24 @@ function powerRequests(operation: PowerOperation): readonly PowerRequest[] {
   }
 }
 
-async function startProxy(bmcPort: number, { bmcDelayMs }: MachineOptions): Promise<CodecProxy> {
-  return await startCodecProxy({ bmcPort, ...(bmcDelayMs === undefined ? {} : { delayMs: bmcDelayMs }) });
+/** Power-on alone looks at it: a VM that is reset keeps the boot order that it was started with. */
+function bootFromOf(device: string): VmOptions["bootFrom"] {
+  switch (device) {
+    case "pxe":
+      return "network";
+    case "default":
+      return "disk";
+    default:
+      return undefined;
+  }
+}
+
+async function startProxy(bmcPort: number, { bmcDelayMs, bmcAt }: MachineOptions): Promise<CodecProxy> {
+  return await startCodecProxy({
+    bmcPort,
+    ...(bmcDelayMs === undefined ? {} : { delayMs: bmcDelayMs }),
+    ...(bmcAt === undefined ? {} : { at: bmcAt }),
+  });
 }
 
 async function wireIpmiSim(
@@ -287,10 +322,11 @@ async function wireIpmiSim(
       {
         directory,
         ...lanConfigOf(truth),
-        guid: truth.uuid.replaceAll("-", ""),
+        guid: options.bmcGuid ?? truth.uuid.replaceAll("-", ""),
         fru: fruImage(truth.fru),
         powerProgram,
         ...(options.users === undefined ? {} : { users: options.users }),
+        ...(options.serialPort === undefined ? {} : { sol: options.serialPort }),
       },
       signal,
     ),

@@ -58,6 +58,7 @@ async function lab(options: LabOptions, progress: NodeJS.WriteStream, colours: s
       machines: options.machines,
       ipmiDriver: options.ipmiDriver,
       token: options.token,
+      miniLab: options.miniLab,
       ...(options.profile === undefined ? {} : { profile: options.profile }),
       screen,
       signal,

@@ -19,6 +19,31 @@ export async function freeTcpPort(): Promise<number> {
 }
 
 /**
+ * The first address of 127.0.0.1 to 127.0.0.254 on which nothing listens on any of these TCP ports, and which is not among `taken`:
+ * all of them are this machine's loopback. The ports are not held: start what needs them at once.
+ * @throws Error if there is none
+ */
+export async function freeLoopbackAddress(ports: readonly number[], taken: readonly string[] = []): Promise<string> {
+  for (let last = 1; last < 255; last += 1) {
+    const address = `127.0.0.${last}`;
+    if (taken.includes(address)) continue;
+    const free = await Promise.all(ports.map((port) => canListen(address, port)));
+    if (free.every(Boolean)) return address;
+  }
+  throw new Error(`ports: ${ports.join(" and ")} are in use on each of 127.0.0.1 to 127.0.0.254`);
+}
+
+async function canListen(address: string, port: number): Promise<boolean> {
+  const server = createServer();
+  const listening = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, address, () => resolve(true));
+  });
+  if (listening) await new Promise((resolve) => server.close(resolve));
+  return listening;
+}
+
+/**
  * A UDP port on 127.0.0.1 that nothing is bound to right now. It is not held: start what needs it at once.
  * @throws Error if the machine has none left
  */

@@ -20,8 +20,10 @@ export interface PowerLine extends Disposable {
   readonly program: string;
   /** What Get Chassis Status tells. */
   setPower(on: boolean): void;
-  /** Boot device that was asked for last: "none", "pxe", "default", "cdrom" or "bios". */
+  /** Boot device that was asked for, in ipmi_sim's words: "none", "pxe", "default" (the disk), "cdrom" or "bios". */
   readonly bootDevice: string;
+  /** As when a machine starts: tells the boot device that was asked for, which is then used up. */
+  takeBootDevice(): string;
 }
 
 /** @param onRequest called for every request, in order */
@@ -31,7 +33,7 @@ export async function openPowerLine(directory: string, onRequest: (request: Powe
   const bootFile = join(directory, "boot-device");
   const program = join(directory, "chassis-control");
   writeFileSync(powerFile, "0\n");
-  writeFileSync(bootFile, "default\n");
+  writeFileSync(bootFile, "none\n");
   writeFileSync(program, script(directory));
   chmodSync(program, 0o755);
   await execa("mkfifo", [fifo]);
@@ -56,6 +58,11 @@ export async function openPowerLine(directory: string, onRequest: (request: Powe
     },
     get bootDevice() {
       return readFileSync(bootFile, "utf8").trim();
+    },
+    takeBootDevice() {
+      const device = readFileSync(bootFile, "utf8").trim();
+      writeFileSync(bootFile, "none\n");
+      return device;
     },
     [Symbol.dispose]() {
       socket.destroy();

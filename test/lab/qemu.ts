@@ -42,8 +42,18 @@ export interface VmOptions {
   readonly memoryFile?: string | undefined;
   /** Virtual CPUs; 1 by default. */
   readonly cpus?: number;
-  /** TCP port of a VM codec on 127.0.0.1. Without it the machine has no BMC at all. */
+  /** TCP port of a VM codec. Without it the machine has no BMC at all. */
   readonly bmcPort?: number | undefined;
+  /** Address of the loopback for that port; 127.0.0.1 by default. */
+  readonly bmcHost?: string | undefined;
+  /** Where the serial port can be spoken to by telnet, on the loopback; what the machine writes goes to its file all the same. */
+  readonly serialPort?: { readonly host: string; readonly port: number } | undefined;
+  /** QEMU's board; "pc" by default. */
+  readonly board?: "pc" | "q35" | undefined;
+  /** A disk, as a file that is the disk byte for byte. Its firmware boots from the network before it, unless `bootFrom` says otherwise. */
+  readonly disk?: string | undefined;
+  /** What the firmware is to boot from, and from nothing else, where both are there. */
+  readonly bootFrom?: "network" | "disk" | undefined;
   /** How the machine reaches its BMC; "isa-ipmi-kcs" by default. SMBIOS names it, but for the PCI devices. */
   readonly bmcInterface?: BmcInterface | undefined;
   /** "virtio-net-pci" by default. */
@@ -76,6 +86,8 @@ export interface Vm extends AsyncDisposable {
 
 /** Where the machine finds our loopback: QEMU's user network maps it there. */
 export const hostAsSeenByVm = "10.0.2.2";
+/** And in a user network of IPv6 alone, with `ipv6-prefix=fd00::`. There our loopback is [::1]. */
+export const hostAsSeenByVm6 = "fd00::2";
 
 /** Where a VM of that directory writes its serial port. */
 export function serialFileOf(directory: string): string {
@@ -123,12 +135,12 @@ function bootServer({ networkBoot }: VmOptions): string {
 }
 
 function networkCard(options: VmOptions, nic: string): string[] {
-  const { networkBoot, nicMac } = options;
+  const { networkBoot, nicMac, bootFrom } = options;
   const beside = networkBoot?.beside;
   const isolated = options.isolated === true ? "on" : "off";
   // Without a boot ROM where the machine does not boot by it: the ROM costs a second.
   const rom = networkBoot === undefined || beside !== undefined ? "romfile=" : "";
-  const order = networkBoot === undefined ? "" : "bootindex=1";
+  const order = networkBoot === undefined || bootFrom === "disk" ? "" : "bootindex=1";
   const wire = beside === undefined ? "n0" : "wire";
   const card = [nic, `netdev=${wire}`, rom, order, nicMac === undefined ? "" : `mac=${nicMac}`];
   return [
@@ -165,9 +177,24 @@ function whatBoots({ kernel, initramfs, commandLine, networkBoot, directory }: V
   ];
 }
 
+function disk({ disk: file, bootFrom }: VmOptions): string[] {
+  if (file === undefined) return [];
+  const order = bootFrom === "network" ? "" : ",bootindex=2";
+  return ["-drive", `if=none,id=disk,format=raw,file=${file}`, "-device", `virtio-blk-pci,drive=disk${order}`];
+}
+
+function serialPort({ directory, serialPort: telnet }: VmOptions): string {
+  const file = serialFileOf(directory);
+  if (telnet === undefined) return `file,id=serial0,path=${file},append=on`;
+  const { host, port } = telnet;
+  return `socket,id=serial0,host=${host},port=${port},server=on,wait=off,telnet=on,logfile=${file},logappend=on`;
+}
+
 function qemuArguments(options: VmOptions, monitor: string): string[] {
   const {
     bmcPort,
+    bmcHost = "127.0.0.1",
+    board = "pc",
     bmcInterface = "isa-ipmi-kcs",
     nic = "virtio-net-pci",
     accelerator = "tcg",
@@ -178,7 +205,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     bmcPort === undefined
       ? []
       : [
-          ...["-chardev", `socket,id=ipmi0,host=127.0.0.1,port=${bmcPort},reconnect=1`],
+          ...["-chardev", `socket,id=ipmi0,host=${bmcHost},port=${bmcPort},reconnect=1`],
           ...[
             "-device",
             "ipmi-bmc-extern,id=bmc0,chardev=ipmi0",
@@ -196,7 +223,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     ...[
       "-machine",
       // Without graphics SeaBIOS, and iPXE with it, writes to the serial port.
-      `pc${options.memoryFile === undefined ? "" : ",memory-backend=ram"}${options.networkBoot ? ",graphics=off" : ""}`,
+      `${board}${options.memoryFile === undefined ? "" : ",memory-backend=ram"}${options.networkBoot ? ",graphics=off" : ""}`,
       "-nodefaults",
       "-no-user-config",
       "-display",
@@ -210,10 +237,11 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     ...["-uuid", options.uuid, ...smbios],
     ...(options.hardwareClock === undefined ? [] : ["-rtc", `base=${options.hardwareClock}`]),
     ...whatBoots(options),
-    ...["-chardev", `file,id=serial0,path=${serialFileOf(options.directory)},append=on`, "-serial", "chardev:serial0"],
+    ...["-chardev", serialPort(options), "-serial", "chardev:serial0"],
     ...["-chardev", `socket,id=monitor,path=${monitor},server=on,wait=off`, "-mon", "chardev=monitor,mode=control"],
     ...(options.onReboot === "exit" ? ["-no-reboot"] : []),
     ...network,
+    ...disk(options),
     ...bmc,
     ...(options.extraArgs ?? []),
   ];
