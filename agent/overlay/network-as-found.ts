@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type InterfaceState, interfaceState, listInterfaces, restoreInterface } from "../init/network/interfaces.ts";
+import { removeVlan } from "../init/network/vlan.ts";
 import type { AsFound } from "./as-found.ts";
 
 /** What a network that was brought up writes besides the kernel's tables. */
@@ -14,6 +15,22 @@ export function rememberNetwork(asFound: AsFound, root = ""): void {
   for (const path of files) rememberFile(asFound, root + path);
   const names = ["lo", ...listInterfaces(`${root}/sys`).map(({ name }) => name)];
   for (const name of names) rememberInterface(asFound, interfaceState(name, `${root}/sys`));
+  const before = tagged(root);
+  asFound.later("VLAN", () => {
+    for (const [name, device, id] of tagged(root)) {
+      if (!before.some(([known]) => known === name)) removeVlan(device, id);
+    }
+  });
+}
+
+/** Tagged interfaces as we name them: "eth0.5", its adapter and its VLAN. */
+function tagged(root: string): (readonly [name: string, device: string, id: number])[] {
+  const folder = `${root}/sys/class/net`;
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.flatMap((name) => {
+    const [, device, id] = /^(.+)\.(\d+)$/.exec(name) ?? [];
+    return device === undefined ? [] : [[name, device, Number(id)] as const];
+  });
 }
 
 function rememberInterface(asFound: AsFound, state: InterfaceState | undefined): void {

@@ -6,7 +6,7 @@ import { artifacts } from "./artifacts.ts";
 import { type Child, plainEnvironment, startChild, tailOf } from "./child.ts";
 import { until } from "./deadline.ts";
 import { freeTcpPort } from "./ports.ts";
-import { hostAsSeenByVm } from "./qemu.ts";
+import { hostAsSeenByVm, hostAsSeenByVm6 } from "./qemu.ts";
 
 /** The real bmc-service, running, and the certificates that go with it. */
 export interface RunningService extends AsyncDisposable {
@@ -34,7 +34,8 @@ export interface Certificates {
  * @throws Error with the program's words
  */
 export async function initPki(directory: string, signal?: AbortSignal): Promise<void> {
-  const args = ["init-pki", "--out", directory, "--name", hostAsSeenByVm, "--name", "127.0.0.1"];
+  const names = [hostAsSeenByVm, hostAsSeenByVm6, "127.0.0.1"].flatMap((name) => ["--name", name]);
+  const args = ["init-pki", "--out", directory, ...names];
   const done = await execa(artifacts.bmcService, args, { ...oneShot, ...cancelledBy(signal), all: true });
   signal?.throwIfAborted();
   if (done.exitCode === undefined) throw new Error(`bmc-service init-pki: ${done.shortMessage}`);

@@ -3,6 +3,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { addressOf, closeFile, ioctl, LibcError, openSocket } from "../libc.ts";
 import type { Route } from "./dhcp-message.ts";
+import { type Ipv6Switches, readIpv6Switches, writeIpv6Switches } from "./ipv6-switches.ts";
 
 /** An Ethernet adapter as sysfs shows it. */
 export interface NetworkInterface {
@@ -105,6 +106,8 @@ export interface InterfaceState {
   readonly hasAddress: boolean;
   /** Bytes per packet. */
   readonly mtu: number;
+  /** What the kernel does with IPv6 on it. */
+  readonly ipv6: Ipv6Switches;
 }
 
 /** How an interface is now; undefined if there is none of that name. */
@@ -113,15 +116,16 @@ export function interfaceState(name: string, sys = "/sys"): InterfaceState | und
   if (!(mtu > 0)) return undefined;
   const isUp = (Number(readAttribute(sys, name, "flags")) & up) !== 0;
   const hasAddress = networkInterfaces()[name]?.some(({ family }) => family === "IPv4") === true;
-  return { name, isUp, hasAddress, mtu };
+  return { name, isUp, hasAddress, mtu, ipv6: readIpv6Switches(name) };
 }
 
 /** Undoes what was done to an interface since. Switched off, it loses its routes and its IPv6 addresses. */
-export function restoreInterface({ name, isUp, hasAddress, mtu }: InterfaceState): void {
+export function restoreInterface({ name, isUp, hasAddress, mtu, ipv6 }: InterfaceState): void {
   try {
     if (!hasAddress) setAddress(name, "0.0.0.0", 0);
     setMtu(name, mtu);
     if (!isUp) switchOff(name);
+    writeIpv6Switches(name, ipv6);
   } catch (error) {
     // it is gone
     if (!(error instanceof LibcError && error.code === "ENODEV")) throw error;

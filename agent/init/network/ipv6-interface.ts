@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { closeFile, ioctl, LibcError, openSocket } from "../libc.ts";
 import { ipv6Bytes, ipv6Text } from "./ipv6-text.ts";
 
@@ -17,14 +17,15 @@ const duplicate = 0x08; // IFA_F_DADFAILED
 const tentative = 0x40; // IFA_F_TENTATIVE
 // include/net/ipv6.h, as /proc/net/if_inet6 shows the scope
 const linkScope = 0x20;
-const globalScope = 0x00;
+/** fec0::/10 counts beyond the link, too; nobody should use it (RFC 3879), and QEMU's user network does. */
+const widerScopes: ReadonlySet<number> = new Set([0x00, 0x40]);
 
 /** The addresses of one interface in the text of /proc/net/if_inet6: address, index, prefix, scope, flags, name. */
 export function parseIfInet6(text: string, name: string): Ipv6Address[] {
   return text.split("\n").flatMap((line) => {
     const [digits = "", , , scopeText = "", flagsText = "", device] = line.trim().split(/\s+/);
     const [scope, flags] = [Number.parseInt(scopeText, 16), Number.parseInt(flagsText, 16)];
-    if (device !== name || digits.length !== 32 || (scope !== linkScope && scope !== globalScope)) return [];
+    if (device !== name || digits.length !== 32 || (scope !== linkScope && !widerScopes.has(scope))) return [];
     return {
       address: ipv6Text(Buffer.from(digits, "hex")),
       isLinkLocal: scope === linkScope,
@@ -40,23 +41,6 @@ export function ipv6Addresses(name: string): Ipv6Address[] {
     return parseIfInet6(readFileSync("/proc/net/if_inet6", "latin1"), name);
   } catch {
     return [];
-  }
-}
-
-/** Has the kernel use IPv6 on an interface, and make its addresses out of what routers tell. @returns whether it can */
-export function enableIpv6(name: string): boolean {
-  const folder = `/proc/sys/net/ipv6/conf/${name}`;
-  try {
-    for (const [key, value] of [
-      ["disable_ipv6", "0"],
-      ["accept_ra", "2"],
-      ["autoconf", "1"],
-    ] as const) {
-      writeFileSync(`${folder}/${key}`, value);
-    }
-    return true;
-  } catch {
-    return false;
   }
 }
 

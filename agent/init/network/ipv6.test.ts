@@ -37,12 +37,14 @@ describe("addresses", () => {
     const text = [
       "00000000000000000000000000000001 01 80 10 80       lo",
       "fec00000000000005054 02 40 00 00     eth0",
+      "fec0000000000000505400fffe000001 02 40 40 80     eth0",
       "fd00000000000000505400fffe000001 02 40 00 40     eth0",
       "fe80000000000000505400fffe000001 02 40 20 80     eth0",
       "fd00000000000000505400fffe000002 02 40 00 48     eth0",
       "",
     ].join("\n");
     expect(parseIfInet6(text, "eth0")).toEqual([
+      { address: "fec0::5054:ff:fe00:1", isLinkLocal: false, isTentative: false, isDuplicate: false },
       { address: "fd00::5054:ff:fe00:1", isLinkLocal: false, isTentative: true, isDuplicate: false },
       { address: "fe80::5054:ff:fe00:1", isLinkLocal: true, isTentative: false, isDuplicate: false },
       { address: "fd00::5054:ff:fe00:2", isLinkLocal: false, isTentative: true, isDuplicate: true },

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import type { Ipv6World } from "./ipv6-client.ts";
-import { addIpv6Address, addIpv6DefaultRoute, enableIpv6, ipv6Addresses } from "./ipv6-interface.ts";
+import { addIpv6Address, addIpv6DefaultRoute, ipv6Addresses } from "./ipv6-interface.ts";
 import { openDhcp6Link, openRouterLink } from "./ipv6-link.ts";
+import { enableIpv6 } from "./ipv6-switches.ts";
 
 /** Whether the kernel has IPv6. */
 export const hasIpv6 = (): boolean => existsSync("/proc/net/if_inet6");

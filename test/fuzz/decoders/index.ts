@@ -4,6 +4,7 @@ import { certificateRequestDecoder } from "./certificate-request.ts";
 import { fruDecoders } from "./fru.ts";
 import { inspectionDecoders } from "./inspection.ts";
 import { ipmiDecoders } from "./ipmi.ts";
+import { ipv6Decoders } from "./ipv6.ts";
 import { kcsDecoders } from "./kcs.ts";
 import { lanDecoders } from "./lan.ts";
 import { pemDecoders } from "./pem.ts";
@@ -22,6 +23,7 @@ export const decoders: readonly FuzzedDecoder[] = [
   ...lanDecoders,
   ...vmCodecDecoders,
   ...agentDecoders,
+  ...ipv6Decoders,
   ...pemDecoders,
   ...reportDecoders,
   ...serviceRequestDecoders,
