@@ -104,7 +104,7 @@ export function readInvocation(
     .showHelpAfterError("Try --help.")
     .addHelpText(
       "after",
-      `\nAs process 1 it is the init: it does \`run\` and takes its keys from the kernel\ncommand line only. As /inito it is a guest in another ramdisk: it brings up what is\nmissing, does \`run\` within 120 s (rivet.limit=), puts all back, and ends.\n\n${exitCodes}`,
+      `\nAs process 1 it is the init: it does \`run\` and takes its keys from the kernel\ncommand line only. As /inito it is a guest in another ramdisk: it brings up\nwhat is missing, does \`run\` within 120 s (rivet.limit=), puts all back, and\nends.\n\n${exitCodes}`,
     );
 
   const run = program

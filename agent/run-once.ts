@@ -6,7 +6,7 @@ import { type LocalSources, readLocalSources, readSettings } from "./configure.t
 import { type Console, openConsole, type RunEnd } from "./console.ts";
 import type { Begun } from "./first-line.ts";
 import { keepMemoryPrivate } from "./init/libc.ts";
-import { endOnSignals } from "./overlay/early-end.ts";
+import { endOnSignals, unlessAborted } from "./overlay/early-end.ts";
 import { OutcomeRecord } from "./overlay/outcome-record.ts";
 
 /** What a guest (overlay/run-as-guest.ts) does besides the run. */
@@ -15,10 +15,10 @@ export interface Guest {
   readonly defaults: Source;
   /** Ends the run early. */
   readonly ends: AbortController;
-  /** Prepares the machine; the document is read after it. `limitMs` is for all that the program does. */
+  /** Lets `ends` end all that the program does that long after its start, ms, whatever was said before. */
+  readonly endAt: (limitMs: number) => void;
+  /** Prepares the machine; the document is read after it. */
   readonly prepare: (from: LocalSources, console: Console) => Promise<void>;
-  /** What of the limit is left for the run. */
-  readonly leftMs: (limitMs: number) => number;
 }
 
 /** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
@@ -40,15 +40,19 @@ export async function runOnce(
     const from = readLocalSources(flags, readCommandLine(cmdlineFile), guest?.defaults);
     record.begin(from, guest !== undefined, console);
     for (const remark of from.remarks) console.note(remark);
-    await guest?.prepare(from, console);
-    const settings = await readSettings(from, console, ends.signal);
+    const configure = async () => {
+      guest?.endAt(from.local.limitMs);
+      await guest?.prepare(from, console);
+      return await readSettings(from, console, ends.signal);
+    };
+    const settings = await unlessAborted(configure(), ends.signal);
+    guest?.endAt(settings.limitMs);
     if (settings.log !== format) console = await openConsole(settings.log);
     if (settings.afterwards.action !== "wait") {
       console.note("`then` is left to the init that started this program; the exit code tells it how the run ended");
     }
     const { realWorld } = await import("./real-world.ts");
-    const limitMs = guest?.leftMs(settings.limitMs) ?? settings.limitMs;
-    return await performRun({ limitMs }, console, realWorld(settings, console), ends.signal);
+    return await performRun(settings, console, realWorld(settings, console), ends.signal);
   };
   const ended = await work().catch((error: unknown) => {
     const failed = failedEnd(ends.signal.aborted ? ends.signal.reason : error, startedAt);

@@ -37,3 +37,18 @@ export function endOnBugs(from: EventEmitter, ends: AbortController, console: ()
   from.on("uncaughtException", show);
   from.on("unhandledRejection", show);
 }
+
+/** What `work` gives, unless the signal comes first: then its reason is thrown, and nobody waits for the work any more. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  work.catch(() => undefined);
+  const settled = new AbortController();
+  const ended = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: settled.signal });
+  });
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    settled.abort();
+  }
+}

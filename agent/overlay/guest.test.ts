@@ -200,7 +200,7 @@ describe("an early end", () => {
   });
 });
 
-test("the last resort says a line and ends the process, later than the limit; a run that ended takes it back", () => {
+test("the last resort says a line and ends the process, later than the limit, and soon after a run that has ended", () => {
   const timers: { call: TimerCall; ms: number }[] = [];
   const makeTimer = (call: TimerCall) => {
     const timer = { call, ms: 0, set: (ms: number) => (timer.ms = ms) };
@@ -216,8 +216,9 @@ test("the last resort says a line and ends the process, later than the limit; a 
   expect(timers[1]?.call).toMatchObject({ argument: 75 });
   lastResort.set(-5_000);
   expect(timers[0]?.ms).toBe(10_000);
-  lastResort[Symbol.dispose]();
-  expect(timers.map(({ ms }) => ms)).toEqual([0, 0]);
+  lastResort.endSoon(69);
+  expect(timers.map(({ ms }) => ms)).toEqual([0, 0, 500]);
+  expect(timers[2]?.call).toEqual({ name: "_exit", argument: 69 });
 });
 
 test("defaults of a guest count only where neither command line nor document has the key", async () => {

@@ -12,11 +12,13 @@ const readableMs = 500;
  * Ends this process in any case: by timers of libc, which also come when JavaScript hangs. A thread that a driver holds ends
  * as soon as the kernel lets go of it.
  */
-export class LastResort implements Disposable {
+export class LastResort {
+  readonly #makeTimer: MakeTimer;
   readonly #tell: ReturnType<MakeTimer>;
   readonly #end: ReturnType<MakeTimer>;
 
   constructor(format: LogFormat, makeTimer: MakeTimer = (call) => new LibcTimer(call)) {
+    this.#makeTimer = makeTimer;
     const text = "metal-rivet did not end within its limit: it is ended, so that the machine's init goes on";
     const line =
       format === "json" ? JSON.stringify({ level: "error", event: "problem", msg: text }) : `      ERROR ${text}`;
@@ -31,9 +33,11 @@ export class LastResort implements Disposable {
     this.#end.set(ms + readableMs);
   }
 
-  [Symbol.dispose](): void {
+  /** The run is over: what hangs now (a thread that reads a file of a server that is gone) is not waited for. */
+  endSoon(exitCode: number): void {
     const never = 0; // timer_settime(2): disarmed
     this.#tell.set(never);
     this.#end.set(never);
+    this.#makeTimer({ name: "_exit", argument: exitCode }).set(readableMs);
   }
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { systemClock } from "../../inband/clock.ts";
+import { ExitCode } from "../../proto/exit-code.ts";
 import type { KeyName } from "../config/keys.ts";
 import type { LocalSettings, Source } from "../config/settings.ts";
 import type { LocalSources } from "../configure.ts";
@@ -43,32 +44,35 @@ export async function runAsGuest(
   const ends = new AbortController();
   endOnBugs(process, ends, () => begun.console);
   const lastResort = armLastResort(begun);
-  const over = new AbortController();
+  let over = new AbortController();
   const leftMs = (limitMs: number): number => limitMs - performance.now(); // which counts from the process's start
   const endAt = (limitMs: number): void => {
     lastResort?.set(leftMs(limitMs));
+    over.abort();
+    over = new AbortController();
     systemClock.sleep(Math.max(leftMs(limitMs), 0), over.signal).then(
       () => ends.abort(new RunLimitError(limitMs)),
       () => undefined,
     );
   };
   lastResort?.set(leftMs(standardLimitMs));
+  let exitCode: number = ExitCode.bug;
   try {
-    return await runOnce(flags, cmdlineFile, begun, {
+    exitCode = await runOnce(flags, cmdlineFile, begun, {
       defaults,
       ends,
-      leftMs,
+      endAt,
       prepare: async (from, console) => {
-        endAt(from.local.limitMs);
         if (!from.local.keepNetwork) rememberNetwork(asFound);
-        const prepared = prepare(from, console, ends.signal);
-        await Promise.race([prepared, rejectedOnAbort(ends.signal)]);
+        await prepare(from, console, ends.signal);
       },
     });
   } finally {
     over.abort();
     for (const problem of asFound.putBack()) begun.console.note(problem);
+    lastResort?.endSoon(exitCode);
   }
+  return exitCode;
 }
 
 /** A C library without such timers is no reason not to run. */
@@ -111,10 +115,3 @@ async function openDevice(modules: ModuleLoader, local: LocalSettings, console: 
     console,
   );
 }
-
-const rejectedOnAbort = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    const end = () => reject(signal.reason);
-    if (signal.aborted) end();
-    else signal.addEventListener("abort", end, { once: true });
-  });
