@@ -5,7 +5,7 @@ import { type BootResult, followBoot } from "../lab/agent-log.ts";
 import { type CodecProxy, commandsOfPrograms, countByKind, type SeenCommand } from "../lab/codec-proxy.ts";
 import { pause } from "../lab/deadline.ts";
 import { type DocumentServer, startDocumentServer } from "../lab/document-server.ts";
-import { assembleMachine, exitReason, type SimulatedMachine } from "../lab/machine.ts";
+import { assembleMachine, exitReason, type MachineOptions, type SimulatedMachine } from "../lab/machine.ts";
 import { initPki, type RunningService, readCertificates, startService } from "../lab/service.ts";
 import { makeUpTruth } from "../lab/truth.ts";
 import { contenders, contendersProgram, marker, observerProgram, quickContendersProgram } from "./overlay.ts";
@@ -54,6 +54,8 @@ export interface SiteOptions {
   readonly cpus?: number;
   readonly delayMs?: number;
   readonly userIds?: number;
+  /** More about the machine, which may use the site's directory. */
+  readonly machine?: ((directory: string) => Partial<MachineOptions>) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -79,6 +81,7 @@ export async function openSite(options: SiteOptions): Promise<Site> {
         ...{ name: "machine", parentDirectory: directory, truth: makeUpTruth(), kernel, initramfs, memoryMib, cpus },
         // A kernel without memory panics and restarts: that is an end, too.
         onReboot: "exit",
+        ...options.machine?.(directory),
       },
       signal,
     ),

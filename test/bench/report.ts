@@ -191,7 +191,8 @@ export function quirkReport(quirks: readonly QuirkFigures[]): string {
 
 const signed = (count: number) => (count > 0 ? `+${count}` : String(count));
 
-function plainTable(head: string[]): InstanceType<typeof Table> {
+/** A table without lines. */
+export function plainTable(head: string[]): InstanceType<typeof Table> {
   const none = Object.fromEntries(
     [
       "top",

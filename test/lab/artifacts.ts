@@ -22,6 +22,7 @@ export const artifacts = {
 export const releaseImage = {
   kernel: join(repository, "dist/image/vmlinuz"),
   initramfs: join(repository, "dist/image/initramfs.img"),
+  overlay: join(repository, "dist/image/overlay.img"),
   manifest: join(repository, "dist/image/manifest.json"),
 } as const;
 

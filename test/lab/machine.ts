@@ -44,6 +44,8 @@ export interface MachineOptions {
   readonly onReboot?: VmOptions["onReboot"];
   /** The command line that it is switched on with is not used then. */
   readonly networkBoot?: VmOptions["networkBoot"];
+  /** The same. */
+  readonly stick?: VmOptions["stick"];
   readonly kernel?: string;
   readonly initramfs?: string;
   /** Wait before the BMC hears of each command, in milliseconds. */
@@ -149,6 +151,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
       cpus: options.cpus ?? 1,
       onReboot: options.onReboot ?? "restart",
       networkBoot: options.networkBoot,
+      stick: options.stick,
       extraArgs: options.extraArgs ?? [],
     });
     vm = started;

@@ -68,6 +68,8 @@ export interface VmOptions {
   readonly accelerator?: "tcg" | "kvm";
   /** Instead of `kernel`, `initramfs` and `commandLine`: what DHCP names, by the iPXE in the card's ROM. */
   readonly networkBoot?: NetworkBoot | undefined;
+  /** Instead of `kernel`, `initramfs` and `commandLine`: a USB stick, byte for byte, that the firmware boots. */
+  readonly stick?: { readonly firmware: NetworkBoot["firmware"]; readonly image: string } | undefined;
   /** More arguments for QEMU. */
   readonly extraArgs?: readonly string[];
 }
@@ -159,9 +161,17 @@ function hub({ port, machinePort }: { readonly port: number; readonly machinePor
   ];
 }
 
-function whatBoots({ kernel, initramfs, commandLine, networkBoot, directory }: VmOptions): string[] {
-  if (networkBoot === undefined) return ["-kernel", kernel, "-initrd", initramfs, "-append", commandLine];
-  if (networkBoot.firmware === "bios") return [];
+function whatBoots({ kernel, initramfs, commandLine, networkBoot, stick, directory }: VmOptions): string[] {
+  const firmware = networkBoot?.firmware ?? stick?.firmware;
+  if (firmware === undefined) return ["-kernel", kernel, "-initrd", initramfs, "-append", commandLine];
+  const usb =
+    stick === undefined
+      ? []
+      : [
+          ...["-drive", `if=none,id=stick,format=raw,file=${stick.image}`],
+          ...["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0"],
+        ];
+  if (firmware === "bios") return usb;
   // Anew for each start: what a boot leaves in there would change the next one.
   const variables = join(directory, "ovmf-variables.fd");
   copyFileSync(ovmf.variables, variables);
@@ -171,7 +181,8 @@ function whatBoots({ kernel, initramfs, commandLine, networkBoot, directory }: V
     `name=opt/org.tianocore/IPv${version}PXESupport,string=n`,
   ]);
   return [
-    ...(networkBoot.beside === undefined ? [] : withoutPxe),
+    ...usb,
+    ...(networkBoot?.beside === undefined ? [] : withoutPxe),
     ...["-drive", `if=pflash,format=raw,readonly=on,file=${ovmf.code}`],
     ...["-drive", `if=pflash,format=raw,file=${variables}`],
   ];

@@ -40,8 +40,8 @@ let overLan: string;
 
 const bootLimitMs = 240_000;
 const limitMs = 900_000;
-/** What UEFI says on the serial port before anything boots. */
-const fromFirmware = /BdsDxe: (loading|starting) Boot/;
+/** What the network card's ROM says on the serial port before anything boots. */
+const fromFirmware = /Open Source Network Boot Firmware/;
 
 async function follow(name: Name): Promise<BootResult> {
   return await followBoot(site.machines[name], { limitMs: bootLimitMs });

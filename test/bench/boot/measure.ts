@@ -1,0 +1,69 @@
+import { exitReason } from "../../lab/machine.ts";
+import { openSite } from "../in-vm.ts";
+import { median } from "../natively.ts";
+import type { BootImages, Road } from "./roads.ts";
+import { type Mark, markOf, marks, type Timeline } from "./timeline.ts";
+
+/** A road, measured. */
+export interface MeasuredRoad {
+  readonly name: string;
+  readonly title: string;
+  readonly agent: boolean;
+  readonly memoryMib: number;
+  readonly runs: readonly Timeline[];
+  /** The median of each mark by itself. */
+  readonly median: Timeline;
+}
+
+/** A boot under emulation. */
+const bootLimitMs = 240_000;
+
+/**
+ * Boots a machine of its own, with a BMC and a service that have never seen it, so many times.
+ * @throws Error if it does not get to the road's end, or its run ends with anything but success
+ */
+export async function measureRoad(
+  road: Road,
+  images: BootImages,
+  times: number,
+  signal: AbortSignal,
+): Promise<MeasuredRoad> {
+  const runs: Timeline[] = [];
+  for (let run = 0; run < times; run += 1) runs.push(await bootOnce(road, images, signal));
+  const { name, title, agent, memoryMib } = road;
+  return { name, title, agent, memoryMib, runs, median: medians(runs) };
+}
+
+export function medians(runs: readonly Timeline[]): Timeline {
+  const each = marks.map((mark) => [mark, runs.flatMap((run) => run[mark] ?? [])] as const);
+  return Object.fromEntries(each.filter(([, times]) => times.length > 0).map(([mark, times]) => [mark, median(times)]));
+}
+
+async function bootOnce(road: Road, images: BootImages, signal: AbortSignal): Promise<Timeline> {
+  const { kernel, initramfs } = images;
+  await using site = await openSite({
+    ...{ kernel, initramfs, memoryMib: road.memoryMib, signal },
+    machine: (directory) => road.machine(images, directory),
+  });
+  await using stack = new AsyncDisposableStack();
+  const commandLine = await road.prepare(site, images, stack);
+  const { machine } = site;
+  const timeline: Partial<Record<Mark, number>> = {};
+  const started = performance.now();
+  await machine.powerOn(commandLine);
+  await machine.console.waitFor(
+    `${road.name} to get to "${road.until}"`,
+    bootLimitMs,
+    (line) => {
+      const seen = markOf(line);
+      if (seen === undefined) return undefined;
+      if (seen.ending !== undefined && (seen.ending.exitCode !== 0 || seen.ending.outcome !== "linked")) {
+        throw new Error(`${road.name}: the run ended with "${seen.ending.outcome}": ${seen.ending.text}`);
+      }
+      timeline[seen.mark] ??= Math.round(performance.now() - started);
+      return seen.mark === road.until ? true : undefined;
+    },
+    { signal, ended: () => exitReason(machine) },
+  );
+  return timeline;
+}
