@@ -11,7 +11,9 @@ export interface Terminal {
   write(text: string): void;
   /** Tells of what is typed, from now on. */
   listen(typed: (text: string) => void): void;
-  /** Lets another program have it for a while, or for ever. */
+  /** Lets another program have it while the work goes on. */
+  lend(work: () => Promise<void>): Promise<void>;
+  /** Gives it up for ever. */
   release(): void;
 }
 

@@ -28,6 +28,11 @@ class FakeTerminal implements Terminal {
   listen(typed: (text: string) => void) {
     this.type = typed;
   }
+  lent = 0;
+  async lend(work: () => Promise<void>) {
+    this.lent += 1;
+    await work();
+  }
   release() {
     this.released = true;
   }
@@ -165,6 +170,7 @@ describe("when it is over", () => {
     serial.type("s");
     await setImmediate();
     expect(given).toEqual(["/dev/ttyS0"]);
+    expect(serial.lent).toBe(1);
   });
 
   test("what goes wrong with a key is told", async () => {

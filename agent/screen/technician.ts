@@ -176,7 +176,7 @@ export class Technician {
     if (key === "inspect") void this.#alone(() => this.#inspect());
     if (key === "shell" && this.#world.shell !== undefined) {
       const { shell } = this.#world;
-      void this.#alone(() => shell(terminal));
+      void this.#alone(() => terminal.lend(() => shell(terminal)));
     }
   }
 
