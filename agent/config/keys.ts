@@ -303,7 +303,7 @@ export const keys = [
     type: { kind: "text", pattern: /^\/.*[^/]$/s, allowed: "an absolute path" },
     placeholder: "FILE",
     default: "/run/metal-rivet/outcome.json",
-    description: "where the run's end is written for the next program; not as init",
+    description: "where the run's end is written for the next program",
     notInDocument: true,
   },
   {

@@ -6,6 +6,7 @@ import type { KeptKey } from "../begin-with-token.ts";
 import { type Afterwards, canGoOffline, type LocalSettings, type LogFormat } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings, withStickDocument } from "../configure.ts";
 import { type Console, openConsole, type RunEnd } from "../console.ts";
+import { OutcomeRecord } from "../overlay/outcome-record.ts";
 import { readConsoles, wantsTechnician } from "../screen/consoles.ts";
 import type { Technician } from "../screen/technician.ts";
 import { afterRun, realAfterRunWorld } from "./after-run.ts";
@@ -43,6 +44,7 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
   let tries = 1;
   const kept: KeptKey = {};
   let watching: Disposable | undefined;
+  const record = new OutcomeRecord(new Date());
   const attempt = async (): Promise<RunEnd> => {
     const triedAt = performance.now();
     const ends = bugs.nextRun();
@@ -52,6 +54,7 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
       setHostName("metal-rivet");
       const onMachine = readLocalSources(new Map(), cmdline);
       ({ afterwards, tries } = onMachine.local);
+      record.begin(onMachine, true, console);
       watching ??= watchAgainstDrivers(onMachine.local, format, console);
       for (const remark of onMachine.remarks) console.note(remark);
       const modules = new ModuleLoader(release);
@@ -82,6 +85,7 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
     const ended = await tryAgain(attempt, world);
     watching?.[Symbol.dispose]();
     watching = undefined;
+    await record.end(ended, console);
     await afterRun(afterwards, ended, console, { ...realAfterRunWorld, leave: async () => await technician?.close() });
     await waitUntilWanted(ended, console, technician?.again());
   }

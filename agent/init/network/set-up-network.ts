@@ -8,6 +8,9 @@ import { applyLease, type Bound, bringUpLoopback, getLease, keepNetwork, type Ne
 import { type IpParameter, IpParameterError, parseIpParameter } from "./ip-parameter.ts";
 import { isNetworkUp } from "./is-network-up.ts";
 
+/** A run that is tried again finds the network that the one before brought up. */
+let isKept = false;
+
 /**
  * Brings up the network, unless somebody did or `ip=off` says not to, and keeps it up.
  * @param signal ends it, or the keeping
@@ -21,7 +24,7 @@ export async function setUpNetwork(
   const { local } = from;
   const startedAt = performance.now();
   bringUpLoopback();
-  if (isNetworkUp()) {
+  if (isKept || isNetworkUp()) {
     console.task("network", performance.now() - startedAt, "was set up before");
     return;
   }
@@ -43,6 +46,7 @@ export async function setUpNetwork(
   const bound = await getLease(options);
   for (const problem of applyLease(bound)) console.note(problem);
   console.task("network", performance.now() - startedAt, describeNetwork(bound));
+  isKept = true;
   keepNetwork(bound, options, signal).catch((error: unknown) => {
     if (signal.aborted) return;
     console.problem(`network: the lease is not renewed any more: ${error instanceof Error ? error.message : error}`);
