@@ -3,7 +3,7 @@ import { closeFile, ioctl, LibcError, openSocket } from "../libc.ts";
 /** linux/if_vlan.h */
 const setVlan = 0x8983; // SIOCSIFVLAN
 const commands = { add: 0, remove: 1, setNameType: 6 } as const;
-const deviceAndId = 2; // VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD: "eth0.5"
+const deviceAndId = 3; // VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD: "eth0.5"
 const longestName = 15;
 
 /** struct vlan_ioctl_args: command, device, a union (number or name), quality of service; 56 bytes. */
