@@ -13,7 +13,10 @@ import { serialOverLan } from "../lab/serial-over-lan.ts";
 import { type BmcctlResult, bmcctl } from "../lab/service.ts";
 import { openSite, rowOf, type Site } from "./site.ts";
 
-/* Two machines of metal-stack's mini-lab, side by side: linked, cycled, sent to their disk, and back to the network. */
+/*
+ * Two machines of metal-stack's mini-lab, side by side: linked, cycled, sent to their disk, and back to the network. Then a third
+ * one, which has no BMC.
+ */
 
 interface Seen {
   readonly linked: BootResult;
@@ -34,16 +37,17 @@ type Name = "one" | "two";
 const names: readonly Name[] = ["one", "two"];
 
 const stack = new AsyncDisposableStack();
-let site: Site<Name>;
+let site: Site<Name | "bare">;
 const seen = new Map<Name, Seen>();
 let overLan: string;
+let bare: BootResult;
 
 const bootLimitMs = 240_000;
 const limitMs = 900_000;
 /** What the network card's ROM says on the serial port before anything boots. */
 const fromFirmware = /Open Source Network Boot Firmware/;
 
-async function follow(name: Name): Promise<BootResult> {
+async function follow(name: Name | "bare"): Promise<BootResult> {
   return await followBoot(site.machines[name], { limitMs: bootLimitMs });
 }
 
@@ -85,13 +89,18 @@ async function live(name: Name): Promise<Seen> {
 beforeAll(async () => {
   const directory = mkdtempSync(join(tmpdir(), "metal-rivet-mini-lab-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
-  const [one, two] = await miniLabMachines(directory, 2);
-  if (one === undefined || two === undefined) throw new Error("the mini-lab has no two machines");
-  site = stack.use(await openSite({ one, two }));
+  const [one, two, three] = await miniLabMachines(directory, 3);
+  if (one === undefined || two === undefined || three === undefined)
+    throw new Error("the mini-lab has not three machines");
+  site = stack.use(await openSite({ one, two, bare: { ...three, withBmc: false } }));
   const { service } = site;
   const api = stack.use(await startBootApi({ directory: site.directory, service, allow: "all" }));
   bootFrom(directory, api);
   await Promise.all(names.map(async (name) => seen.set(name, await live(name))));
+  await site.machines.two.powerOff();
+  await site.machines.bare.powerOn("");
+  bare = await follow("bare");
+  await site.machines.bare.powerOff();
   const { bmc, truth, directory: own } = site.machines.one;
   const { account } = await rowOf(site, truth.bmcMac, true);
   if (bmc === undefined || account === undefined) throw new Error("the machine has no BMC or no account");
@@ -145,4 +154,16 @@ describe.each([
 
 test("the serial console is there over the BMC's LAN, for the account that was made", () => {
   expect(overLan).toMatch(fromFirmware);
+});
+
+test("a machine without BMC is listed as Unmanaged, with what is known of it", async () => {
+  expect([bare.outcome, bare.exitCode], textOf(bare)).toEqual(["unmanaged", 0]);
+  const { uuid, smbios } = site.machines.bare.truth;
+  const { stdout } = await bmcctl(site.service, ["ls"]);
+  expect(stdout).toMatch(new RegExp(`Unmanaged .*${uuid}|${uuid}.* Unmanaged`));
+  const described = await bmcctl(site.service, ["describe", uuid, "--output", "json"]);
+  expect(JSON.parse(described.stdout)).toMatchObject({
+    ...{ protocol: "Unmanaged", machine_id: uuid, state: "unmanaged" },
+    smbios: { board: { serial_number: smbios[2].serial }, system: { serial_number: smbios[1].serial } },
+  });
 });
