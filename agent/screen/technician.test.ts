@@ -120,6 +120,12 @@ describe("when it is over", () => {
     expect(done.at(-1)).toBe("led steady");
   });
 
+  test("the light is off where the machine is not linked, also if all is well", async () => {
+    const { technician: it, done } = technician();
+    it.console.end({ ...linked, outcome: "unverified", text: "The report is on the stick" });
+    expect(done.at(-1)).toBe("led off");
+  });
+
   test("R ends the wait at once, another key does not", async () => {
     const { technician: it, screen } = technician();
     it.console.end(linked);
@@ -160,6 +166,11 @@ describe("when it is over", () => {
     screen.type("c");
     await it.again();
     expect(it.leavesDocument).toBe(true);
+    it.begins();
+    it.console.end(refused);
+    screen.type("r");
+    await it.again();
+    expect(it.leavesDocument).toBe(false);
   });
 
   test("S gives the terminal on which it was typed to a shell", async () => {

@@ -114,7 +114,7 @@ export class Technician {
         this.#rest ??= Promise.withResolvers<void>();
         toAll((each) => each.end(ended));
         this.#offer();
-        this.#world.led?.show(this.#follower.model.verdict?.tone === "good" ? "steady" : "off");
+        this.#world.led?.show(this.#follower.model.verdict?.word === "LINKED" ? "steady" : "off");
         this.#print(render(this.#follower.model, this.#world.clock.now()));
       },
     };
@@ -124,7 +124,7 @@ export class Technician {
     const { clock } = this.#world;
     while (!this.#over.signal.aborted) {
       await clock.sleep(redrawMs, this.#over.signal).catch(() => undefined);
-      this.#draw();
+      if (this.#follower.model.verdict === undefined) this.#draw();
     }
   }
 
@@ -168,9 +168,9 @@ export class Technician {
   #choose(key: Key, terminal: Terminal): void {
     const { verdict } = this.#follower.model;
     if (verdict === undefined) return;
-    if (key === "again") this.#rest?.resolve();
-    if (key === "continue" && verdict.canLeaveDocument === true) {
-      this.#leavesDocument = true;
+    const goesOn = key === "continue" && verdict.canLeaveDocument === true;
+    if (key === "again" || goesOn) {
+      this.#leavesDocument = goesOn;
       this.#rest?.resolve();
     }
     if (key === "inspect") void this.#alone(() => this.#inspect());
