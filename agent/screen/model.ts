@@ -7,10 +7,34 @@ export const columns = 80;
 /** For consoles with colours; nothing is told by colour alone. */
 export type Tone = "good" | "attention" | "bad";
 
+/** How a run may end, in big letters; docs/technician.md says of each what to do. */
+export const states = [
+  "LINKED",
+  "ON STICK",
+  "NOT VERIFIED",
+  "NO BMC",
+  "LOCKED",
+  "NEEDS OPERATOR",
+  "BMC UNREACHED",
+  "BMC BOOTING",
+  "NO NETWORK",
+  "NO SERVICE",
+  "NO CONFIG",
+  "BAD CONFIG",
+  "WAITING",
+  "TOO SLOW",
+  "FAILED",
+  "NO STICK",
+  "STICK LOCKED",
+  "STICK FULL",
+  "BAD STICK",
+] as const;
+
+export type State = (typeof states)[number];
+
 /** How a run ended, for a person who stands in front of the machine. */
 export interface Verdict {
-  /** In big letters, two short words at most: "NO NETWORK". */
-  readonly word: string;
+  readonly word: State;
   readonly tone: Tone;
   /** What happened. */
   readonly why: string;

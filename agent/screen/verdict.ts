@@ -1,6 +1,6 @@
 import { ExitCode } from "../../proto/exit-code.ts";
 import type { RunEnd } from "../console.ts";
-import type { Verdict } from "./model.ts";
+import type { State, Verdict } from "./model.ts";
 
 type Words = Omit<Verdict, "detail">;
 
@@ -235,7 +235,7 @@ function ofConfiguration(error: Error): Words {
 
 function ofStick(error: Error): Words {
   const { problem = "" } = error as Error & { readonly problem?: string };
-  const words: Readonly<Record<string, string>> = {
+  const words: Readonly<Record<string, State>> = {
     absent: "NO STICK",
     gone: "NO STICK",
     "read-only": "STICK LOCKED",

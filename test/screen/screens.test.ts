@@ -4,6 +4,7 @@ import { NetworkError } from "../../agent/init/network/bring-up.ts";
 import { failedEnd, outcomeEnd } from "../../agent/perform-run.ts";
 import { bigLetters } from "../../agent/screen/big-letters.ts";
 import { RunFollower } from "../../agent/screen/follow-run.ts";
+import { states } from "../../agent/screen/model.ts";
 import { pictureOf, readQr } from "../../agent/screen/read-qr.fixture.ts";
 import { render } from "../../agent/screen/render.ts";
 import { FakeStick } from "../../agent/stick/fake-stick.fixture.ts";
@@ -210,7 +211,11 @@ test("every screen is 25 lines of at most 80 columns, in characters that text co
   }
 });
 
-test("there are big letters for every state", () => {
-  expect(bigLetters("NEEDS OPERATOR").every((line) => line.length <= 80)).toBe(true);
+test("every state can be drawn in big letters, and is explained to the technician", () => {
+  const page = readFileSync(new URL("../../docs/technician.md", import.meta.url), "utf8");
+  for (const state of states) {
+    for (const line of bigLetters(state)) expect(line.length, state).toBeLessThanOrEqual(80);
+    expect(page).toContain(`\`${state}\``);
+  }
   expect(() => bigLetters("linked")).toThrow('no big letter "l"');
 });
