@@ -1,4 +1,14 @@
-import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -10,7 +20,13 @@ const hooks = join(import.meta.dirname, "hooks");
 const agent = join(root, "dist/metal-rivet");
 const kernels = join(root, "node_modules/.cache/metal-rivet/kernel");
 const scratch = mkdtempSync(join(tmpdir(), "rivet-hooks-"));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+afterAll(() => {
+  const left = readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .filter((line) => line.includes(` ${scratch}/`));
+  if (left.length > 0) throw new Error(`not removed, because something is mounted there: ${left.join("; ")}`);
+  rmSync(scratch, { recursive: true, force: true });
+});
 
 const limitMs = 240_000;
 
@@ -35,9 +51,14 @@ async function withKernel(command: (release: string) => string): Promise<void> {
   });
 }
 
-/** Runs the agent of an unpacked ramdisk by its own libraries. */
-const versionIn = async (ramdisk: string): Promise<string> =>
-  (await execa("chroot", [ramdisk, "/usr/sbin/inito", "--version"], { timeout: limitMs })).stdout;
+/**
+ * Runs the agent of an unpacked ramdisk by its own libraries. As a guest it mounts /proc, /sys and /dev there: in a mount namespace
+ * of its own, so that none of them is left when the folder is removed, which would empty the machine's own /dev.
+ */
+const versionIn = async (ramdisk: string): Promise<string> => {
+  const inside = ["--mount", "chroot", ramdisk, "/usr/sbin/inito", "--version"];
+  return (await execa("unshare", inside, { timeout: limitMs })).stdout;
+};
 
 test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
   "initramfs-tools (needs root): the agent is in, runs, and is called before the root file system is mounted",

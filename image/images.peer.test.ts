@@ -89,7 +89,8 @@ test("the overlay's agent runs with nothing but its own folder", async () => {
     input: readFileSync(join(out, "overlay.img")),
     timeout: limitMs,
   });
-  const inside = ["--map-root-user", "chroot", ramdisk, "/inito", "--version"];
+  // What a guest mounts ends with the namespace, before the folder is removed.
+  const inside = ["--map-root-user", "--mount", "chroot", ramdisk, "/inito", "--version"];
   const { stdout } = await execa("unshare", inside, { timeout: limitMs });
   expect(stdout).toMatch(/^\d+\.\d+\.\d+/m);
 });
