@@ -7,7 +7,7 @@ import { artifacts } from "./artifacts.ts";
 import type { Child } from "./child.ts";
 import { type CodecProxy, startCodecProxy } from "./codec-proxy.ts";
 import { type LanConfig, type SimulatedUser, startIpmiSim, writeLanConfig } from "./ipmi-sim.ts";
-import { openPowerLine, type PowerRequest } from "./power-line.ts";
+import { openPowerLine, type PowerLine, type PowerRequest } from "./power-line.ts";
 import { machineOfProfile, startProfileBmc } from "./profile-bmc.ts";
 import { serialFileOf, startVm, type Vm, type VmOptions } from "./qemu.ts";
 import { SerialConsole } from "./serial-console.ts";
@@ -128,7 +128,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
 
   const switchOn = async (by: PowerEvent["by"]) => {
     if (vm?.child.running || disposed) return;
-    const bootFrom = bootFromOf(takeBootDevice());
+    const bootFrom = bootFromOf(bootDevices?.takeBootDevice());
     const started = await startVm({
       directory,
       kernel: options.kernel ?? artifacts.kernel,
@@ -187,7 +187,11 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
           return request.on ? await switchOn("lan") : await switchOff("lan");
         case "reset":
           happened("reset", "lan");
-          return await vm?.reset();
+          if (bootFromOf(bootDevices?.bootDevice) === undefined) return await vm?.reset();
+          if (vm === undefined) return;
+          // QEMU keeps the boot order that it was started with.
+          await switchOff("lan");
+          return await switchOn("lan");
         case "shutdown":
           return await switchOff("lan");
         case "boot":
@@ -202,7 +206,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
   };
 
   let tellPower: (on: boolean) => void = () => undefined;
-  let takeBootDevice = () => "none";
+  let bootDevices: Pick<PowerLine, "bootDevice" | "takeBootDevice"> | undefined;
   let bmc: MachineBmc | undefined;
   if (options.profile !== undefined) {
     const ofProfile = machineOfProfile(options.profile, options.truth);
@@ -220,7 +224,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
   } else if (options.withBmc !== false) {
     const power = stack.use(await openPowerLine(directory, onRequest));
     tellPower = (on) => power.setPower(on);
-    takeBootDevice = () => power.takeBootDevice();
+    bootDevices = power;
     bmc = await wireIpmiSim(stack, options, directory, power.program, signal);
   }
   const parts = stack.move();
@@ -292,8 +296,7 @@ function powerRequests(operation: PowerOperation): readonly PowerRequest[] {
   }
 }
 
-/** Power-on alone looks at it: a VM that is reset keeps the boot order that it was started with. */
-function bootFromOf(device: string): VmOptions["bootFrom"] {
+function bootFromOf(device: string | undefined): VmOptions["bootFrom"] {
   switch (device) {
     case "pxe":
       return "network";
