@@ -56,7 +56,6 @@ const hook = `#!/bin/sh
 copy_exec /usr/bin/ipmitool /usr/bin
 manual_add_modules ipmi_si
 manual_add_modules ipmi_devintf
-manual_add_modules af_packet
 `;
 
 /**

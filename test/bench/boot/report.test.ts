@@ -30,6 +30,11 @@ test("a road that is too slow, an image that is too large and a road that was no
   expect(bootTargets(bad).map(({ reached }) => reached)).toEqual([false, false, false]);
 });
 
+test("what was not measured has not reached its target", () => {
+  const targets = bootTargets({ roads: [stick], timesPerRoad: 1, stickBytes: 63e6 });
+  expect(targets[0]).toMatchObject({ measured: "not measured", reached: false });
+});
+
 test("what is not ours has no part of ours in the report", () => {
   const script = road("script", { init: 2_000, linked: 9_000 }, { agent: false });
   const text = bootReport({ roads: [kernel, script], timesPerRoad: 5, stickBytes: 63e6 });
