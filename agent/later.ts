@@ -19,11 +19,16 @@ export async function performAsGuest(
   begun: BegunGuest,
   write: (fd: 1 | 2, text: string) => void,
 ): Promise<number> {
-  const { readInvocation } = await import("./program.ts");
-  const invocation = readInvocation(args, { out: (text) => write(1, text), error: (text) => write(2, text) });
-  if (invocation.command !== "run") return invocation.command === "none" ? invocation.exitCode : 64;
-  const { runAsGuest } = await import("./overlay/run-as-guest.ts");
-  return await runAsGuest(invocation.flags, invocation.cmdline, begun);
+  try {
+    const { readInvocation } = await import("./program.ts");
+    const invocation = readInvocation(args, { out: (text) => write(1, text), error: (text) => write(2, text) });
+    if (invocation.command !== "run") return invocation.command === "none" ? invocation.exitCode : 64;
+    const { runAsGuest } = await import("./overlay/run-as-guest.ts");
+    return await runAsGuest(invocation.flags, invocation.cmdline, begun);
+  } finally {
+    // A run has done that itself, within its limit: then there is nothing left.
+    for (const problem of begun.asFound.putBack()) begun.console.note(problem);
+  }
 }
 
 /** Does what the command line asks for. Returns the exit code. */

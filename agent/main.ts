@@ -15,14 +15,14 @@ async function main(): Promise<number> {
   }
   const asGuest = isGuest(process.argv0);
   const args = asGuest ? ["run", ...process.argv.slice(2)] : process.argv.slice(2);
-  const wantsHelp = args.includes("--help") || args.includes("-h");
-  if (asGuest && !wantsHelp) {
+  const onlyAsks = args.some((arg) => ["--help", "-h", "--version", "-V"].includes(arg));
+  if (asGuest && !onlyAsks) {
     const { takeFirstStepsAsGuest } = await import("./overlay/first-steps.ts");
     const begun = await takeFirstStepsAsGuest(args);
     const { performAsGuest } = await import("./later.ts");
     return await performAsGuest(args, begun, writeAll);
   }
-  const begun = args[0] === "run" && !wantsHelp ? await sayFirstLine(args) : undefined;
+  const begun = args[0] === "run" && !onlyAsks ? await sayFirstLine(args) : undefined;
   const { perform } = await import("./later.ts");
   return await perform(args, begun, writeAll);
 }

@@ -19,8 +19,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 /** A script for bash in which `$inito` starts the agent from its sources, as u-root starts /inito. */
 function script(keys: string, text: string): string {
   writeFileSync(join(folder, "cmdline"), `rivet.outcome=${join(folder, "run/outcome.json")} ${keys}\n`);
-  const start = `(exec -a /inito ${process.execPath} --disable-warning=ExperimentalWarning ${program} --cmdline ${join(folder, "cmdline")})`;
-  return `inito() { ${start}; echo "exit code $?"; }\n${text}`;
+  const start = `exec -a /inito ${process.execPath} --disable-warning=ExperimentalWarning ${program} --cmdline ${join(folder, "cmdline")}`;
+  return `inito() { (${start} "$@"); echo "exit code $?"; }\n${text}`;
 }
 
 const namespaces = ["--pid", "--fork", "--kill-child", "--mount", "--net"];
@@ -32,6 +32,7 @@ const networkSetUp = [
   "ip link set veth9 up",
   "ip link set other up",
 ].join(";");
+const withoutMounts = "umount -l /sys; umount -l /proc";
 const ownSys = "mount -t sysfs sysfs /sys";
 const outcome = () => JSON.parse(readFileSync(join(folder, "run/outcome.json"), "utf8"));
 
@@ -55,11 +56,32 @@ describe.runIf(canUnshare)(`as /inito in namespaces of its own${why}`, () => {
   test("/proc and /sys are mounted for it, and gone afterwards", () => {
     const { stdout, stderr } = play(
       "rivet.network_limit=1 rivet.service=10.0.0.1:9",
-      "umount -l /sys; umount -l /proc; inito; echo /proc/* /sys/*",
+      `${withoutMounts}; inito; echo /proc/* /sys/*`,
     );
     expect(stdout + stderr).toMatch(/metal-rivet \S+ on \d/);
     expect(stdout.trim().split("\n").at(-1)).toBe("/proc/* /sys/*");
   }, 60_000);
+
+  test("asked for its version or its help it says that alone", () => {
+    const version = play("", `${withoutMounts}; inito --version; echo /proc/* /sys/*`).stdout;
+    expect(version).toMatch(/^\d+\.\d+\.\d+\S*\nexit code 0\n\/proc\/\* \/sys\/\*\n$/);
+    const help = play("", `${withoutMounts}; inito --help; echo /proc/* /sys/*`).stdout;
+    expect(help).toMatch(/^Usage: /);
+    expect(help.trim().split("\n").at(-1)).toBe("/proc/* /sys/*");
+  }, 60_000);
+
+  test.each(["--nonsense", "--tries never"])(
+    "arguments that are wrong (%s) leave nothing mounted",
+    (args) => {
+      const { stdout, stderr } = play(
+        "rivet.service=10.0.0.1:9",
+        `${withoutMounts}; inito ${args}; echo /proc/* /sys/*`,
+      );
+      expect(stdout + stderr).toMatch(/exit code (64|78)/);
+      expect(stdout.trim().split("\n").at(-1)).toBe("/proc/* /sys/*");
+    },
+    60_000,
+  );
 
   test("a network that somebody set up is used, and stays", () => {
     const { stdout, stderr } = play(
