@@ -87,7 +87,7 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
     watching = undefined;
     await record.end(ended, console);
     await afterRun(afterwards, ended, console, { ...realAfterRunWorld, leave: async () => await technician?.close() });
-    await waitUntilWanted(ended, console, technician?.again());
+    await waitUntilWanted(ended, console, technician?.hasKeys === true ? technician.again() : undefined);
   }
 }
 
@@ -225,8 +225,9 @@ function startReaping(): void {
 async function waitUntilWanted(ended: RunEnd, console: Console, again: Promise<void> | undefined): Promise<void> {
   const over = new AbortController();
   void again?.then(() => over.abort());
+  const how = again === undefined ? "reset the machine" : "press R or reset the machine";
   while (!over.signal.aborted) {
-    console.note(`waiting (${ended.outcome}, exit code ${ended.exitCode}); reset the machine to run again`);
+    console.note(`waiting (${ended.outcome}, exit code ${ended.exitCode}); ${how} to run again`);
     await systemClock.sleep(remindEveryMs, over.signal).catch(() => undefined);
   }
 }

@@ -66,6 +66,11 @@ export class Technician {
     return this.#leavesDocument;
   }
 
+  /** Whether anybody can type. */
+  get hasKeys(): boolean {
+    return this.#world.terminals.length > 0;
+  }
+
   /** A run begins. */
   begins(): void {
     this.#rest = undefined;
