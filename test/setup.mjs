@@ -31,7 +31,7 @@ const lab = [...image, "qemu-system-x86", "seabios", "ipxe-qemu", "ovmf", "openi
 // Foreign ramdisks that the agent is put into.
 const ramdisks = ["busybox-static", "initramfs-tools-core", "dracut-core"];
 // DHCP servers and routers, and what wires them.
-const network = ["dnsmasq-base", "iproute2"];
+const network = ["dnsmasq-base", "iproute2", "procps"];
 const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd", ...network, ...ramdisks];
 const packages = { fast, build, image, lab, bench: peers, test: peers };
 

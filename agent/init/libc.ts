@@ -37,7 +37,6 @@ function open() {
     socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
     bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
     sendto: { arguments: ["int32", "buffer", "uint64", "int32", "buffer", "uint32"], return: "int64" },
-    recv: { arguments: ["int32", "buffer", "uint64", "int32"], return: "int64" },
     recvfrom: { arguments: ["int32", "buffer", "uint64", "int32", "buffer", "buffer"], return: "int64" },
     close: { arguments: ["int32"], return: "int32" },
     ioctl: { arguments: ["int32", "uint64", "buffer"], return: "int32" },
@@ -176,15 +175,6 @@ export function bindSocket(fd: number, address: Buffer): void {
 /** sendto(2) without waiting; a full queue is an error (EAGAIN). */
 export function sendTo(fd: number, data: Buffer, address: Buffer): void {
   checked(libc().sendto(fd, data, BigInt(data.length), dontWait, address, address.length), "sendto");
-}
-
-/** recv(2) without waiting: a datagram, cut to `buffer`, or undefined when there is none. */
-export function receive(fd: number, buffer: Buffer): Buffer | undefined {
-  const length = libc().recv(fd, buffer, BigInt(buffer.length), dontWait);
-  if (length >= 0n) return Buffer.from(buffer.subarray(0, Number(length)));
-  const errno = getInt32(libc().errnoAt);
-  if (errno === again) return undefined;
-  throw new LibcError("recv", errno);
 }
 
 /** recvfrom(2) of a packet socket without waiting: a packet, cut to `buffer`, and its type (packet(7), sll_pkttype). */

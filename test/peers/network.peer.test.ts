@@ -45,6 +45,8 @@ async function bringUp({ dnsmasq, keys = [], before = "" }: Wire) {
     `mount --bind ${resolv} /etc/resolv.conf`,
     "ip netns add server",
     "ip link add veth0 type veth peer name veth1 netns server",
+    // who advertises and does not forward is no router to the kernel's neighbour discovery (RFC 4861 §7.2.5)
+    server("sysctl -qw net.ipv6.conf.all.forwarding=1"),
     server("ip link set lo up"),
     server("ip link set veth1 up"),
     server("ip addr add 10.9.0.1/24 dev veth1"),

@@ -1,76 +1,19 @@
-import { constants } from "node:os";
-import { systemClock } from "../../../inband/clock.ts";
-import { bindSocket, closeFile, LibcError, openSocket, receiveFromLink, sendTo } from "../libc.ts";
 import type { DhcpLink } from "./dhcp-client.ts";
+import { openPacketSocket } from "./packet-socket.ts";
 
-const family = 17; // AF_PACKET
-const datagram = 2; // SOCK_DGRAM: the kernel makes the Ethernet header
 const protocolIp = 0x0800; // ETH_P_IP
-/**
- * PACKET_OTHERHOST: not for this interface. The kernel marks so, besides frames for other machines, those of a VLAN that nobody
- * has here, after it (or the adapter) took the tag out: they look like untagged ones then.
- */
-const forAnother = 3;
+const everybody = Buffer.alloc(6, 0xff);
 const serverPort = 67;
 const clientPort = 68;
 
-/** struct sockaddr_ll, packet(7): 20 bytes. */
-function linkAddress(index: number, destination?: Uint8Array): Buffer {
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(family, 0);
-  address.writeUInt16BE(protocolIp, 2);
-  address.writeInt32LE(index, 4);
-  if (destination) {
-    address[11] = destination.length;
-    address.set(destination, 12);
-  }
-  return address;
-}
-
-/**
- * DHCP on an interface that has no address yet: IPv4 and UDP headers by us, through a packet socket.
- * `index` is the interface's number (/sys/class/net/NAME/ifindex). Needs CAP_NET_RAW.
- */
+/** DHCP on an interface that has no address yet: IPv4 and UDP headers by us, through a packet socket. */
 export function openPacketLink(index: number): DhcpLink {
-  // the protocol in network byte order, as socket(2) wants it for packet sockets
-  const fd = openSocket(family, datagram, ((protocolIp & 0xff) << 8) | (protocolIp >> 8));
-  try {
-    bindSocket(fd, linkAddress(index));
-  } catch (error) {
-    closeFile(fd);
-    throw error;
-  }
-  const buffer = Buffer.alloc(2048);
-  const next = () => ignoringDown(() => receiveFromLink(fd, buffer));
+  const socket = openPacketSocket(index, protocolIp);
   return {
-    send(message) {
-      ignoringDown(() => sendTo(fd, wrapInUdp(message), linkAddress(index, Buffer.alloc(6, 0xff))));
-    },
-    async receive(waitMs, signal) {
-      const until = systemClock.now() + waitMs;
-      // recv() with a time-out would stop the event loop: look often at first, an answer takes about a millisecond
-      for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.5, 20)) {
-        for (let packet = next(); packet; packet = next()) {
-          const message = packet.type === forAnother ? undefined : unwrapUdp(packet.data);
-          if (message) return message;
-        }
-        if (systemClock.now() >= until) return undefined;
-        await systemClock.sleep(pauseMs, signal);
-      }
-    },
-    close: () => closeFile(fd),
+    send: (message) => socket.send(wrapInUdp(message), everybody),
+    receive: (waitMs, signal) => socket.receive(unwrapUdp, waitMs, signal),
+    close: () => socket.close(),
   };
-}
-
-/** A link that went down or a full queue is no error: clients send again anyway. */
-export function ignoringDown<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    const { ENETDOWN, EAGAIN, ENOBUFS } = constants.errno;
-    if (error instanceof LibcError && [ENETDOWN, EAGAIN, ENOBUFS].includes(error.errno)) return undefined;
-    throw error;
-  }
 }
 
 /** The sum of 16-bit words in one's complement. RFC 1071. */
