@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { getLease, type NetworkWorld, resolvConf, writeHosts } from "./bring-up.ts";
-import { type Answer, FakeClock, FakeLink, goodServer } from "./dhcp-server.fixture.ts";
+import { messageType } from "./dhcp-message.ts";
+import { type Answer, FakeClock, FakeLink, goodServer, reply } from "./dhcp-server.fixture.ts";
 import { hasDefaultRoute, maskOf, type NetworkInterface } from "./interfaces.ts";
 import { parseIpParameter } from "./ip-parameter.ts";
 import type { Ipv6World } from "./ipv6-client.ts";
@@ -143,6 +144,17 @@ test("a port that comes up after a minute (LACP without a partner, a learning sw
   ]);
   const { nic: winner } = await getLease({ ...options, limitMs: 180_000 }, world);
   expect([winner.name, clock.time >= 89_000]).toEqual(["eth1", true]);
+});
+
+test("what was heard on an adapter stands in the error", async () => {
+  const { world, options, clock } = network([{ nic: nic("eth0", 1), linkAt: 0, answers: true }]);
+  const refuses: Answer = (heard) =>
+    heard.type === messageType.discover
+      ? goodServer()(heard)
+      : reply(heard, messageType.nak, "0.0.0.0", { 54: [10, 0, 0, 1], 56: [...Buffer.from("not on this network")] });
+  await expect(getLease(options, { ...world, openLink: () => new SlowLink(clock, refuses) })).rejects.toThrow(
+    "no address within 20 s: eth0: DHCP server 10.0.0.1 refuses 10.0.0.7: not on this network",
+  );
 });
 
 test("an adapter that cannot be asked keeps nobody from asking on the others", async () => {

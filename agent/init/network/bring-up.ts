@@ -180,7 +180,7 @@ interface Try {
   ipv6At?: number;
   /** The network asks for IPv6 alone. */
   ipv6Only?: boolean;
-  /** By family: why there will be no address. */
+  /** By family: what was heard instead of an address. */
   readonly lacks: Map<4 | 6, string>;
   done: Promise<void>;
 }
@@ -247,7 +247,8 @@ async function askBoth(
     const link = world.openLink(nic);
     try {
       const acceptsIpv6Only = families.has(6) && options.needs !== 4;
-      const client = { mac: nic.macBytes, clock, random: world.random, note, acceptsIpv6Only };
+      const heard = (text: string) => void begun.lacks.set(4, text);
+      const client = { mac: nic.macBytes, clock, random: world.random, note, heard, acceptsIpv6Only };
       const lease = await acquireLease(link, client, signal);
       begun.lease = ip?.mtu === undefined ? lease : { ...lease, mtu: ip.mtu };
     } finally {
@@ -256,7 +257,11 @@ async function askBoth(
   };
   const six = async () => {
     if (world.ipv6 === undefined) throw new Error("the kernel has no IPv6");
-    const client = { clock, random: world.random, note };
+    const heard = (text: string): void => {
+      begun.lacks.set(6, text);
+      note(text);
+    };
+    const client = { clock, random: world.random, note: heard };
     begun.ipv6 =
       ip?.static === undefined
         ? await acquireIpv6(nic, world.ipv6, client, signal)

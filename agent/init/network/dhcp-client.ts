@@ -37,6 +37,8 @@ export interface DhcpClientOptions {
   readonly random: () => number;
   /** One line for people: retries, refusals. */
   readonly note: (text: string) => void;
+  /** Told besides: what a server answered that is no lease. */
+  readonly heard?: (text: string) => void;
   /** Whether this machine can do without IPv4. */
   readonly acceptsIpv6Only?: boolean;
 }
@@ -118,8 +120,12 @@ async function request(
   seconds: () => number,
   signal: AbortSignal,
 ): Promise<Lease | undefined> {
-  const { mac, clock, random, note } = options;
+  const { mac, clock, random } = options;
   const server = offer.server ?? "";
+  const tell = (text: string): void => {
+    options.note(text);
+    options.heard?.(text);
+  };
   // that of another server is about an address which nobody asked for
   const isItsDecision = (reply: DhcpReply) =>
     isDecision(reply) && (reply.server === undefined || reply.server === server);
@@ -130,12 +136,12 @@ async function request(
     const wait = jittered(firstWaitMs * 2 ** attempt, random);
     const reply = await waitFor(link, options, transaction, wait, signal, isItsDecision);
     if (reply?.type === messageType.nak) {
-      note(`DHCP server ${server} refuses ${offer.address}${reply.message ? `: ${reply.message}` : ""}`);
+      tell(`DHCP server ${server} refuses ${offer.address}${reply.message ? `: ${reply.message}` : ""}`);
       return undefined;
     }
     if (reply) return leaseOf(reply, server, askedAt);
   }
-  note(`DHCP server ${server} offered ${offer.address} and then did not answer`);
+  tell(`DHCP server ${server} offered ${offer.address} and then did not answer`);
   return undefined;
 }
 
