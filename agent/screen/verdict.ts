@@ -144,9 +144,21 @@ function ofNetwork(message: string): Words {
       ]
     : message.includes("no Ethernet adapter")
       ? ["No network adapter was found.", "The driver may be missing; show this screen to your operator."]
-      : ["No network port has a link.", "Put a network cable in, or try another port or cable."];
+      : hasNoLink(message)
+        ? ["No network port has a link.", "Put a network cable in, or try another port or cable."]
+        : [
+            "The cable is in, but this server got no address.",
+            "Try another switch port, or show this screen to your operator.",
+          ];
   return { word: "NO NETWORK", tone: "bad", why, next: `${next} ${onceMore}` };
 }
+
+/** Of each adapter, as agent/init/network/bring-up.ts tells them. */
+const hasNoLink = (message: string): boolean =>
+  message
+    .slice(message.indexOf(" s: ") + " s: ".length)
+    .split("; ")
+    .every((state) => state.endsWith("no link (cable, switch port)"));
 
 function ofService(error: Error, step: string, exitCode: number): Words {
   const { status = "" } = error as Error & { readonly status?: string };

@@ -170,6 +170,16 @@ describe("screens of what comes before the run", () => {
     expect(read(lines)?.[0]).toBe("NO NETWORK");
   });
 
+  test.each([
+    "eth0: DHCP server 10.0.0.1 refuses 10.0.0.7: not on this network; eth1: no link (cable, switch port)",
+    "eth0: no router of IPv6",
+  ])("not a missing cable: %s", (lacks) => {
+    const lines = failed(new NetworkError(`network: no address within 180 s: ${lacks}`));
+    expect(read(lines)?.[0]).toBe("NO NETWORK");
+    expect(words(lines)).toContain("The cable is in");
+    expect(words(lines)).not.toContain("has a link");
+  });
+
   test("a document with a mistake", async () => {
     const stick = new FakeStick();
     stick.files.set("metal-rivet.yaml", Buffer.from("service: 10.0.0.1:4443\nthen: wait\nlog: [json\n"));
