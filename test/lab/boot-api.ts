@@ -23,6 +23,8 @@ export interface BootApiOptions {
   readonly images?: string;
   /** --allow. */
   readonly allow: string;
+  /** More for the kernel command line. */
+  readonly words?: string;
   readonly extraArgs?: readonly string[];
 }
 
@@ -38,7 +40,8 @@ export async function startBootApi(options: BootApiOptions): Promise<RunningBoot
   const child = await startChild({
     command: artifacts.bmcService,
     args: [
-      ...["boot-api", "--listen", `127.0.0.1:${port}`, "--url", urlSeenByVm, "--allow", allow, "--cmdline", words],
+      ...["boot-api", "--listen", `127.0.0.1:${port}`, "--url", urlSeenByVm, "--allow", allow],
+      ...["--cmdline", options.words === undefined ? words : `${words} ${options.words}`],
       ...["--service", service.address, "--service-for-machines", service.addressSeenByVm],
       ...["--pki", service.pkiDirectory, "--images", options.images ?? dirname(artifacts.kernel)],
       ...(options.extraArgs ?? []),

@@ -61,8 +61,8 @@ function fromNetwork(firmware: "bios" | "uefi"): Road {
     machine: (_images, directory) => ({ networkBoot: { firmware, directory, file: "boot.ipxe" } }),
     async prepare(site, images, stack) {
       const { directory, service } = site;
-      const words = { images: images.directory, extraArgs: ["--cmdline", `rdinit=${timedInit}`] };
-      bootFrom(directory, stack.use(await startBootApi({ directory, service, allow: "all", ...words })));
+      const timed = { images: images.directory, words: `rdinit=${timedInit}` };
+      bootFrom(directory, stack.use(await startBootApi({ directory, service, allow: "all", ...timed })));
       return "";
     },
   };
