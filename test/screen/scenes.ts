@@ -79,8 +79,8 @@ export async function makeScenes(directory: string): Promise<readonly Scene[]> {
     {
       name: "bmc-booting",
       state: "BMC BOOTING",
-      spec: { profile: profileOf("lenovo-xcc-kcs-disabled") },
-      boot: () => ({ config: { bmc_limit: 8 } }),
+      spec: { profile: { ...profileOf("booting"), timing: { boot: { ms: 3_600_000, codes: ["update"] } } } },
+      boot: () => ({ args: "rivet.bmc_limit=8" }),
     },
     { name: "bogus-uuid", state: "NEEDS OPERATOR", spec: { truth, withBmc: false } },
     {
