@@ -16,6 +16,7 @@ export const artifacts = {
   bmcService: join(repository, "dist/bmc-service"),
   kernel: join(imageDirectory, "vmlinuz"),
   initramfs: join(imageDirectory, "initramfs.img"),
+  overlay: join(imageDirectory, "overlay.img"),
 } as const;
 
 /** What `npm run image` makes: packed as small as it gets. */

@@ -1,8 +1,6 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { execa } from "execa";
+import { readFileSync, writeFileSync } from "node:fs";
 import { type CpioEntry, cpioArchive } from "../../../image/cpio.ts";
-import { repository } from "../../lab/artifacts.ts";
+import { makeDebianRamdisk } from "../../lab/debian-ramdisk.ts";
 import { marker } from "../overlay.ts";
 
 /** Debian's busybox-static. */
@@ -11,9 +9,6 @@ const busybox = "/bin/busybox";
 export const timedInit = "/bench/init";
 /** Kernel command line of Debian's ramdisk: the script is to do the agent's work. */
 export const byScript = "bench=ipmitool";
-
-const limitMs = 300_000;
-const kernels = join(repository, "node_modules/.cache/metal-rivet/kernel");
 
 const program = (path: string, body: string | Buffer): CpioEntry => ({
   kind: "file",
@@ -85,33 +80,10 @@ poweroff -f
 `;
 
 /**
- * Debian's own ramdisk for its own kernel, made by its own tool with its own settings (all drivers), and one script in it.
- * Folders of this machine stay as they are: what the tool reads there lies in a mount namespace.
+ * Debian's own ramdisk with its own settings (all drivers), and one script in it.
  * @throws Error if it cannot be made; it needs root
  */
 export async function writeDebianRamdisk(directory: string, output: string): Promise<void> {
-  const configuration = join(directory, "initramfs-tools");
-  cpSync("/etc/initramfs-tools", configuration, { recursive: true });
-  const scripts = join(configuration, "scripts/init-premount");
-  mkdirSync(scripts, { recursive: true });
-  for (const [path, body] of [
-    [join(configuration, "hooks/bench"), hook],
-    [join(scripts, "bench"), script],
-  ] as const) {
-    writeFileSync(path, body);
-    chmodSync(path, 0o755);
-  }
-  writeFileSync(join(configuration, "conf.d/bench"), "COMPRESS=zstd\n");
-  const kernel = join(kernels, readdirSync(kernels).sort().at(-1) ?? "", "root");
-  const [release = ""] = readdirSync(join(kernel, "lib/modules"));
-  const steps = [
-    "set -e",
-    "mount -t tmpfs none /mnt && mkdir -p /mnt/upper/modules /mnt/work",
-    `cp -a ${join(kernel, "lib/modules", release)} /mnt/upper/modules/`,
-    "mount -t overlay none -o lowerdir=/usr/lib,upperdir=/mnt/upper,workdir=/mnt/work /usr/lib",
-    `mount -t tmpfs none /boot && cp ${join(kernel, "boot")}/* /boot/`,
-    `mkinitramfs -d ${configuration} -o ${output} ${release}`,
-  ];
-  const environment = { PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-  await execa("unshare", ["--mount", "sh", "-c", steps.join("\n")], { timeout: limitMs, env: environment });
+  const files = { "hooks/bench": hook, "scripts/init-premount/bench": script, "conf.d/bench": "COMPRESS=zstd\n" };
+  await makeDebianRamdisk({ directory, output, files });
 }
