@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
 
@@ -60,6 +60,14 @@ const versionIn = async (ramdisk: string): Promise<string> => {
   return (await execa("unshare", inside, { timeout: limitMs })).stdout;
 };
 
+/** The names of all modules in an unpacked ramdisk. */
+const modulesIn = (ramdisk: string): string[] =>
+  readdirSync(join(ramdisk, "usr/lib/modules"), { recursive: true, encoding: "utf8" }).map((path) =>
+    basename(path).replace(/\.ko(\.[a-z]+)?$/, ""),
+  );
+/** BMC by KCS and SSIF, an adapter of servers and that of virtual machines. */
+const neededModules = ["ipmi_si", "ipmi_devintf", "ipmi_ssif", "i2c-i801", "igb", "virtio_net", "virtio_pci", "8021q"];
+
 test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
   "initramfs-tools (needs root): the agent is in, runs, and is called before the root file system is mounted",
   { timeout: limitMs },
@@ -77,6 +85,7 @@ test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
     const unpacked = join(scratch, "initramfs-tools.unpacked");
     await execa("unmkinitramfs", [image, unpacked], { timeout: limitMs });
     expect(await versionIn(unpacked)).toMatch(/^\d+\.\d+\.\d+/m);
+    expect(modulesIn(unpacked)).toEqual(expect.arrayContaining(neededModules));
     const order = await execa("cat", [join(unpacked, "scripts/init-premount/ORDER")], { timeout: limitMs });
     expect(order.stdout).toContain("/scripts/init-premount/metal-rivet");
   },
@@ -100,6 +109,7 @@ test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
       timeout: limitMs,
     });
     expect(await versionIn(unpacked)).toMatch(/^\d+\.\d+\.\d+/m);
+    expect(modulesIn(unpacked)).toEqual(expect.arrayContaining(neededModules));
     expect(readdirSync(join(unpacked, "usr/lib/dracut/hooks/pre-mount"))).toContain("50-run-metal-rivet.sh");
   },
 );

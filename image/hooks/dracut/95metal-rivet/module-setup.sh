@@ -13,8 +13,9 @@ depends() {
 }
 
 installkernel() {
-	# all of them, not only those of this machine
-	hostonly='' instmods ipmi_si ipmi_devintf ipmi_ssif af_packet =drivers/net/ethernet virtio_net
+	# All of them, not only those of this machine; SSIF needs the SMBus controller, a virtual machine's adapter its bus.
+	hostonly='' instmods ipmi_si ipmi_devintf ipmi_ssif i2c_i801 i2c_piix4 i2c_ismt 8021q af_packet virtio_pci virtio_net \
+		=drivers/net/ethernet
 }
 
 install() {
