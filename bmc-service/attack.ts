@@ -27,6 +27,8 @@ export type Attack =
   | "no TLS"
   /** A call whose request is too large, cannot be read or never comes to its end. */
   | "unreadable request"
+  /** A call of somebody who has shown no certificate, refused before it was known what they want. */
+  | "stranger"
   /** A connection that ended without any call. */
   | "connection without call"
   /** More than one caller may have or do in a minute. */

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { State } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BmcServiceService } from "../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { EnrolmentServiceService, type Policy } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { SampledRefusals } from "./audit/sampled-refusals.ts";
 import { DriverList } from "./drivers/driver-list.ts";
 import { ipmiDriver, type PowerPatience } from "./drivers/ipmi/ipmi-driver.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
@@ -112,7 +113,10 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const agentsCa = pki === "plaintext" ? undefined : pki.agentsCa;
   const authority = pki === "plaintext" ? pki : agentsCa;
   const sampled = cleanUp.use(new SampledLog(log));
-  const guarded = { audit: store, authority, log, sampled, metrics, stopping: stopping.signal };
+  const refusals = cleanUp.use(
+    new SampledRefusals(store, (error) => log.error({ err: error }, "refused calls not stored")),
+  );
+  const guarded = { audit: store, refusals, authority, log, sampled, metrics, stopping: stopping.signal };
   const { limits } = settings;
   const suspect: Suspect = (attack, fields, text) => {
     metrics.attack(attack);

@@ -278,12 +278,12 @@ export function bmcService(
     listAudit: guard.unary("ListAudit", async ({ limit, key, before }) => {
       const wanted = limit === 0 ? pageDefault : requireRange("limit", limit, 1, pageMost);
       const subjects = key === "" ? undefined : await subjectsOf(store, key);
-      const entries = await store.audit({
+      const { entries, intact } = await store.audit({
         limit: wanted,
         subjects,
         before: before === 0n ? undefined : Number(before),
       });
-      return { entries: entries.map(auditMessage), intact: await store.isAuditIntact() };
+      return { entries: entries.map(auditMessage), intact };
     }),
     listHistory: guard.unary("ListHistory", async ({ key, limit }, context) => {
       const wanted = limit === 0 ? pageDefault : requireRange("limit", limit, 1, pageMost);

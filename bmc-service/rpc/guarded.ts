@@ -10,6 +10,7 @@ import {
 import type { Logger } from "pino";
 import type { Attack } from "../attack.ts";
 import { type AuditLog, AuditTrail, addressOf, subjectOf } from "../audit/audit-trail.ts";
+import type { SampledRefusals } from "../audit/sampled-refusals.ts";
 import type { Metrics } from "../metrics.ts";
 import type { AgentsCa } from "../pki/load-pki.ts";
 import type { SampledLog } from "../sampled-log.ts";
@@ -59,6 +60,8 @@ export interface GuardOptions {
   /** The one that this service signs with; undefined if it has none. "plaintext": there is no TLS. */
   readonly authority: Pick<AgentsCa, "name"> | undefined | "plaintext";
   readonly audit: AuditLog;
+  /** What of refused calls goes to the audit log. */
+  readonly refusals: SampledRefusals;
   readonly log: Logger;
   /** For what strangers can cause. */
   readonly sampled: SampledLog;
@@ -133,7 +136,7 @@ export class Guard {
     const role = roleOf(identity);
     const changes = rule.change !== undefined;
     if (role === undefined || role === "agent" || !(changes || asksForSecrets(rule, call.request))) return undefined;
-    return new AuditTrail(this.#options.audit, {
+    return new AuditTrail(this.#options.audit, this.#options.refusals, {
       actor: identity.commonName || role,
       role,
       action: changes ? method : "show secrets",
@@ -157,6 +160,7 @@ export class Guard {
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort(new RpcError(status.CANCELLED, "the caller has gone")));
     const noted: Notes = {};
+    let identity: Identity | undefined;
     let caller: Caller | undefined;
     let trail: AuditTrail | undefined;
     const endTrail = async (code: status, details: string) => {
@@ -176,7 +180,7 @@ export class Guard {
     const finish = (
       code: status,
       details: string,
-      { bug, attack }: { bug?: unknown; attack?: Attack | undefined } = {},
+      { bug, attack: known }: { bug?: unknown; attack?: Attack | undefined } = {},
     ) => {
       const durationMs = performance.now() - started;
       metrics.rpc(service, method, status[code], durationMs);
@@ -186,17 +190,18 @@ export class Guard {
       if (bug !== undefined) log.error({ ...entry, err: bug }, "call failed: a bug");
       else if (noted.notStored !== undefined) log.error({ ...entry, details }, "call not stored");
       else if (code === status.OK) log.info(entry, "call");
-      else if (attack === undefined) log.warn({ ...entry, details }, "call refused");
       else {
-        metrics.attack(attack);
-        const suspect = { ...entry, details, attack, from };
-        // What an operator did is written down each time.
-        if (caller === undefined || caller.role === "agent") sampled.warn(attack, suspect, "call refused");
-        else log.warn(suspect, "call refused");
+        const isStranger = identity?.credential === "none" && code === status.INVALID_ARGUMENT;
+        const attack = known ?? (isStranger ? "stranger" : undefined);
+        if (attack !== undefined) metrics.attack(attack);
+        const fields = { ...entry, details, ...(attack === undefined ? {} : { attack, from }) };
+        // The end of the audit log stands here too: what has an entry there has its line.
+        if (noted.audit !== undefined) log.warn(fields, "call refused");
+        else sampled.warn(`${attack ?? status[code]} of ${whoIs(identity)}`, fields, "call refused");
       }
     };
     try {
-      const identity =
+      identity =
         authority === "plaintext"
           ? plaintextIdentity
           : identityOf(call.getAuthContext().sslPeerCertificate, authority?.name);
@@ -227,6 +232,16 @@ export class Guard {
       return { error: { code: known.code, details: known.message } };
     }
   }
+}
+
+/**
+ * Whose refusals are counted together: a flood of strangers must not hide those of agents, nor these those of people. There are
+ * few people, and each has the lines of their own.
+ */
+function whoIs(identity: Identity | undefined): string {
+  if (identity === undefined || identity.credential === "none") return "strangers";
+  const role = roleOf(identity);
+  return role === undefined || role === "agent" ? "agents" : `${role} ${identity.commonName}`;
 }
 
 /** @throws RpcError if the change cannot be written down: then it is not made */

@@ -4,9 +4,9 @@ import type { NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enro
 import { Inventory } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import {
   type AuditEntryRow,
+  type AuditPage,
   type AuditQuery,
   appendAudit,
-  isAuditIntact,
   type NewAuditEntry,
   readAudit,
 } from "../audit/audit-log.ts";
@@ -309,12 +309,8 @@ export class SqliteStore implements Store {
     return this.#group.run(() => appendAudit(this.#database, entry));
   }
 
-  async audit(query: AuditQuery): Promise<AuditEntryRow[]> {
+  async audit(query: AuditQuery): Promise<AuditPage> {
     return readAudit(this.#reader, query);
-  }
-
-  isAuditIntact(): Promise<boolean> {
-    return isAuditIntact(this.#reader);
   }
 
   async addHistory(entry: HistoryRow): Promise<void> {

@@ -3,7 +3,7 @@ import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/ge
 import type { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
-import type { AuditEntryRow, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
+import type { AuditEntryRow, AuditPage, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
 import type { NewToken, SessionBinding, TokenRow } from "./enrolment-token.ts";
 
 /** One BMC, or one machine that has none or whose BMC tells no MAC address. */
@@ -405,10 +405,8 @@ export interface Store extends AsyncDisposable {
 
   /** Writes an entry behind the last one of the audit log. */
   appendAudit(entry: NewAuditEntry): Promise<AuditEntryRow>;
-  /** Newest first. */
-  audit(query: AuditQuery): Promise<AuditEntryRow[]>;
-  /** Whether no entry of the audit log was changed or removed. */
-  isAuditIntact(): Promise<boolean>;
+  /** A page of the audit log, and whether it holds. */
+  audit(query: AuditQuery): Promise<AuditPage>;
 
   addHistory(entry: HistoryRow): Promise<void>;
   /** @param key MAC or UUID of a machine. Newest first. */

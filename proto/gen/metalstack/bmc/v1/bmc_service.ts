@@ -481,7 +481,10 @@ export interface ListAuditRequest {
 export interface ListAuditResponse {
   /** Newest first. */
   entries: AuditEntry[];
-  /** Whether the chain of hashes of the whole log holds: no entry was changed or removed. */
+  /**
+   * Whether these entries hold: each follows from the one before it by its hash, none is missing between them, and the last one that
+   * was ever written is there. Who reads all pages has looked at the whole log.
+   */
   intact: boolean;
 }
 
