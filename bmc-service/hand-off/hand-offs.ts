@@ -10,7 +10,7 @@ import { NotReadyError } from "../drivers/driver-list.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import type { Metrics } from "../metrics.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
-import type { BmcLocks } from "../reach/bmc-locks.ts";
+import { BmcLocks } from "../reach/bmc-locks.ts";
 import { type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import { StoppingError } from "../stopping-error.ts";
 import { tellsNewAddress } from "../store/reported-facts.ts";
@@ -49,11 +49,22 @@ export interface HandOffsOptions {
 /** Of a BMC that was never reported. */
 const noFacts = BmcFacts.fromPartial({});
 
+/** One hand-off, from when it was asked for. */
+interface HandOff {
+  readonly events: EventLog<WatchHandOffResponse>;
+  readonly done: Promise<void>;
+  /** Id of the newest account that it knows; undefined while it waits: it looks when it begins. */
+  newest?: string;
+}
+
 /** All hand-offs that run. One goes on when nobody follows it any more: its result is for the row. */
 export class HandOffs {
   readonly #options: HandOffsOptions;
   readonly #queue: LoginQueue;
-  readonly #running = new Map<string, { events: EventLog<WatchHandOffResponse>; done: Promise<void> }>();
+  /** By key, at most two: one that runs, and one that waits for it. */
+  readonly #handOffs = new Map<string, readonly HandOff[]>();
+  /** Whoever waits for a BMC that is being logged in to holds no place in the queue meanwhile. */
+  readonly #turns = new BmcLocks();
   readonly #rotating = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
   /** Of BMCs that refused every login that was tried: those logins, by key. */
@@ -71,22 +82,25 @@ export class HandOffs {
   }
 
   /**
-   * Starts a hand-off, or joins the one that runs already with the same accounts.
+   * Starts a hand-off, or joins the one that waits already or runs with the same accounts.
    * @param key of a row with a BMC
+   * @param lane of the caller in the queue
    * @param nonce what the agent has written to the BMC, and leaves there until the stream ends
    */
   async *watch(
     key: string,
+    lane: string,
     signal: AbortSignal,
     nonce?: string,
   ): AsyncGenerator<WatchHandOffResponse, void, undefined> {
     const [newest] = await this.#options.store.accounts(key);
-    const name = `${key} ${newest?.id ?? ""}`;
     if (nonce === undefined) this.#nonces.delete(key);
     else this.#nonces.set(key, nonce);
-    const running = this.#running.get(name) ?? this.#start(name, key);
+    const last = this.#handOffs.get(key)?.at(-1);
+    const isSame = last !== undefined && (last.newest === undefined || last.newest === (newest?.id ?? ""));
+    const { events } = isSame ? last : this.#start(key, lane);
     try {
-      yield* running.events.follow(signal);
+      yield* events.follow(signal);
     } finally {
       if (this.#nonces.get(key) === nonce) this.#nonces.delete(key);
     }
@@ -108,33 +122,31 @@ export class HandOffs {
     actor: string,
     gone: AbortSignal,
   ): Promise<string> {
-    const { store, locks } = this.#options;
+    const { store } = this.#options;
     const signal = AbortSignal.any([gone, this.#stopping.signal]);
     const unheard = () => undefined;
-    return await this.#queue.run(signal, unheard, () =>
-      locks.run(key, signal, async () => {
-        const { row: stored } = (await store.bmc(key)) ?? {};
-        if (stored === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
-        const givenAddress = address === undefined ? stored.givenAddress : formatEndpoint(address);
-        const row = { ...stored, givenAddress };
-        if (row.mac === "" && address === undefined) {
-          throw new NotReadyError(`the BMC of machine ${key} told no MAC address: say where it is (--address)`);
-        }
-        const considered = (await store.accounts(key)).map(({ id }) => id);
-        const by = {
-          accounts: [givenAccount(key, login, actor)],
-          remedy: "Nothing was changed; check name and password at the BMC itself",
-        };
-        const { outcome, failure } =
-          address === undefined
-            ? await this.#takeOverProved(row, by, [], unheard, signal)
-            : await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
-        signal.throwIfAborted();
-        if (failure !== undefined) throw failure;
-        const given = { ...login, address: address && formatEndpoint(address) };
-        return await store.adoptAccount(key, given, outcome, considered, actor, new Date());
-      }),
-    );
+    return await this.#inTurn(key, laneOf(actor), signal, unheard, async () => {
+      const { row: stored } = (await store.bmc(key)) ?? {};
+      if (stored === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
+      const givenAddress = address === undefined ? stored.givenAddress : formatEndpoint(address);
+      const row = { ...stored, givenAddress };
+      if (row.mac === "" && address === undefined) {
+        throw new NotReadyError(`the BMC of machine ${key} told no MAC address: say where it is (--address)`);
+      }
+      const considered = (await store.accounts(key)).map(({ id }) => id);
+      const by = {
+        accounts: [givenAccount(key, login, actor)],
+        remedy: "Nothing was changed; check name and password at the BMC itself",
+      };
+      const { outcome, failure } =
+        address === undefined
+          ? await this.#takeOverProved(row, by, [], unheard, signal)
+          : await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
+      signal.throwIfAborted();
+      if (failure !== undefined) throw failure;
+      const given = { ...login, address: address && formatEndpoint(address) };
+      return await store.adoptAccount(key, given, outcome, considered, actor, new Date());
+    });
   }
 
   /**
@@ -143,12 +155,11 @@ export class HandOffs {
    * @returns what was done, for the history
    */
   async rotate(key: string, actor: string, gone: AbortSignal): Promise<string> {
-    const { locks } = this.#options;
     const { signal: stopping } = this.#stopping;
     const signal = AbortSignal.any([gone, stopping]);
     const unheard = () => undefined;
-    const work = this.#queue.run(signal, unheard, () =>
-      locks.run(key, signal, () => rotatePassword(this.#rotationWorld(), key, actor, gone, stopping)),
+    const work = this.#inTurn(key, laneOf(actor), signal, unheard, () =>
+      rotatePassword(this.#rotationWorld(), key, actor, gone, stopping),
     );
     this.#rotating.add(work);
     try {
@@ -189,19 +200,34 @@ export class HandOffs {
 
   /** Finds out which password a rotation has left on the BMC that the end of the service has cut short. */
   async settleInterrupted(): Promise<void> {
-    for (const key of await this.#options.store.interruptedRotations()) this.#start(`${key} interrupted`, key);
+    for (const key of await this.#options.store.interruptedRotations()) this.#start(key, "service");
   }
 
   /** Waits for what runs; after the limit it is ended, and the rows say so. */
   async stop(limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.#stopping.abort(new StoppingError()), limitMs);
-    await Promise.allSettled([...[...this.#running.values()].map(({ done }) => done), ...this.#rotating]);
+    await Promise.allSettled([...[...this.#handOffs.values()].flat().map(({ done }) => done), ...this.#rotating]);
     clearTimeout(timer);
   }
 
-  #start(name: string, key: string) {
+  /** Runs `work` when the BMC is free, from what came before and from drivers, and there is a place in the queue. */
+  #inTurn<T>(
+    key: string,
+    lane: string,
+    signal: AbortSignal,
+    moved: (ahead: number) => void,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { locks } = this.#options;
+    return this.#turns.run(key, signal, () => this.#queue.run(lane, signal, moved, () => locks.run(key, signal, work)));
+  }
+
+  #start(key: string, lane: string): HandOff {
     const events = new EventLog<WatchHandOffResponse>();
-    const done = this.#run(key, events)
+    const looked = (newest: string) => {
+      handOff.newest = newest;
+    };
+    const done = this.#run(key, lane, events, looked)
       .then(
         () => events.end(),
         (error: unknown) => {
@@ -211,46 +237,55 @@ export class HandOffs {
           events.end(error);
         },
       )
-      .finally(() => this.#running.delete(name));
-    const running = { events, done };
-    this.#running.set(name, running);
-    return running;
+      .finally(() => {
+        const left = (this.#handOffs.get(key) ?? []).filter((each) => each !== handOff);
+        if (left.length > 0) this.#handOffs.set(key, left);
+        else this.#handOffs.delete(key);
+      });
+    const handOff: HandOff = { events, done };
+    this.#handOffs.set(key, [...(this.#handOffs.get(key) ?? []), handOff]);
+    return handOff;
   }
 
-  async #run(key: string, events: EventLog<WatchHandOffResponse>): Promise<void> {
-    const { store, locks, metrics, log } = this.#options;
+  /** @param looked told the id of the newest account, when the accounts are read; empty if there is none */
+  async #run(
+    key: string,
+    lane: string,
+    events: EventLog<WatchHandOffResponse>,
+    looked: (newest: string) => void,
+  ): Promise<void> {
+    const { store, metrics, log } = this.#options;
     const { signal } = this.#stopping;
     const emit = (event: NonNullable<WatchHandOffResponse["event"]>) => events.append({ at: new Date(), event });
-    const queued = (ahead: number) => emit({ $case: "queued", value: { ahead } });
-    await this.#queue.run(signal, queued, () =>
-      locks.run(key, signal, async () => {
-        const started = performance.now();
-        const { row } = (await store.bmc(key)) ?? {};
-        if (row?.facts === undefined) throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
-        const accounts = await store.accounts(key);
-        const remedy = "Boot the machine again to make a new one";
-        // The last event is held back until its result is on the disk: who has seen it finds the row settled.
-        const held: Parameters<typeof emit>[0][] = [];
-        const unlessLast: typeof emit = (event) =>
-          event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
-        const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
-        const { outcome, failure, refusedBefore } = await this.#takeOverProved(row, by, held, unlessLast, signal);
-        // What the end of the service has cut short says nothing about the BMC.
-        if (failure !== undefined && signal.aborted) throw new StoppingError();
-        if (refusedBefore.size === 0) this.#refused.delete(key);
-        else this.#refused.set(key, refusedBefore);
-        await store.settleHandOff(key, outcome, new Date());
-        for (const event of held) emit(event);
-        const durationMs = performance.now() - started;
-        const result = failure === undefined ? "handed_off" : failureName(failure.kind);
-        metrics.handOff(result, durationMs);
-        const entry = { mac: key, machine: row.machineUuid, result, durationMs: Math.round(durationMs) };
-        if (failure === undefined) return log.info(entry, "handed off");
-        const attack = attackOfBmc(failure);
-        if (attack !== undefined) metrics.attack(attack);
-        log.warn({ ...entry, reason: failure.message, attack }, "hand-off failed");
-      }),
-    );
+    const queued = (ahead: number) => events.pass({ at: new Date(), event: { $case: "queued", value: { ahead } } });
+    await this.#inTurn(key, lane, signal, queued, async () => {
+      const started = performance.now();
+      const { row } = (await store.bmc(key)) ?? {};
+      if (row?.facts === undefined) throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
+      const accounts = await store.accounts(key);
+      looked(accounts[0]?.id ?? "");
+      const remedy = "Boot the machine again to make a new one";
+      // The last event is held back until its result is on the disk: who has seen it finds the row settled.
+      const held: Parameters<typeof emit>[0][] = [];
+      const unlessLast: typeof emit = (event) =>
+        event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
+      const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
+      const { outcome, failure, refusedBefore } = await this.#takeOverProved(row, by, held, unlessLast, signal);
+      // What the end of the service has cut short says nothing about the BMC.
+      if (failure !== undefined && signal.aborted) throw new StoppingError();
+      if (refusedBefore.size === 0) this.#refused.delete(key);
+      else this.#refused.set(key, refusedBefore);
+      await store.settleHandOff(key, outcome, new Date());
+      for (const event of held) emit(event);
+      const durationMs = performance.now() - started;
+      const result = failure === undefined ? "handed_off" : failureName(failure.kind);
+      metrics.handOff(result, durationMs);
+      const entry = { mac: key, machine: row.machineUuid, result, durationMs: Math.round(durationMs) };
+      if (failure === undefined) return log.info(entry, "handed off");
+      const attack = attackOfBmc(failure);
+      if (attack !== undefined) metrics.attack(attack);
+      log.warn({ ...entry, reason: failure.message, attack }, "hand-off failed");
+    });
   }
 
   /**
@@ -295,6 +330,11 @@ export class HandOffs {
     const subject = { facts, machineUuid, nonce, endpoint: reachableAt(row, addresses), ...by };
     return takeOver({ ...this.#options, onLogin: metrics.lanLogin }, subject, emit, signal);
   }
+}
+
+/** Of an operator in the queue. */
+function laneOf(actor: string): string {
+  return `operator ${actor}`;
 }
 
 /** What an operator has given, in the form of what an agent makes; it is not stored so. */

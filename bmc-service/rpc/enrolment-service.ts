@@ -24,6 +24,7 @@ import type { Liveness } from "../tokens/liveness.ts";
 import { sha256 } from "../tokens/sha256.ts";
 import { requireAscii, requireFacts, requireMac, requireMachine, requireRange, requireText } from "./fields.ts";
 import type { CallContext, Guard } from "./guarded.ts";
+import { networkOf } from "./network-of.ts";
 import { requireOwnMachine } from "./role.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
 
@@ -126,7 +127,12 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       context.note({ mac: key });
       using _ = liveness.follow(session.id);
       const nonce = nonceOf(request.sessionToken);
-      yield* handOffs.watch(key, context.signal, nonces.get(key) === nonce ? nonce : undefined);
+      yield* handOffs.watch(
+        key,
+        networkOf(context.from),
+        context.signal,
+        nonces.get(key) === nonce ? nonce : undefined,
+      );
       liveness.over(session.id);
     }),
   };
