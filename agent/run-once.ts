@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { ConfigError, fileProblem } from "./config/config-error.ts";
 import type { KeyName } from "./config/keys.ts";
 import { readLocalSources, readSettings } from "./configure.ts";
@@ -6,24 +5,22 @@ import { openConsole } from "./console.ts";
 import type { Begun } from "./first-line.ts";
 import { keepMemoryPrivate } from "./init/libc.ts";
 
-/** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
+/**
+ * `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code.
+ * @param cmdlineFile where `begun` has read the kernel command line
+ */
 export async function runOnce(
   flags: ReadonlyMap<KeyName, string>,
   cmdlineFile: string,
-  { console, format }: Begun,
+  { console, format, cmdline, cmdlineError }: Begun,
 ): Promise<number> {
   const startedAt = performance.now();
   keepMemoryPrivate();
-  let cmdline: Uint8Array = Buffer.alloc(0);
-  let unreadable: ConfigError | undefined;
-  try {
-    cmdline = readFileSync(cmdlineFile);
-  } catch (error) {
-    unreadable = new ConfigError(`file ${cmdlineFile}`, "--cmdline", `cannot be read: ${fileProblem(error)}`);
-  }
   const { failedEnd, performRun } = await import("./perform-run.ts");
   try {
-    if (unreadable) throw unreadable;
+    if (cmdlineError !== undefined) {
+      throw new ConfigError(`file ${cmdlineFile}`, "--cmdline", `cannot be read: ${fileProblem(cmdlineError)}`);
+    }
     const from = readLocalSources(flags, cmdline);
     for (const remark of from.remarks) console.note(remark);
     const settings = await readSettings(from, console);
