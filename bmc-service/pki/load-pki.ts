@@ -1,8 +1,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PeerCertificate } from "node:tls";
 import { ConfigError, systemReason } from "../config-error.ts";
+import { isThere } from "../store/is-there.ts";
 
 /** What the server needs for mutual TLS; PEM. */
 export interface ServerPki {
@@ -53,7 +54,7 @@ export async function loadServerPki(directory: string, now: Date): Promise<Serve
 
 async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Date): Promise<AgentsCa | undefined> {
   const paths = { certificate: join(directory, "agents-ca.pem"), key: join(directory, "agents-ca.key") };
-  const [hasCertificate, hasKey] = await Promise.all([isThere(paths.certificate), isThere(paths.key)]);
+  const [hasCertificate, hasKey] = await Promise.all([exists(paths.certificate), exists(paths.key)]);
   if (!hasCertificate && !hasKey) return undefined;
   const certificate = await read(paths.certificate);
   const key = await read(paths.key);
@@ -73,11 +74,11 @@ async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Dat
   return { certificate, key, name: parsed.toLegacyObject().subject };
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
-  );
+/** @throws ConfigError if that cannot be told */
+function exists(path: string): Promise<boolean> {
+  return isThere(path).catch((error: unknown) => {
+    throw wrong(path, systemReason(error), error);
+  });
 }
 
 function requireValid(path: string, certificate: X509Certificate, now: Date): void {

@@ -8,6 +8,7 @@ import {
   WarningKind,
 } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { printable } from "../service/printable.ts";
 
 /** What YAML, JSON and tables show. */
 export type Value = string | number | boolean | readonly Value[] | Document;
@@ -257,11 +258,6 @@ function cleaned(value: Value | Draft): Value | undefined {
 
 function isList(value: object): value is readonly Value[] {
   return Array.isArray(value);
-}
-
-/** Text without control characters, line breaks included. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+/gu, " ");
 }
 
 /** The document as "a.b.c" and text, for tables and for comparing two of them. */

@@ -18,8 +18,10 @@ export class AuditBrokenError extends Error {
   override readonly name = "AuditBrokenError";
   readonly code = "audit-broken";
 
-  constructor() {
-    super("the audit log does not hold: entries were changed or removed behind the service's back");
+  /** @param among numbers of the entries where it is broken, as far as that is known */
+  constructor(among?: { readonly from: bigint; readonly to: bigint }) {
+    const where = among === undefined ? "" : ` (among ${among.from} to ${among.to})`;
+    super(`the audit log does not hold: entries were changed or removed behind the service's back${where}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type Conflict, ConflictDecision } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { type Document, printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import type { Document } from "../document.ts";
 import { exitCodeHelp, UsageError } from "../failure.ts";
 import { rendered, table } from "../output.ts";
 import { openSession } from "../session.ts";

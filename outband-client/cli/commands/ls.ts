@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type Bmc, type Warning, WarningKind } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { bmcDocument, ipOf, keyOf, printable, stateName } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import { bmcDocument, ipOf, keyOf, stateName } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { rendered, table } from "../output.ts";
 import { openSession } from "../session.ts";

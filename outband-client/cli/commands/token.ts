@@ -1,7 +1,8 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
 import type { Command } from "commander";
 import type { CreateTokenRequest, Token } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { type Document, printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import type { Document } from "../document.ts";
 import { parseDuration } from "../duration.ts";
 import { ConfigError, exitCodeHelp, UsageError } from "../failure.ts";
 import { fileProblem } from "../file-problem.ts";
