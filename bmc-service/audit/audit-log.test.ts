@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Database } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
 import { migrations } from "../store/migrations/index.ts";
-import { type AuditQuery, appendAudit, doneHere, readAudit } from "./audit-log.ts";
+import { type AuditQuery, appendAudit, readAudit } from "./audit-log.ts";
+import { doneHere } from "./done-here.ts";
 
 let database: Database;
 let statements: number;

@@ -59,11 +59,6 @@ export function appendAudit(database: Database, entry: NewAuditEntry): AuditEntr
   return { ...entry, number, hash };
 }
 
-/** What a command on the service's own machine has changed. */
-export function doneHere(action: string, detail: string): NewAuditEntry {
-  return { at: new Date(), actor: "bmc-service", role: "", action, subject: "", detail, result: "OK", from: "" };
-}
-
 /** Entries, and whether they hold. */
 export interface AuditPage {
   /** Newest first. */

@@ -6,7 +6,7 @@ import type { Output } from "./output.ts";
 const more = `
 The service may run, or not. FILE holds everything that was stored when the backup began; it is one SQLite file
 with mode 0600, written under another name until it is whole, read back and on the disk. Its secrets stay sealed:
-the key is not in it. Keep a copy of the key too, elsewhere; a backup from before \`bmc-service rekey\` needs the key
+the key is not in it. The audit log says that it was made. Keep a copy of the key too, elsewhere; a backup from before \`bmc-service rekey\` needs the key
 of that time.
 ${keyHelp}
 Examples:
@@ -36,7 +36,7 @@ export function backupCommand(output: Output, environment: Environment): Command
       const progress = (share: number) => {
         if (output.errorIsTerminal) output.error(`\r${Math.floor(share * 100)} %\x1b[K`);
       };
-      const { bytes, secrets, damaged, schema } = await backUp({
+      const { bytes, secrets, damaged, schema, notAudited } = await backUp({
         database,
         file,
         keys,
@@ -48,5 +48,6 @@ export function backupCommand(output: Output, environment: Environment): Command
         `${file}: ${bytes} bytes, schema ${schema}, ${secrets} secrets; read back.\n${damagedText(damaged)}`,
       );
       output.write("The key is not in it: back that up too, and not beside it.\n");
+      if (notAudited !== undefined) output.error(`The audit log does not say that it was made: ${notAudited}\n`);
     });
 }

@@ -10,6 +10,7 @@ anything is changed. FILE stays. A database that is there is put aside by --forc
 
 Accounts that were made after the backup are unknown then. A machine whose account has changed since is
 linked again when it boots the next time; until then its row may say that the BMC refused every account.
+The audit log goes on where it was at the time of the backup; its next entry says what was restored.
 Enrolment tokens that were spent or revoked after the backup are good again until they end: look at bmcctl token ls.
 ${keyHelp}
 Examples:

@@ -20,6 +20,7 @@ import { Database } from "./database.ts";
 import { databaseKey } from "./database-key.ts";
 import { createKey } from "./key-file.ts";
 import { type RestoreOptions, restore } from "./restore.ts";
+import { SqliteStore } from "./sqlite-store.ts";
 
 const passwords = ["Qz7-first-Pw9@kX", "Qz7-other-Pw9@kX"];
 let directory: string;
@@ -45,6 +46,12 @@ const backup = (more: Partial<BackupOptions> = {}) =>
   backUp({ database, file, keys: [key], force: false, progress: () => undefined, ...more });
 const restored = (more: Partial<RestoreOptions> = {}) =>
   restore({ database, file, keys: [key], force: false, now: new Date("2026-01-02T03:04:05.678Z"), ...more });
+const audited = async (path: string) => {
+  await using store = new SqliteStore(path, key);
+  const { entries, intact } = await store.audit({ limit: 100, subjects: undefined, before: undefined });
+  expect(intact).toBe(true);
+  return entries;
+};
 const written = () => readdirSync(join(directory, "backup"));
 const data = () => readdirSync(join(directory, "data")).filter((name) => !/-(wal|shm)$/.test(name));
 
@@ -93,6 +100,23 @@ describe("a backup", () => {
     const keys = [Buffer.from(key), Buffer.from(key).toString("base64")];
     expect(filesHolding(join(directory, "backup"), [...passwords, ...keys])).toEqual([]);
     expect(filesHolding(join(directory, "data"), [...passwords, ...keys])).toEqual([]);
+  });
+
+  test("is in the audit log before and after it is made, also where the disk takes nothing more", async () => {
+    expect(await backup()).toMatchObject({ notAudited: undefined });
+    expect(await audited(database)).toMatchObject([
+      {
+        action: "backup",
+        result: "OK",
+        actor: "bmc-service",
+        detail: expect.stringMatching(/^to \S+; by \S+ on the machine \S+$/),
+      },
+      { action: "backup", result: "BEGUN" },
+    ]);
+    using full = new Database(database);
+    full.execute("CREATE TRIGGER a BEFORE INSERT ON audit BEGIN SELECT RAISE(FAIL, 'full'); END");
+    expect(await backup({ force: true })).toMatchObject({ notAudited: expect.stringContaining("full") });
+    expect(await storedPasswords(file, key)).toEqual(passwords);
   });
 
   test("replaces a file only when that is asked for", async () => {
@@ -158,6 +182,17 @@ describe("a restore", () => {
     expect(await storedPasswords(aside, key)).toEqual([]);
     expect(statSync(database).mode & 0o777).toBe(0o600);
     expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  test("is the next entry of the audit log, with the time of the backup", async () => {
+    const [, begun] = await audited(database);
+    await restored({ force: true });
+    const [entry, before, ...more] = await audited(database);
+    expect(before).toMatchObject({ action: "backup", result: "BEGUN", at: begun?.at });
+    expect(more).toEqual([]);
+    expect(entry).toMatchObject({ number: 2, action: "restore", result: "OK", actor: "bmc-service", from: "" });
+    const made = `^from ${file}, made at ${begun?.at.toISOString()}; the former database is ${database}.before-.*; by \\S+ on the`;
+    expect(entry?.detail).toMatch(new RegExp(made));
   });
 
   test("takes the place of a database that is damaged", async () => {

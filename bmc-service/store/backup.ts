@@ -1,5 +1,6 @@
 import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { doneHere, noteDoneHere } from "../audit/done-here.ts";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { Database } from "./database.ts";
 import { isThere } from "./is-there.ts";
@@ -21,6 +22,8 @@ export interface BackupOptions {
 
 export interface BackupMade extends CopyFound {
   readonly bytes: number;
+  /** Why it is not in the audit log; undefined if it is. A disk that is full must not keep anybody from making a backup. */
+  readonly notAudited: string | undefined;
 }
 
 /**
@@ -38,6 +41,7 @@ export async function backUp({ database, file, keys, force, progress }: BackupOp
     await (await open(unfinished, "wx", 0o600)).close();
     {
       using source = new Database(database);
+      noteDoneHere(source, doneHere("backup", `to ${file}`, "BEGUN"));
       await source.copyTo(unfinished, progress);
     }
     const found = verifyCopy(unfinished, keys);
@@ -45,7 +49,8 @@ export async function backUp({ database, file, keys, force, progress }: BackupOp
     const { size: bytes } = await stat(unfinished);
     await rename(unfinished, file);
     await syncToDisk(dirname(file));
-    return { ...found, bytes };
+    using source = new Database(database);
+    return { ...found, bytes, notAudited: noteDoneHere(source, doneHere("backup", `to ${file}`)) };
   } catch (error) {
     await removeDatabase(unfinished).catch(() => undefined);
     if (error instanceof ConfigError || error instanceof StoreError) throw error;

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { appendAudit, doneHere } from "../audit/audit-log.ts";
+import { appendAudit } from "../audit/audit-log.ts";
+import { doneHere } from "../audit/done-here.ts";
 import { ConfigError } from "../config-error.ts";
 import { Database } from "./database.ts";
 import { databaseKey, nextKeyPath, settle } from "./database-key.ts";

@@ -1,10 +1,14 @@
 import { chmod, copyFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { appendAudit } from "../audit/audit-log.ts";
+import { backupBegan, doneHere } from "../audit/done-here.ts";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { removeDatabase } from "./backup.ts";
 import { Database } from "./database.ts";
 import { restoringPath } from "./half-restore.ts";
 import { isThere } from "./is-there.ts";
+import { migrate } from "./migrate.ts";
+import { migrations } from "./migrations/index.ts";
 import { giveToOwnerOf } from "./owner.ts";
 import { StoreError } from "./store-error.ts";
 import { syncToDisk } from "./sync-to-disk.ts";
@@ -47,6 +51,7 @@ export async function restore({ database, file, keys, force, now }: RestoreOptio
     await chmod(copy, 0o600);
     await giveToOwnerOf(dirname(database), copy);
     const found = verifyCopy(copy, keys);
+    noteRestored(copy, file, isThereAlready ? aside : undefined);
     await syncToDisk(copy);
     if (isThereAlready) closeLog(database);
     tookAway = isThereAlready;
@@ -71,6 +76,19 @@ async function requireWhole(file: string): Promise<void> {
   if (!(await isThere(`${file}-wal`))) return;
   const text = `${file} is no backup but a database in use: ${file}-wal holds what was stored last. Make one by bmc-service backup`;
   throw new ConfigError("FILE", text);
+}
+
+/**
+ * The audit log goes on where it was at the time of the backup, and says so: what came after that is in the former database only.
+ * A backup of an older release gets today's schema, as the next start of the service would give it.
+ */
+function noteRestored(copy: string, file: string, aside: string | undefined): void {
+  using database = new Database(copy);
+  migrate(database, migrations);
+  const began = backupBegan(database);
+  const from = `from ${file}, ${began === undefined ? "made at a time that it does not tell" : `made at ${began.toISOString()}`}`;
+  const former = aside === undefined ? "" : `; the former database is ${aside}`;
+  database.transaction(() => appendAudit(database, doneHere("restore", `${from}${former}`)));
 }
 
 /** Takes the write-ahead log into the database, unless it is damaged: then both are put aside as they are. */
