@@ -92,13 +92,21 @@ export function accountMessage(account: AccountRow, showSecrets: boolean): Accou
     id: account.id,
     mac: account.bmcKey,
     userName: account.userName,
-    password: showSecrets ? Buffer.from(account.password.reveal()).toString("latin1").replace(/\0+$/, "") : "",
+    password: showSecrets ? shownPassword(account) : "",
     slot: account.slot,
     state: account.state,
     createdAt: account.createdAt,
     verifiedAt: account.verifiedAt,
     stateReason: account.stateReason,
   };
+}
+
+/** The contract has it as a text, so here, and only here, a password is one. */
+function shownPassword({ password }: AccountRow): string {
+  const bytes = Buffer.from(password.reveal().buffer);
+  const text = bytes.toString("latin1").replace(/\0+$/, "");
+  bytes.fill(0);
+  return text;
 }
 
 export function auditMessage({ number, hash: _, ...entry }: AuditEntryRow): AuditEntry {

@@ -3,6 +3,7 @@ import {
   type BmcServiceServer,
   BootTarget,
   ConflictDecision,
+  type GivenAccount,
   PowerAction,
   type SetIdentifyLedRequest,
 } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -11,7 +12,6 @@ import { type DriverList, NotReadyError, type Served } from "../drivers/driver-l
 import type { Endpoint } from "../endpoint.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
-import type { Login } from "../hand-off/take-over.ts";
 import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, type BmcRow, ClaimConflictError, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
@@ -112,11 +112,12 @@ export function bmcService(
   /** Takes an account that an operator gave; the history says so also when it was refused. */
   async function adopt(
     { key, mac, machineUuid = "" }: BmcRow,
-    login: Login,
+    account: GivenAccount,
     address: Endpoint | undefined,
     context: CallContext,
   ): Promise<string> {
     const actor = context.caller.name;
+    const login = requireGivenAccount(account);
     try {
       return await handOffs.adopt(key, login, address, actor, context.signal);
     } catch (error) {
@@ -126,6 +127,8 @@ export function bmcService(
         await unlessStoreFails(context, () => store.addHistory({ ...entry, detail }));
       }
       throw error;
+    } finally {
+      login.password.wipe();
     }
   }
 
@@ -168,14 +171,13 @@ export function bmcService(
 
     updateBmc: guard.unary("UpdateBmc", async (request, context) => {
       const { row } = await byKey("mac", request.mac, context);
-      const login = request.account && requireGivenAccount(request.account);
       const address = requireGivenAddress(request);
       if (request.drivers.length > 0) checkDrivers(request.drivers, drivers.names);
-      if (row.mac === "" && login === undefined) {
+      if (row.mac === "" && request.account === undefined) {
         throw new NotReadyError(`machine ${row.key} has no BMC that is known: give an account and its address`);
       }
       // The account first: if it is refused, nothing is changed.
-      const key = login === undefined ? row.key : await adopt(row, login, address, context);
+      const key = request.account === undefined ? row.key : await adopt(row, request.account, address, context);
       if (request.drivers.length > 0) {
         await store.updateDrivers(key, request.drivers, context.caller.name, new Date());
       }

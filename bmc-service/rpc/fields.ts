@@ -137,11 +137,13 @@ export function requireRange(field: string, value: number, low: number, high: nu
   return value;
 }
 
-/** A text of printable ASCII, for what goes to a BMC. The value is not quoted: it may be a secret. */
-export function requireAscii(field: string, text: string, mostBytes: number): string {
-  if (text === "") throw invalid(field, "it is missing");
+/** A text of printable ASCII, for what goes to a BMC. The value is not quoted: it may be a secret, and that comes as bytes. */
+export function requireAscii<T extends string | Uint8Array>(field: string, text: T, mostBytes: number): T {
+  if (text.length === 0) throw invalid(field, "it is missing");
   if (text.length > mostBytes) throw invalid(field, `${text.length} characters, at most ${mostBytes} are allowed`);
-  if (!/^[\x20-\x7e]+$/.test(text)) throw invalid(field, "it is not printable ASCII");
+  const isAscii =
+    typeof text === "string" ? /^[\x20-\x7e]+$/.test(text) : text.every((byte) => byte >= 0x20 && byte <= 0x7e);
+  if (!isAscii) throw invalid(field, "it is not printable ASCII");
   return text;
 }
 

@@ -7,16 +7,13 @@ import { requireAscii } from "./fields.ts";
 import { invalid } from "./rpc-error.ts";
 
 /**
- * The account of a request; what the request held of the password is wiped.
+ * The account of a request; who asks for it wipes its password.
  * @throws RpcError INVALID_ARGUMENT that quotes nothing
  */
 export function requireGivenAccount({ userName, password }: GivenAccount): Login {
-  const secret = Secret.fromBytes(password);
-  const text = password.toString("latin1");
-  password.fill(0);
   requireAscii("account.user_name", userName, 16);
-  requireAscii("account.password", text, 20);
-  return { userName, password: secret };
+  requireAscii("account.password", password, 20);
+  return { userName, password: Secret.fromBytes(password) };
 }
 
 /**

@@ -27,6 +27,7 @@ import {
 } from "./role.ts";
 import { asRpcError, RpcError } from "./rpc-error.ts";
 import type { Rule } from "./rules.ts";
+import { wipeSecrets } from "./wiped-requests.ts";
 
 /** What a call's log line can say besides. */
 export interface Notes {
@@ -230,6 +231,8 @@ export class Guard {
       }
       finish(known.code, known.message, known);
       return { error: { code: known.code, details: known.message } };
+    } finally {
+      wipeSecrets(call.request);
     }
   }
 }
