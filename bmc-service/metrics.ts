@@ -115,7 +115,7 @@ export class Metrics {
 
   observeQueue(running: () => number, waiting: () => number): void {
     this.#gauge("bmc_service_hand_offs_running", "Remote logins that run now.", running);
-    this.#gauge("bmc_service_hand_offs_queued", "Hand-offs that wait for a place.", waiting);
+    this.#gauge("bmc_service_hand_offs_queued", "Hand-offs that wait for a place, or for the BMC.", waiting);
   }
 
   observeSessions(count: () => Promise<number>): void {

@@ -7,6 +7,7 @@ import { SampledRefusals } from "./audit/sampled-refusals.ts";
 import { DriverList } from "./drivers/driver-list.ts";
 import { ipmiDriver, type PowerPatience } from "./drivers/ipmi/ipmi-driver.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { type KeepTimes, startForgetting } from "./forgetting.ts";
 import { HandOffs } from "./hand-off/hand-offs.ts";
 import type { HandOffLimits } from "./hand-off/take-over.ts";
 import { HealthServer } from "./health-server.ts";
@@ -20,8 +21,9 @@ import { Connections, type Suspect } from "./rpc/connections.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
 import { type Listener, listen, newGrpcServer, requireLoopback } from "./rpc/grpc-server.ts";
 import { Guard } from "./rpc/guarded.ts";
-import { BeginLimits, type Limits } from "./rpc/limits.ts";
+import { EnrolmentLimits, type Limits } from "./rpc/limits.ts";
 import { bmcRules, enrolmentRules } from "./rpc/rules.ts";
+import { withWipedBytes } from "./rpc/wiped-requests.ts";
 import { SampledLog } from "./sampled-log.ts";
 import { StoppingError } from "./stopping-error.ts";
 import { databasePath } from "./store/data-directory.ts";
@@ -53,6 +55,7 @@ export interface ServiceSettings {
   readonly insecurePlaintext: boolean;
   readonly mostLogins: number;
   readonly limits: Limits;
+  readonly keep: KeepTimes;
   readonly policy: Policy & { readonly privilege: 3 | 4 };
   readonly handOffLimits: HandOffLimits;
   readonly powerPatience: PowerPatience;
@@ -124,23 +127,24 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   };
   const watch = { limits, connections: new Connections(limits, suspect), suspect };
   const server = newGrpcServer(watch);
-  const beginLimits = new BeginLimits(limits, () => store.countSessions(new Date()));
+  const enrolmentLimits = new EnrolmentLimits(limits, settings.sessionMs, () => store.countStored(new Date()));
   const enrolment = {
     store,
     handOffs,
     metrics,
-    admission: new Admission({ store, metrics, liveness, agentsCa, limits: beginLimits }),
+    admission: new Admission({ store, metrics, liveness, agentsCa, limits: enrolmentLimits }),
     liveness,
+    limits: enrolmentLimits,
     policy,
     freshForMs: settings.freshForMs,
     sessionMs: settings.sessionMs,
   };
   server.addService(
-    EnrolmentServiceService,
+    withWipedBytes(EnrolmentServiceService),
     enrolmentService(enrolment, new Guard({ ...guarded, service: "EnrolmentService", rules: enrolmentRules })),
   );
   server.addService(
-    BmcServiceService,
+    withWipedBytes(BmcServiceService),
     bmcService(
       { store, drivers, handOffs, addresses, takesTokens: authority !== undefined },
       new Guard({ ...guarded, service: "BmcService", rules: bmcRules }),
@@ -166,6 +170,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     },
     "listening",
   );
+  cleanUp.use(startForgetting(store, settings.keep, log));
   await handOffs.settleInterrupted();
   const opened = cleanUp.move();
   return {

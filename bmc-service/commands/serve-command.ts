@@ -53,8 +53,13 @@ interface ServeOptions {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
   readonly maxSessions: number;
+  readonly maxSessionsPerAddress: number;
+  readonly maxMachines: number;
+  readonly maxNewMachines: number;
   readonly maxBegins: number;
   readonly maxWrongTokens: number;
+  readonly keepUnproved: number;
+  readonly keepConflicts: number;
   readonly userPrefix: string;
   readonly privilege: "operator" | "administrator";
   readonly logLevel: LogLevel;
@@ -113,15 +118,41 @@ export function serveCommand(
     )
     .addOption(countOption("--max-sessions <N>", "enrolments whose time is not over").default(defaultLimits.sessions))
     .addOption(
+      countOption("--max-sessions-per-address <N>", "of those, from one address").default(
+        defaultLimits.sessionsPerAddress,
+      ),
+    )
+    .addOption(
+      countOption("--max-machines <N>", "machines that are known, and as many BMCs").default(defaultLimits.machines),
+    )
+    .addOption(
+      countOption(
+        "--max-new-machines <N>",
+        "machines not known before, per day from one address with one certificate or token",
+      ).default(defaultLimits.newMachinesPerDay),
+    )
+    .addOption(
       countOption(
         "--max-begins <N>",
         "how often a machine may begin with one certificate or token, per minute",
       ).default(defaultLimits.beginsPerMinute),
     )
     .addOption(
-      countOption("--max-wrong-tokens <N>", "unknown enrolment tokens of one address, per minute").default(
+      countOption("--max-wrong-tokens <N>", "enrolment tokens that open nothing from one address, per minute").default(
         defaultLimits.wrongTokensPerMinute,
       ),
+    )
+    .addOption(
+      durationOption(
+        "--keep-unproved <DURATION>",
+        "when a row is forgotten that no remote login has proved, after its machine was last heard",
+      ).default(30 * 86_400_000, "30d"),
+    )
+    .addOption(
+      durationOption(
+        "--keep-conflicts <DURATION>",
+        "when a conflict is forgotten, after it was last claimed or decided",
+      ).default(90 * 86_400_000, "90d"),
     )
     .addOption(
       new Option("--user-prefix <PREFIX>", "how the user names of new accounts begin")
@@ -161,9 +192,13 @@ export function serveCommand(
             connections: options.maxConnections,
             connectionsPerAddress: options.maxConnectionsPerAddress,
             sessions: options.maxSessions,
+            sessionsPerAddress: options.maxSessionsPerAddress,
+            machines: options.maxMachines,
+            newMachinesPerDay: options.maxNewMachines,
             beginsPerMinute: options.maxBegins,
             wrongTokensPerMinute: options.maxWrongTokens,
           },
+          keep: { unprovedMs: options.keepUnproved, conflictsMs: options.keepConflicts },
           policy: {
             userNamePrefix: options.userPrefix,
             privilege,

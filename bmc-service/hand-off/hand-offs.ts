@@ -65,6 +65,8 @@ export class HandOffs {
   readonly #handOffs = new Map<string, readonly HandOff[]>();
   /** Whoever waits for a BMC that is being logged in to holds no place in the queue meanwhile. */
   readonly #turns = new BmcLocks();
+  /** Remote logins that run or wait for something. */
+  #asked = 0;
   readonly #rotating = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
   /** Of BMCs that refused every login that was tried: those logins, by key. */
@@ -77,7 +79,7 @@ export class HandOffs {
     this.#queue = new LoginQueue(options.mostLogins);
     options.metrics.observeQueue(
       () => this.#queue.running,
-      () => this.#queue.waiting,
+      () => this.#asked - this.#queue.running,
     );
   }
 
@@ -211,7 +213,7 @@ export class HandOffs {
   }
 
   /** Runs `work` when the BMC is free, from what came before and from drivers, and there is a place in the queue. */
-  #inTurn<T>(
+  async #inTurn<T>(
     key: string,
     lane: string,
     signal: AbortSignal,
@@ -219,7 +221,14 @@ export class HandOffs {
     work: () => Promise<T>,
   ): Promise<T> {
     const { locks } = this.#options;
-    return this.#turns.run(key, signal, () => this.#queue.run(lane, signal, moved, () => locks.run(key, signal, work)));
+    this.#asked += 1;
+    try {
+      return await this.#turns.run(key, signal, () =>
+        this.#queue.run(lane, signal, moved, () => locks.run(key, signal, work)),
+      );
+    } finally {
+      this.#asked -= 1;
+    }
   }
 
   #start(key: string, lane: string): HandOff {

@@ -24,8 +24,9 @@ import type { Liveness } from "../tokens/liveness.ts";
 import { sha256 } from "../tokens/sha256.ts";
 import { requireAscii, requireFacts, requireMac, requireMachine, requireRange, requireText } from "./fields.ts";
 import type { CallContext, Guard } from "./guarded.ts";
+import type { EnrolmentLimits } from "./limits.ts";
 import { networkOf } from "./network-of.ts";
-import { requireOwnMachine } from "./role.ts";
+import { type Caller, requireOwnMachine } from "./role.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
 
 export interface EnrolmentOptions {
@@ -34,6 +35,7 @@ export interface EnrolmentOptions {
   readonly metrics: Metrics;
   readonly admission: Admission;
   readonly liveness: Liveness;
+  readonly limits: EnrolmentLimits;
   readonly policy: Policy;
   /** How long after a remote login the BMC is left alone at a boot, ms. */
   readonly freshForMs: number;
@@ -43,7 +45,7 @@ export interface EnrolmentOptions {
 
 /** The service that the agent calls; see the contract. */
 export function enrolmentService(options: EnrolmentOptions, guard: Guard): EnrolmentServiceServer {
-  const { store, handOffs, metrics, admission, liveness } = options;
+  const { store, handOffs, metrics, admission, liveness, limits } = options;
   /** What agents wrote last to their BMCs, by key. */
   const nonces = new Map<string, string>();
 
@@ -55,6 +57,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
     }
     context.note({ machine: session.machineUuid });
     admission.requireBound(session, context.caller);
+    await limits.call(session.id);
     return session;
   }
 
@@ -152,7 +155,7 @@ async function begin(
   const sessionToken = randomBytes(32).toString("base64url");
   const now = new Date();
   const expiresAt = new Date(now.getTime() + sessionMs);
-  const { certificate, binding } = await admission.admit(request, uuid, context, expiresAt);
+  const { certificate, binding } = await admission.admit(request, uuid, context, now, expiresAt);
   const session = {
     id: randomUUID(),
     tokenHash: sha256(sessionToken),
@@ -164,7 +167,7 @@ async function begin(
     now,
     expiresAt,
   };
-  const machineKey = await store.beginSession(session).catch((error) => admission.holdBack(error, binding));
+  const machineKey = await store.beginSession(session).catch((error) => admission.refuse(error, context));
   metrics.enrolment("begun");
   const linkage = await linkageOf(store, machineKey, uuid, now, freshForMs);
   return { sessionToken, linkage, policy, certificate, linkageNonce: nonceOf(sessionToken) };
@@ -222,8 +225,13 @@ function knownForm(form: PasswordForm): PasswordForm {
     : PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 }
 
+/** By what a caller's limits go: one that was issued for an enrolment is another one each time. */
+function credentialOf({ credential, name, certificate }: Caller): string {
+  return credential === "of one enrolment" ? name : Buffer.from(certificate).toString("hex");
+}
+
 async function reportBmc(
-  { store, metrics }: EnrolmentOptions,
+  { store, metrics, limits }: EnrolmentOptions,
   session: Session,
   { found }: ReportBmcRequest,
   context: CallContext,
@@ -233,7 +241,10 @@ async function reportBmc(
       throw invalid("found", "give bmc or no_bmc");
     case "bmc": {
       const facts = requireFacts("bmc", found.value);
-      context.note({ mac: facts.mac });
+      const { mac } = facts;
+      context.note({ mac });
+      const { caller, from } = context;
+      if (mac !== "") await limits.report(session.id, mac, await store.knowsBmc(mac), credentialOf(caller), from);
       const row = await store.reportBmc(session, facts, new Date());
       metrics.enrolment("reported");
       return row;
@@ -249,7 +260,7 @@ async function reportBmc(
 }
 
 async function escrow(
-  { store, metrics, policy }: EnrolmentOptions,
+  { store, metrics, policy, limits }: EnrolmentOptions,
   session: Session,
   request: EscrowAccountRequest,
   context: CallContext,
@@ -257,9 +268,7 @@ async function escrow(
   const mac = requireMac("mac", request.mac);
   context.note({ mac });
   const userName = requireAscii("user_name", request.userName, 16);
-  const password = Secret.fromBytes(request.password);
-  requireAscii("password", request.password.toString("latin1"), 20);
-  request.password.fill(0);
+  requireAscii("password", request.password, 20);
   const slot = requireRange("slot", request.slot, 1, 63);
   if (session.bmcKey === undefined)
     throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
@@ -277,9 +286,15 @@ async function escrow(
       throw new RpcError(status.PERMISSION_DENIED, text);
     }
   }
-  const id = await store.escrowAccount(session, { userName, password, slot }, new Date());
-  metrics.enrolment("escrowed");
-  return id;
+  await limits.escrow(session.id);
+  const password = Secret.fromBytes(request.password);
+  try {
+    const id = await store.escrowAccount(session, { userName, password, slot }, new Date());
+    metrics.enrolment("escrowed");
+    return id;
+  } finally {
+    password.wipe();
+  }
 }
 
 /** The BMC to hand off: what the session has reported, else what its machine is known to have. */

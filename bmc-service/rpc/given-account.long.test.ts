@@ -166,7 +166,7 @@ describe("an account that an operator gives for a locked BMC", () => {
     const account = { userName: "ADMIN", password: Buffer.from("another") };
     const second = client.updateBmc({ mac: mac1, drivers: [], account, address: "" }, () => undefined);
     const metrics = async () => (await fetch(`http://127.0.0.1:${service.running.healthPort}/metrics`)).text();
-    await expect.poll(metrics).toContain("bmc_service_hand_offs_running 2\n");
+    await expect.poll(metrics).toContain("bmc_service_hand_offs_queued 1\n");
     second.cancel();
     await expect.poll(() => service.log.join("")).toContain('"code":"CANCELLED"');
     gate.resolve();

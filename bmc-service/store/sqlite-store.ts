@@ -15,7 +15,8 @@ import { adoptAccount, confirmAccount, escrowAccount, passwordForm, settleHandOf
 import { beginSession } from "./begin-session.ts";
 import { acceptAllOf, listConflicts, openConflictsOf, resolveConflict } from "./conflicts.ts";
 import { Database, type SqlRow } from "./database.ts";
-import type { NewToken, TokenRow } from "./enrolment-token.ts";
+import type { NewToken, TokenLook, TokenRow, TokenUse } from "./enrolment-token.ts";
+import { type ForgetBefore, type Forgotten, forget } from "./forget.ts";
 import { hasFormerAccounts, setFormerAccounts } from "./former-accounts.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { requireKey } from "./key-check.ts";
@@ -50,11 +51,12 @@ import {
   NoSuchRowError,
   type Session,
   type Store,
+  type Stored,
   type Twin,
 } from "./store.ts";
 import { StoreError } from "./store-error.ts";
 import { accountInUse, listOrder, Tables } from "./tables.ts";
-import { createToken, listTokens, revokeToken } from "./tokens.ts";
+import { createToken, listTokens, lookAtToken, revokeToken } from "./tokens.ts";
 
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
 const defaultHistoryKept = 1_000;
@@ -128,12 +130,23 @@ export class SqliteStore implements Store {
     return Number(this.#reader.get(sql, now.getTime())?.number);
   }
 
+  async countStored(now: Date): Promise<Stored> {
+    const sql = `SELECT (SELECT count(*) FROM sessions WHERE expires_at > ?) AS sessions,
+      (SELECT count(*) FROM machines) AS machines, (SELECT count(*) FROM bmcs) AS bmcs`;
+    const { sessions, machines, bmcs } = this.#reader.get(sql, now.getTime()) ?? {};
+    return { sessions: Number(sessions), machines: Number(machines), bmcs: Number(bmcs) };
+  }
+
+  async forget(before: ForgetBefore, now: Date): Promise<Forgotten> {
+    return this.#write((tables) => forget(tables, before, now));
+  }
+
   async createToken(token: NewToken): Promise<void> {
     await this.#write(({ database }) => createToken(database, token));
   }
 
-  async knowsToken(hash: Uint8Array): Promise<boolean> {
-    return this.#reader.get("SELECT 1 FROM tokens WHERE hash = ?", hash) !== undefined;
+  async lookAtToken(hash: Uint8Array, use: TokenUse, now: Date): Promise<TokenLook> {
+    return lookAtToken(this.#reader, hash, use, now);
   }
 
   async tokens(): Promise<TokenRow[]> {
@@ -222,6 +235,10 @@ export class SqliteStore implements Store {
 
   async bmc(key: string): Promise<BmcRecord | undefined> {
     return this.#record(this.#reader.get("SELECT * FROM bmcs WHERE key = ?", key));
+  }
+
+  async knowsBmc(key: string): Promise<boolean> {
+    return this.#reader.get("SELECT 1 FROM bmcs WHERE key = ?", key) !== undefined;
   }
 
   async bmcOfMachine(machineKey: string): Promise<BmcRecord | undefined> {

@@ -55,7 +55,13 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         bootId: "boot",
         agentVersion: "metal-rivet test",
         claimedBy: "agent",
-        binding: { certificate: Buffer.alloc(32), keyHash: Buffer.alloc(32), tokenHash: undefined, heardMs: () => 0 },
+        binding: {
+          certificate: Buffer.alloc(32),
+          keyHash: Buffer.alloc(32),
+          tokenHash: undefined,
+          heardMs: () => 0,
+          admitNew: () => undefined,
+        },
         now: at,
         expiresAt: new Date(at.getTime() + lifeMs),
       });

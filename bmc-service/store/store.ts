@@ -4,7 +4,16 @@ import type { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_ser
 import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { AuditEntryRow, AuditPage, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
-import type { NewToken, SessionBinding, TokenRow } from "./enrolment-token.ts";
+import type { NewToken, SessionBinding, TokenLook, TokenRow, TokenUse } from "./enrolment-token.ts";
+import type { ForgetBefore, Forgotten } from "./forget.ts";
+
+/** How much is in the store. */
+export interface Stored {
+  /** Whose time is not over. */
+  readonly sessions: number;
+  readonly machines: number;
+  readonly bmcs: number;
+}
 
 /** One BMC, or one machine that has none or whose BMC tells no MAC address. */
 export interface BmcRow {
@@ -297,16 +306,20 @@ export interface Store extends AsyncDisposable {
    * machines.ts). Spends its enrolment token, and ends the session that the machine has (see begin-session.ts). Sessions
    * whose time is over are forgotten.
    * @returns the key of the machine
-   * @throws TokenRefusedError, MachineBusyError
+   * @throws TokenRefusedError, MachineBusyError, CrowdedError
    */
   beginSession(session: NewSession): Promise<string>;
   /** The session of a token, unless its time is over; it may have `ended` before. */
   session(tokenHash: Uint8Array, now: Date): Promise<Session | undefined>;
   countSessions(now: Date): Promise<number>;
+  /** What takes room, with sessions that have ended before their time. */
+  countStored(now: Date): Promise<Stored>;
+  /** Forgets some of what is older. Nothing is left when it has forgotten none. */
+  forget(before: ForgetBefore, now: Date): Promise<Forgotten>;
 
   createToken(token: NewToken): Promise<void>;
-  /** Whether a token has that hash, whatever it is still good for. Cheap: strangers ask. */
-  knowsToken(hash: Uint8Array): Promise<boolean>;
+  /** What the token with that hash is good for. Cheap: strangers ask. */
+  lookAtToken(hash: Uint8Array, use: TokenUse, now: Date): Promise<TokenLook>;
   /** Newest first. */
   tokens(): Promise<TokenRow[]>;
   /**
@@ -375,6 +388,8 @@ export interface Store extends AsyncDisposable {
   recordChassis(key: string, chassis: ChassisState): Promise<void>;
 
   bmc(key: string): Promise<BmcRecord | undefined>;
+  /** Whether `bmc` would find one. Cheap: each enrolment asks. */
+  knowsBmc(key: string): Promise<boolean>;
   /** @param machineKey as beginSession gives it */
   bmcOfMachine(machineKey: string): Promise<BmcRecord | undefined>;
   /** All rows whose machine reports that UUID, ordered as `bmcs`. */

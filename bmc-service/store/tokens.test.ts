@@ -29,7 +29,13 @@ async function create(id: string, createdAt: Date, uses = 1): Promise<Buffer> {
 }
 
 function begin(tokenHash: Uint8Array, now: Date, keyHash = randomBytes(32)) {
-  const binding = { certificate: randomBytes(32), keyHash, tokenHash, heardMs: () => undefined };
+  const binding = {
+    certificate: randomBytes(32),
+    keyHash,
+    tokenHash,
+    heardMs: () => undefined,
+    admitNew: () => undefined,
+  };
   const expiresAt = new Date(now.getTime() + 60 * minuteMs);
   const session = { id: randomUUID(), tokenHash: randomBytes(32), machine: machineOf(uuid1), bootId: "boot" };
   return store.beginSession({ ...session, agentVersion: "test", claimedBy: uuid1, binding, now, expiresAt });

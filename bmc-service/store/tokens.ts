@@ -1,5 +1,12 @@
 import type { Database } from "./database.ts";
-import { type NewToken, NoSuchTokenError, TokenRefusedError, type TokenRow } from "./enrolment-token.ts";
+import {
+  type NewToken,
+  NoSuchTokenError,
+  type TokenLook,
+  TokenRefusedError,
+  type TokenRow,
+  type TokenUse,
+} from "./enrolment-token.ts";
 import { tokenRow } from "./rows.ts";
 import type { NewSession } from "./store.ts";
 
@@ -38,26 +45,56 @@ export function revokeToken(database: Database, id: string, now: Date): TokenRow
 }
 
 /**
- * Takes one use of a token for a session, unless the session repeats one that took it: the answer to it was lost.
+ * What a token is good for. Writes nothing, and is cheap: strangers ask.
+ * @param use without `keyHash`: for whatever key
+ */
+export function lookAtToken(database: Database, tokenHash: Uint8Array, use: TokenUse, now: Date): TokenLook {
+  const found = database.get("SELECT * FROM tokens WHERE hash = ?", tokenHash);
+  if (found === undefined) return { problem: "unknown" };
+  const token = tokenRow(found);
+  if (token.revokedAt !== undefined) return { token, problem: "revoked" };
+  if (token.machineUuid !== "" && token.machineUuid !== use.machineUuid) return { token, problem: "another machine's" };
+  const repeatedUntil = endOfRepeated(database, token.id, use, now);
+  if (repeatedUntil !== undefined) return { token, repeatedUntil };
+  if (token.expiresAt <= now) return { token, problem: "expired" };
+  if (token.used >= token.uses) return { token, problem: "spent" };
+  return { token };
+}
+
+/** When the session ends that a use repeats; undefined: it repeats none. */
+function endOfRepeated(
+  database: Database,
+  tokenId: string,
+  { machineUuid, bootId, keyHash }: TokenUse,
+  now: Date,
+): Date | undefined {
+  const { ends } =
+    database.get(
+      `SELECT max(expires_at) AS ends FROM sessions
+       WHERE token_id = ? AND machine_uuid = ? AND boot_id = ? AND key_hash = coalesce(?, key_hash) AND expires_at > ?`,
+      tokenId,
+      machineUuid,
+      bootId,
+      keyHash ?? null,
+      now.getTime(),
+    ) ?? {};
+  return typeof ends === "number" ? new Date(ends) : undefined;
+}
+
+/**
+ * Takes one use of a token for a session, unless the session repeats one that took it: the answer to it was lost. It ends when that
+ * one would have: else a token that is spent could be used without end.
  * @throws TokenRefusedError
  */
-export function spendToken(database: Database, tokenHash: Uint8Array, session: NewSession): TokenRow {
-  const { machine, bootId, binding, now } = session;
-  const found = database.get("SELECT * FROM tokens WHERE hash = ?", tokenHash);
-  if (found === undefined) throw new TokenRefusedError("unknown");
-  const token = tokenRow(found);
-  if (token.revokedAt !== undefined) throw new TokenRefusedError("revoked");
-  if (token.machineUuid !== "" && token.machineUuid !== machine.uuid) throw new TokenRefusedError("another machine's");
-  const repeated = database.get(
-    "SELECT 1 FROM sessions WHERE token_id = ? AND machine_uuid = ? AND boot_id = ? AND key_hash = ?",
-    token.id,
-    machine.uuid,
-    bootId,
-    binding.keyHash,
-  );
-  if (repeated !== undefined) return token;
-  if (token.expiresAt <= now) throw new TokenRefusedError("expired");
-  if (token.used >= token.uses) throw new TokenRefusedError("spent");
-  database.run("UPDATE tokens SET used = used + 1 WHERE id = ?", token.id);
-  return token;
+export function spendToken(
+  database: Database,
+  tokenHash: Uint8Array,
+  { machine, bootId, binding, now, expiresAt }: NewSession,
+): { readonly token: TokenRow; readonly expiresAt: Date } {
+  const use = { machineUuid: machine.uuid, bootId, keyHash: binding.keyHash };
+  const look = lookAtToken(database, tokenHash, use, now);
+  if (look.problem !== undefined) throw new TokenRefusedError(look.problem);
+  const { token, repeatedUntil } = look;
+  if (repeatedUntil === undefined) database.run("UPDATE tokens SET used = used + 1 WHERE id = ?", token.id);
+  return { token, expiresAt: repeatedUntil ?? expiresAt };
 }

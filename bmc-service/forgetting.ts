@@ -1,0 +1,46 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Forgotten } from "./store/forget.ts";
+import type { Store } from "./store/store.ts";
+
+/** How long what nobody needs is kept, ms. */
+export interface KeepTimes {
+  /** Rows that no remote login has ever proved. */
+  readonly unprovedMs: number;
+  /** Conflicts, after they were made for the last time or decided. */
+  readonly conflictsMs: number;
+}
+
+/** Machines that have begun and told nothing more, ms. */
+const begunMs = 86_400_000;
+const everyMs = 600_000;
+
+/** Forgets at once and from time to time what is older, a little at a time so that calls come in between; until it is disposed. */
+export function startForgetting(store: Store, keep: KeepTimes, log: Logger): Disposable {
+  const stopped = new AbortController();
+  const forgetAll = async () => {
+    const total = { sessions: 0, rows: 0, machines: 0, conflicts: 0 };
+    while (!stopped.signal.aborted) {
+      const now = Date.now();
+      const ago = (ms: number) => new Date(now - ms);
+      const before = { unproved: ago(keep.unprovedMs), begun: ago(begunMs), conflicts: ago(keep.conflictsMs) };
+      const forgotten = await store.forget(before, new Date(now));
+      for (const kind of Object.keys(total) as (keyof Forgotten)[]) total[kind] += forgotten[kind];
+      if (Object.values(forgotten).every((number) => number === 0)) break;
+      await turn();
+    }
+    if (total.rows + total.machines + total.conflicts > 0) log.info(total, "forgotten: too old, and never proved");
+  };
+  const tell = (error: unknown) => {
+    if (!stopped.signal.aborted) log.error({ err: error }, "old rows could not be forgotten; tried again later");
+  };
+  const forgetting = () => void forgetAll().catch(tell);
+  forgetting();
+  const timer = setInterval(forgetting, everyMs).unref();
+  return {
+    [Symbol.dispose]() {
+      stopped.abort();
+      clearInterval(timer);
+    },
+  };
+}
