@@ -6,6 +6,7 @@ import { type Endpoint, parseEndpoint } from "../endpoint.ts";
 import { defaultHandOffLimits } from "../hand-off/take-over.ts";
 import { type LogLevel, logLevels, newLog } from "../log.ts";
 import { parseAddressEntry } from "../reach/bmc-address.ts";
+import { BmcNetworks, type Network, parseNetwork } from "../reach/bmc-networks.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import { startService } from "../service.ts";
 
@@ -45,6 +46,7 @@ interface ServeOptions {
   readonly health?: Endpoint;
   readonly key?: string;
   readonly bmcAddress: ReadonlyMap<string, Endpoint>;
+  readonly bmcNetworks: readonly Network[];
   readonly freshFor: number;
   readonly sessionFor: number;
   readonly sessionIdle: number;
@@ -94,6 +96,14 @@ export function serveCommand(
       )
         .argParser(addAddress)
         .default(new Map(), "the reported addresses"),
+    )
+    .addOption(
+      new Option(
+        "--bmc-networks <CIDR,...>",
+        "where BMCs may be; the service logs in nowhere else (default: everywhere but at its own machine's and link-local addresses, which a network of this list can allow: 127.0.0.0/8, ::1, 169.254.0.0/16, fe80::/10)",
+      )
+        .argParser(addNetworks)
+        .default([], "see above"),
     )
     .option("--key <FILE>", "key of the secrets in the database (default: see below)")
     .addOption(
@@ -146,7 +156,7 @@ export function serveCommand(
       durationOption(
         "--keep-unproved <DURATION>",
         "when a row is forgotten that no remote login has proved, after its machine was last heard",
-      ).default(30 * 86_400_000, "30d"),
+      ).default(90 * 86_400_000, "90d"),
     )
     .addOption(
       durationOption(
@@ -182,6 +192,7 @@ export function serveCommand(
           health: options.health,
           key: options.key,
           addresses: options.bmcAddress,
+          networks: new BmcNetworks(options.bmcNetworks),
           freshForMs: options.freshFor,
           sessionMs: options.sessionFor,
           sessionIdleMs: options.sessionIdle,
@@ -236,6 +247,14 @@ function addAddress(text: string, before: ReadonlyMap<string, Endpoint>): Readon
     const [mac, endpoint] = parseAddressEntry(text);
     if (before.has(mac)) throw new RangeError(`${mac} is given twice`);
     return new Map([...before, [mac, endpoint]]);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function addNetworks(text: string, before: readonly Network[]): readonly Network[] {
+  try {
+    return [...before, ...text.split(",").map(parseNetwork)];
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }

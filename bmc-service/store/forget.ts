@@ -1,4 +1,4 @@
-import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Database } from "./database.ts";
 import { bmcRow } from "./rows.ts";
 import type { Tables } from "./tables.ts";
@@ -45,15 +45,17 @@ function forgetRows(tables: Tables, before: Date): number {
   const { database } = tables;
   const found = database.all(
     `SELECT bmcs.* FROM bmcs LEFT JOIN machines ON machines.key = machine_key
-     WHERE verified_at IS NULL AND state NOT IN (?, ?) AND given_address = ''
+     WHERE bmcs.verified_at IS NULL AND bmcs.state NOT IN (?, ?, ?) AND given_address = ''
        AND bmcs.changed_at < ? AND coalesce(machines.changed_at, 0) < ?
        AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.machine_key = bmcs.machine_key)
-       AND NOT EXISTS (SELECT 1 FROM accounts WHERE bmc_key = bmcs.key AND given_by <> '')
+       AND NOT EXISTS (SELECT 1 FROM accounts WHERE bmc_key = bmcs.key AND (given_by <> '' OR accounts.state = ?))
      LIMIT ?`,
     State.STATE_UNMANAGED,
     State.STATE_LOCKED,
+    State.STATE_LINKED,
     before.getTime(),
     before.getTime(),
+    AccountState.ACCOUNT_STATE_VERIFIED,
     most,
   );
   for (const row of found.map(bmcRow)) {

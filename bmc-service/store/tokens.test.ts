@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { machineOf, uuid1 } from "../fixture/enrolling.ts";
+import { machineOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 const minuteMs = 60_000;
@@ -28,7 +28,8 @@ async function create(id: string, createdAt: Date, uses = 1): Promise<Buffer> {
   return hash;
 }
 
-function begin(tokenHash: Uint8Array, now: Date, keyHash = randomBytes(32)) {
+/** @returns by what the session is found */
+async function begin(tokenHash: Uint8Array, now: Date, keyHash = randomBytes(32)) {
   const binding = {
     certificate: randomBytes(32),
     keyHash,
@@ -38,7 +39,8 @@ function begin(tokenHash: Uint8Array, now: Date, keyHash = randomBytes(32)) {
   };
   const expiresAt = new Date(now.getTime() + 60 * minuteMs);
   const session = { id: randomUUID(), tokenHash: randomBytes(32), machine: machineOf(uuid1), bootId: "boot" };
-  return store.beginSession({ ...session, agentVersion: "test", claimedBy: uuid1, binding, now, expiresAt });
+  await store.beginSession({ ...session, agentVersion: "test", claimedBy: uuid1, binding, now, expiresAt });
+  return session.tokenHash;
 }
 
 describe("time", () => {
@@ -48,13 +50,34 @@ describe("time", () => {
     await expect(begin(hash, at(15 * minuteMs))).rejects.toMatchObject({ problem: "expired" });
   });
 
-  test("a call that is repeated after that is still the call of before", async () => {
+  test("a call that is repeated after that is still the call of before, and ends with it", async () => {
     const hash = await create("rvt_a", at(0));
     const keyHash = randomBytes(32);
     await begin(hash, at(0), keyHash);
-    await begin(hash, at(20 * minuteMs), keyHash);
-    await expect(begin(hash, at(20 * minuteMs))).rejects.toMatchObject({ problem: "expired" });
+    for (const ms of [20, 40, 59]) {
+      const session = await begin(hash, at(ms * minuteMs), keyHash);
+      expect(await store.session(session, at(60 * minuteMs - 1))).toMatchObject({ expiresAt: at(60 * minuteMs) });
+    }
+    await expect(begin(hash, at(59 * minuteMs))).rejects.toMatchObject({ problem: "expired" });
+    await expect(begin(hash, at(60 * minuteMs), keyHash)).rejects.toMatchObject({ problem: "expired" });
     expect(await store.tokens()).toMatchObject([{ used: 1 }]);
+  });
+
+  test("one look tells what a token is good for, and writes nothing", async () => {
+    const hash = await create("rvt_a", at(0));
+    const use = { machineUuid: uuid1, bootId: "boot" };
+    const look = (more: object, ms: number) => store.lookAtToken(hash, { ...use, ...more }, at(ms));
+    expect(await store.lookAtToken(randomBytes(32), use, at(0))).toEqual({ problem: "unknown" });
+    expect(await look({}, 0)).toMatchObject({ token: { id: "rvt_a", used: 0 } });
+    expect(await look({}, 15 * minuteMs)).toMatchObject({ problem: "expired" });
+    const keyHash = randomBytes(32);
+    await begin(hash, at(0), keyHash);
+    const repeatedUntil = at(60 * minuteMs);
+    expect(await look({}, minuteMs)).toMatchObject({ repeatedUntil });
+    expect(await look({ keyHash }, minuteMs)).toMatchObject({ repeatedUntil });
+    expect(await look({ keyHash: randomBytes(32) }, minuteMs)).toMatchObject({ problem: "spent" });
+    expect(await look({ bootId: "another" }, minuteMs)).toMatchObject({ problem: "spent" });
+    expect(await look({ machineUuid: uuid2 }, 60 * minuteMs)).toMatchObject({ problem: "expired" });
   });
 
   test("one that was over a month ago is forgotten when another is made", async () => {
