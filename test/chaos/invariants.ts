@@ -24,10 +24,11 @@ const administrator = 4;
 /**
  * What holds at every instant for one BMC and what its service has on the disk:
  * - users of others are as they were, to the byte;
- * - a password is on the BMC only if the service has it, or if it was there before;
+ * - a password is on the BMC only if the service has it, or if it was there before (but for BMCs that change what they are
+ *   given);
  * - from the first confirmation on, the service gets in: of the name and password pairs that it would try, in its order and
  *   with its limit for each hand-off, one opens the BMC with the privilege. Before that nothing is lost: what opened the BMC
- *   until then still does, and is not ours.
+ *   until then still does, and is not ours. Where the BMC tests no passwords in-band, the first login from remote counts.
  */
 export class Invariants {
   readonly #bmc: SimulatedBmc;
@@ -66,9 +67,10 @@ export class Invariants {
     this.#seen = state;
     const accounts = this.#disk.accounts(this.#mac);
     this.#foreignUntouched(accounts, when);
-    this.#confirmed ||= accounts.some(isProved);
+    const { test } = this.#bmc.profile.passwords;
+    this.#confirmed ||= accounts.some(test === undefined ? isProved : isVerified);
     if (this.#confirmed) this.#mostHandOffs = Math.max(this.#mostHandOffs, this.#handOffsToGetIn(accounts, when));
-    this.#passwordsKnown(accounts, when);
+    if (this.#bmc.profile.passwords.keeps === undefined) this.#passwordsKnown(accounts, when);
   }
 
   /** What must be so when a run was linked: one account of ours is enabled. @throws Violation */
@@ -127,8 +129,10 @@ export class Invariants {
   }
 }
 
-function isProved({ state }: AccountRow): boolean {
-  return state === AccountState.ACCOUNT_STATE_CONFIRMED || state === AccountState.ACCOUNT_STATE_VERIFIED;
+const isVerified = ({ state }: AccountRow): boolean => state === AccountState.ACCOUNT_STATE_VERIFIED;
+
+function isProved(account: AccountRow): boolean {
+  return account.state === AccountState.ACCOUNT_STATE_CONFIRMED || isVerified(account);
 }
 
 function hasPassword({ password }: SimulatedUser, account: AccountRow): boolean {

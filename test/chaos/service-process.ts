@@ -1,14 +1,12 @@
-import { execFile, spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { initPki } from "../../bmc-service/pki/init-pki.ts";
 import { plainEnvironment } from "../lab/child.ts";
 import { within } from "../lab/deadline.ts";
 
 const program = join(import.meta.dirname, "../../bmc-service/main.ts");
 const startLimitMs = 30_000;
-const run = promisify(execFile);
 
 export interface ServiceProcessOptions {
   readonly directory: string;
@@ -106,11 +104,14 @@ export class ServiceProcess implements AsyncDisposable {
     await running?.exited;
   }
 
-  /** From now on every write to a file of its fails (RLIMIT_FSIZE), as if the disk were full; or no write does. */
-  async fillDisk(full: boolean): Promise<void> {
+  /**
+   * From now on every write to a file of its fails (RLIMIT_FSIZE), as if the disk were full; or no write does. It is so when this
+   * returns.
+   */
+  fillDisk(full: boolean): void {
     if (this.#running === undefined || this.#running.pid === 0) return;
     const limit = full ? "0:unlimited" : "unlimited:unlimited";
-    await run("prlimit", ["--pid", String(this.#running.pid), `--fsize=${limit}`]);
+    execFileSync("prlimit", ["--pid", String(this.#running.pid), `--fsize=${limit}`]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
