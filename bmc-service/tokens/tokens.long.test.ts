@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { call, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, machineOf, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
@@ -218,6 +219,26 @@ describe("uses", () => {
     await machine.goOn().report(factsOf(mac1));
     expect(await refusal(lost.report(factsOf(mac1)))).toMatchObject({ code: "UNAUTHENTICATED" });
     expect(await list()).toMatchObject([{ used: 1 }]);
+  });
+
+  test("a repeated Begin lasts no longer than the first one, and its certificate neither", async () => {
+    const { text } = await create();
+    const machine = await machineWith(uuid1);
+    await machine.beginWith(text);
+    const ends = Math.floor(Date.now() / 1_000) * 1_000 + 30_000;
+    {
+      using database = new DatabaseSync(join(site.data, "bmc-service.db"));
+      database.prepare("UPDATE sessions SET expires_at = ?").run(ends);
+    }
+    for (let i = 0; i < 2; i += 1) {
+      await machine.beginWith(text);
+      const { validTo } = new X509Certificate(machine.certificate ?? "");
+      expect(Date.parse(validTo)).toBe(ends);
+    }
+    using database = new DatabaseSync(join(site.data, "bmc-service.db"));
+    expect(database.prepare("SELECT DISTINCT expires_at FROM sessions").all()).toEqual([{ expires_at: ends }]);
+    database.prepare("UPDATE sessions SET expires_at = ?").run(Date.now());
+    expect(await refusal(machine.beginWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
   });
 
   test("another boot, and another key, spend one each", async () => {
