@@ -19,6 +19,8 @@ export type Attack =
   | "refused login"
   /** A BMC with another MAC address or GUID than the linked one. */
   | "another BMC"
+  /** A BMC that is said to be where the service does not go. */
+  | "address"
   /** A claim that contradicts a proved linkage. */
   | "claim"
   /** A client certificate that does not hold. */

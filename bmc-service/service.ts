@@ -15,7 +15,9 @@ import { Metrics } from "./metrics.ts";
 import { loadServerPki } from "./pki/load-pki.ts";
 import type { AddressMap } from "./reach/bmc-address.ts";
 import { BmcLocks } from "./reach/bmc-locks.ts";
+import type { BmcNetworks } from "./reach/bmc-networks.ts";
 import { type ConnectBmc, loginLevels } from "./reach/connect-bmc.ts";
+import { judgedConnect } from "./reach/judged-connect.ts";
 import { bmcService } from "./rpc/bmc-service.ts";
 import { Connections, type Suspect } from "./rpc/connections.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
@@ -47,6 +49,8 @@ export interface ServiceSettings {
   readonly health: Endpoint | undefined;
   readonly key: string | undefined;
   readonly addresses: AddressMap;
+  /** Where BMCs may be; `addresses` may lead elsewhere. */
+  readonly networks: BmcNetworks;
   readonly freshForMs: number;
   readonly sessionMs: number;
   /** How long an enrolment that says nothing keeps another one of its machine waiting, ms. */
@@ -80,7 +84,8 @@ export interface RunningService {
  * @throws ConfigError, StoreError: then nothing is left open
  */
 export async function startService(settings: ServiceSettings, world: ServiceWorld): Promise<RunningService> {
-  const { log, connect } = world;
+  const { log } = world;
+  const connect = judgedConnect(world.connect, settings.networks, settings.addresses);
   sendGrpcLogTo(log);
   await using cleanUp = new AsyncDisposableStack();
   const pki = settings.insecurePlaintext
@@ -95,7 +100,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   metrics.observeRows(() => countByState(store));
 
   const locks = new BmcLocks();
-  const { addresses, policy } = settings;
+  const { addresses, networks, policy } = settings;
   const onLogin = metrics.lanLogin;
   const drivers = new DriverList({
     drivers: [
@@ -146,7 +151,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   server.addService(
     withWipedBytes(BmcServiceService),
     bmcService(
-      { store, drivers, handOffs, addresses, takesTokens: authority !== undefined },
+      { store, drivers, handOffs, reach: { addresses, networks }, takesTokens: authority !== undefined },
       new Guard({ ...guarded, service: "BmcService", rules: bmcRules }),
     ),
   );

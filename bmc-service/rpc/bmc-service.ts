@@ -12,7 +12,6 @@ import { type DriverList, NotReadyError, type Served } from "../drivers/driver-l
 import type { Endpoint } from "../endpoint.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
-import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, type BmcRow, ClaimConflictError, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
 import {
@@ -22,6 +21,7 @@ import {
   briefMessage,
   conflictMessage,
   historyMessage,
+  type Reach,
 } from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
@@ -34,7 +34,7 @@ export interface BmcServiceOptions {
   readonly store: Store;
   readonly drivers: DriverList;
   readonly handOffs: HandOffs;
-  readonly addresses: AddressMap;
+  readonly reach: Reach;
   /** Whether a machine that comes with an enrolment token can be given a certificate. */
   readonly takesTokens: boolean;
 }
@@ -45,7 +45,7 @@ const pageMost = 1_000;
 
 /** The service that operators call; see the contract. */
 export function bmcService(
-  { store, drivers, handOffs, addresses, takesTokens }: BmcServiceOptions,
+  { store, drivers, handOffs, reach, takesTokens }: BmcServiceOptions,
   guard: Guard,
 ): BmcServiceServer {
   /** @throws NoSuchRowError; RpcError if a UUID has several rows: which one is meant is not for us to guess */
@@ -155,23 +155,23 @@ export function bmcService(
   return {
     listBmcs: guard.unary("ListBmcs", async ({ brief = false }) => ({
       bmcs: brief
-        ? (await store.bmcOutlines()).map((outline) => briefMessage(outline, addresses))
-        : (await store.bmcs()).map((record) => bmcMessage(record, addresses, false)),
+        ? (await store.bmcOutlines()).map((outline) => briefMessage(outline, reach))
+        : (await store.bmcs()).map((record) => bmcMessage(record, reach, false)),
     })),
 
     getBmc: guard.unary("GetBmc", async ({ key, showSecrets }, context) => {
       const record = await byKey("key", key, context);
       if (showSecrets) await noteSecretsShown(store, record, context);
-      return { bmc: bmcMessage(record, addresses, showSecrets) };
+      return { bmc: bmcMessage(record, reach, showSecrets) };
     }),
 
     watchBmcs: guard.stream("WatchBmcs", (_request, { signal }) =>
-      watchBmcs(store, (record) => bmcMessage(record, addresses, false), signal),
+      watchBmcs(store, (record) => bmcMessage(record, reach, false), signal),
     ),
 
     updateBmc: guard.unary("UpdateBmc", async (request, context) => {
       const { row } = await byKey("mac", request.mac, context);
-      const address = requireGivenAddress(request);
+      const address = requireGivenAddress(request, reach.networks);
       if (request.drivers.length > 0) checkDrivers(request.drivers, drivers.names);
       if (row.mac === "" && request.account === undefined) {
         throw new NotReadyError(`machine ${row.key} has no BMC that is known: give an account and its address`);
@@ -181,7 +181,7 @@ export function bmcService(
       if (request.drivers.length > 0) {
         await store.updateDrivers(key, request.drivers, context.caller.name, new Date());
       }
-      return { bmc: bmcMessage(await byKey("mac", key, context), addresses, false) };
+      return { bmc: bmcMessage(await byKey("mac", key, context), reach, false) };
     }),
 
     deleteBmc: guard.unary("DeleteBmc", async ({ key }, context) => {
@@ -255,7 +255,7 @@ export function bmcService(
 
     rotateAccount: guard.unary("RotateAccount", async ({ mac }, context) => {
       await rotate((await byMac(mac, context)).row, context);
-      return { bmc: bmcMessage(await byMac(mac, context), addresses, false) };
+      return { bmc: bmcMessage(await byMac(mac, context), reach, false) };
     }),
 
     ...tokenCalls(store, guard, takesTokens),

@@ -3,6 +3,7 @@ import type { GivenAccount, UpdateBmcRequest } from "../../proto/gen/metalstack/
 import type { Endpoint } from "../endpoint.ts";
 import type { Login } from "../hand-off/take-over.ts";
 import { parseGivenAddress } from "../reach/bmc-address.ts";
+import type { BmcNetworks } from "../reach/bmc-networks.ts";
 import { requireAscii } from "./fields.ts";
 import { invalid } from "./rpc-error.ts";
 
@@ -20,9 +21,19 @@ export function requireGivenAccount({ userName, password }: GivenAccount): Login
  * Where a request says that the BMC is; undefined if it does not.
  * @throws RpcError INVALID_ARGUMENT
  */
-export function requireGivenAddress({ account, address }: UpdateBmcRequest): Endpoint | undefined {
+export function requireGivenAddress(
+  { account, address }: UpdateBmcRequest,
+  networks: BmcNetworks,
+): Endpoint | undefined {
   if (address === "") return undefined;
   if (account === undefined) throw invalid("address", "it comes only with an account, which proves it");
+  const endpoint = parsed(address);
+  const problem = networks.problem(endpoint);
+  if (problem !== undefined) throw invalid("address", problem);
+  return endpoint;
+}
+
+function parsed(address: string): Endpoint {
   try {
     return parseGivenAddress(address);
   } catch (error) {

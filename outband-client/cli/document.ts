@@ -145,6 +145,8 @@ export function warningName(kind: WarningKind): string {
       return "shared_certificate";
     case WarningKind.WARNING_KIND_CONFLICT:
       return "conflict";
+    case WarningKind.WARNING_KIND_ADDRESS:
+      return "address";
     case WarningKind.WARNING_KIND_UNSPECIFIED:
     case WarningKind.UNRECOGNIZED:
       return "unknown";
