@@ -1,7 +1,6 @@
 import type { Logger } from "pino";
 import { AccountState, BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
-  FailureKind,
   InbandProof,
   PasswordForm,
   type WatchHandOffResponse,
@@ -10,22 +9,22 @@ import { NotReadyError } from "../drivers/driver-list.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import type { Metrics } from "../metrics.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
-import { BmcLocks } from "../reach/bmc-locks.ts";
+import { BmcLocks, orAborted } from "../reach/bmc-locks.ts";
 import { type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import { StoppingError } from "../stopping-error.ts";
-import { tellsNewAddress } from "../store/reported-facts.ts";
 import { type AccountRow, type BmcRow, MissingStepError, NoSuchRowError, type Store } from "../store/store.ts";
 import type { Liveness } from "../tokens/liveness.ts";
 import { EventLog } from "./event-log.ts";
 import { attackOfBmc, failureName } from "./hand-off-error.ts";
 import { LoginQueue } from "./login-queue.ts";
+import { type By, isMoved, takeOverProved } from "./places.ts";
 import type { HandOffEvent } from "./prove.ts";
 import { type RotationWorld, rotatePassword } from "./rotate.ts";
 import {
   type HandOffLimits,
   type Login,
+  lastEvent,
   requireEndpoint,
-  type Subject,
   type TakeOver,
   takeOver,
   withoutFill,
@@ -45,6 +44,9 @@ export interface HandOffsOptions {
   readonly metrics: Metrics;
   readonly log: Logger;
 }
+
+/** How long a call of an agent waits for a hand-off that it does not follow, ms: less than agents wait for an answer. */
+const settleWaitMs = 5_000;
 
 /** Of a BMC that was never reported. */
 const noFacts = BmcFacts.fromPartial({});
@@ -98,14 +100,37 @@ export class HandOffs {
     const [newest] = await this.#options.store.accounts(key);
     if (nonce === undefined) this.#nonces.delete(key);
     else this.#nonces.set(key, nonce);
-    const last = this.#handOffs.get(key)?.at(-1);
-    const isSame = last !== undefined && (last.newest === undefined || last.newest === (newest?.id ?? ""));
-    const { events } = isSame ? last : this.#start(key, lane);
+    const { events } = this.#join(key, newest, lane);
     try {
       yield* events.follow(signal);
     } finally {
       if (this.#nonces.get(key) === nonce) this.#nonces.delete(key);
     }
+  }
+
+  #join(key: string, newest: AccountRow | undefined, lane: string): HandOff {
+    const last = this.#handOffs.get(key)?.at(-1);
+    const isSame = last !== undefined && (last.newest === undefined || last.newest === (newest?.id ?? ""));
+    return isSame ? last : this.#start(key, lane);
+  }
+
+  /**
+   * If an agent reports a proved BMC at another place, has it logged in to there before its machine gives it a new account: the one
+   * that was proved is what proves the place. Waits for that, but not for long; the hand-off goes on.
+   * @param lane of the caller in the queue
+   */
+  async settleMoved(key: string, lane: string): Promise<void> {
+    const { store, addresses } = this.#options;
+    const { row } = (await store.bmc(key)) ?? {};
+    const accounts = await store.accounts(key);
+    if (row !== undefined && isMoved(row, accounts, addresses)) await this.settle(key, lane);
+  }
+
+  /** Has a hand-off run that nobody follows. Waits for its end, however it ends, but not for long. */
+  async settle(key: string, lane: string): Promise<void> {
+    const [newest] = await this.#options.store.accounts(key);
+    const { done } = this.#join(key, newest, lane);
+    await orAborted(done, AbortSignal.timeout(settleWaitMs)).catch(() => undefined);
   }
 
   /**
@@ -142,7 +167,7 @@ export class HandOffs {
       };
       const { outcome, failure } =
         address === undefined
-          ? await this.#takeOverProved(row, by, [], unheard, signal)
+          ? await this.#takeOverProved(row, by, unheard, signal)
           : await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
       signal.throwIfAborted();
       if (failure !== undefined) throw failure;
@@ -181,7 +206,7 @@ export class HandOffs {
       limits,
       takeOver: (row, accounts, signal) => {
         const refusedBefore = this.#refused.get(row.key) ?? new Set<string>();
-        return this.#takeOverProved(row, { accounts, remedy, refusedBefore }, [], () => undefined, signal);
+        return this.#takeOverProved(row, { accounts, remedy, refusedBefore }, () => undefined, signal);
       },
       login: async (row, account, signal) => {
         const password = withoutFill(account.password.reveal());
@@ -274,18 +299,16 @@ export class HandOffs {
       const accounts = await store.accounts(key);
       looked(accounts[0]?.id ?? "");
       const remedy = "Boot the machine again to make a new one";
-      // The last event is held back until its result is on the disk: who has seen it finds the row settled.
-      const held: Parameters<typeof emit>[0][] = [];
-      const unlessLast: typeof emit = (event) =>
-        event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
       const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
-      const { outcome, failure, refusedBefore } = await this.#takeOverProved(row, by, held, unlessLast, signal);
+      const ended = await this.#takeOverProved(row, by, emit, signal);
+      const { outcome, failure, refusedBefore } = ended;
       // What the end of the service has cut short says nothing about the BMC.
       if (failure !== undefined && signal.aborted) throw new StoppingError();
       if (refusedBefore.size === 0) this.#refused.delete(key);
       else this.#refused.set(key, refusedBefore);
       await store.settleHandOff(key, outcome, new Date());
-      for (const event of held) emit(event);
+      // Not before its result is on the disk: who has seen it finds the row settled.
+      emit(lastEvent(ended));
       const durationMs = performance.now() - started;
       const result = failure === undefined ? "handed_off" : failureName(failure.kind);
       metrics.handOff(result, durationMs);
@@ -297,39 +320,23 @@ export class HandOffs {
     });
   }
 
-  /**
-   * Goes where the agent has reported the BMC. If it is proved, and not there, it is sought where it was before: what was proved
-   * stays until something else is.
-   * @param held the last event; that of the first try is none if there is another one
-   */
+  /** See takeOverProved in places.ts. */
   async #takeOverProved(
     row: BmcRow,
-    by: Pick<Subject, "accounts" | "refusedBefore" | "remedy">,
-    held: HandOffEvent[],
+    by: By,
     emit: (event: HandOffEvent) => void,
     signal: AbortSignal,
   ): Promise<TakeOver> {
-    const { facts = noFacts, reportedFacts: reported } = row;
-    if (reported === undefined) return this.#takeOver(row, facts, by, emit, signal);
-    const { addresses } = this.#options;
-    const moved = { ...row, facts: reported, givenAddress: tellsNewAddress(facts, reported) ? "" : row.givenAddress };
-    const [there, before] = [reachableAt(moved, addresses), reachableAt(row, addresses)];
-    if (there === undefined) return this.#takeOver(row, facts, by, emit, signal);
-    const knownBy = reported.mac === facts.mac ? undefined : facts;
-    const first = await this.#takeOver(moved, reported, { ...by, knownBy }, emit, signal);
-    if (first.failure === undefined) return { ...first, outcome: { ...first.outcome, reported } };
-    const elsewhere = before !== undefined && formatEndpoint(before) !== formatEndpoint(there);
-    const isOther = first.failure.kind === FailureKind.FAILURE_KIND_OTHER_BMC;
-    if (signal.aborted || !(elsewhere || isOther)) return first;
-    held.length = 0;
-    const again = { ...by, refusedBefore: first.refusedBefore };
-    return this.#takeOver(row, facts, elsewhere ? by : again, emit, signal);
+    const { addresses, store } = this.#options;
+    const vouched = await store.vouchedAccounts(row.key);
+    const goTo = (moved: BmcRow, facts: BmcFacts, some: By) => this.#takeOver(moved, facts, some, emit, signal);
+    return takeOverProved({ addresses, vouched, takeOver: goTo, signal }, row, by);
   }
 
   #takeOver(
     row: BmcRow,
     facts: BmcFacts,
-    by: Pick<Subject, "accounts" | "refusedBefore" | "knownBy" | "remedy">,
+    by: By,
     emit: (event: HandOffEvent) => void,
     signal: AbortSignal,
   ): Promise<TakeOver> {

@@ -6,7 +6,7 @@ import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
-import type { AccountRow, FoundLan, HandOffFailure, HandOffSuccess } from "../store/store.ts";
+import type { AccountRow, FoundLan, HandOffOutcome, HandOffSuccess } from "../store/store.ts";
 import { type Candidate, candidates, refusedByNow } from "./candidates.ts";
 import { findLan } from "./find-lan.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
@@ -56,14 +56,23 @@ export interface TakeOverWorld {
   readonly onLogin: (result: string) => void;
 }
 
-/** How a hand-off ended; the kind of a failure is for who asked. */
+/**
+ * How a hand-off ended; the kind of a failure is for who asked. Who asked with an account that does not do fails also where another
+ * one holds what was proved.
+ */
 export type TakeOver = (
   | { readonly outcome: HandOffSuccess; readonly failure: undefined }
-  | { readonly outcome: HandOffFailure; readonly failure: HandOffError }
+  | { readonly outcome: HandOffOutcome; readonly failure: HandOffError }
 ) & {
   /** What the next hand-off tries last. */
   readonly refusedBefore: ReadonlySet<string>;
 };
+
+/** The last event of a hand-off. */
+export function lastEvent({ failure }: TakeOver): HandOffEvent {
+  if (failure === undefined) return { $case: "handedOff", value: { driver: "IPMI" } };
+  return { $case: "failed", value: { kind: failure.kind, reason: failure.message } };
+}
 
 /**
  * Logs in to a BMC with the newest account that it accepts and proves that it is the machine's own.
@@ -88,13 +97,11 @@ export async function takeOver(
       signal: limit,
       shouldRetry: ({ error }) => asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE,
     });
-    emit({ $case: "handedOff", value: { driver: "IPMI" } });
     const outcome = { kind: "handed off", considered, refused: refusedIds(), ...reached } as const;
     return { outcome, failure: undefined, refusedBefore: new Set() };
   } catch (error) {
     const failure = limit.aborted ? endedBy(signal, world.limits.totalMs, error) : asHandOffError(error);
     if (failure === undefined) throw error;
-    emit({ $case: "failed", value: { kind: failure.kind, reason: failure.message } });
     const outcome = { kind: "failed", considered, refused: refusedIds(), reason: failure.message } as const;
     return {
       outcome,

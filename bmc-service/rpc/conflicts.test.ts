@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccountState, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
@@ -10,6 +11,9 @@ import { newSite, type Site, startTestService, type TestService } from "../fixtu
 import type { BmcLogin } from "../reach/connect-bmc.ts";
 
 const password = "Secret-pass-1234";
+const evil = { slot: 3, name: "rivetevil", password: "Evil-password-99" };
+const guid1 = "00112233445566778899aabbccddee01";
+const guid2 = "00112233445566778899aabbccddee02";
 let site: Site;
 let service: TestService;
 /** By address. */
@@ -122,12 +126,15 @@ describe("a claim that contradicts what was proved", () => {
     const [open] = await conflicts();
     await resolve(open?.id ?? "", accepted);
     expect(await rowOf(mac1)).toMatchObject({
-      state: State.STATE_REPORTED,
-      stateReason: `conflict ${open?.id} was accepted by "admin": not proved until the next enrolment`,
+      state: State.STATE_LINKED,
+      machineUuid: uuid1,
+      stateReason: `conflict ${open?.id} was accepted by "admin": what machine ${uuid2} claims is taken when it boots again`,
     });
-    expect(await accounts()).toEqual([["rivetab12", AccountState.ACCOUNT_STATE_CONFIRMED]]);
     const moved = new EnrollingAgent(service.agent);
-    await moved.enrol(uuid2, mac1, "rivetnew", "New-password-456");
+    await moved.begin(uuid2);
+    await moved.report(factsOf(mac1));
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_REPORTED, machineUuid: uuid2 });
+    await moved.confirm(await moved.escrow(mac1, "rivetnew", "New-password-456"));
     bmcAt("10.0.0.8").users.splice(0, 1, { slot: 3, name: "rivetnew", password: "New-password-456" });
     expect(namesOf(await moved.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, machineUuid: uuid2 });
@@ -136,17 +143,51 @@ describe("a claim that contradicts what was proved", () => {
     expect(without.stateReason).toContain(`its BMC ${mac1} belongs to machine ${uuid2} now`);
   });
 
-  test("by a machine that has another BMC now, accepted, lets it have that", async () => {
+  test("that is accepted is good for that claim alone: not for another board, another place or another machine", async () => {
+    await refusal((await begun(uuid2, "S-2")).report(factsOf(mac1, { guid: guid1 })));
+    await resolve((await conflicts())[0]?.id ?? "", accepted);
+    const others: [string, string, Parameters<typeof factsOf>[1]][] = [
+      [uuid2, "S-3", { guid: guid1 }],
+      [uuid2, "S-2", { guid: guid2 }],
+      [uuid2, "S-2", { guid: guid1, ipv4Address: "10.6.6.6" }],
+      [uuid2, "S-2", { guid: guid1, rmcpPort: 6230 }],
+      ["5a1c4e3e-6a1b-4b7e-9d5b-0f8a3c2d1e03", "S-2", { guid: guid1 }],
+    ];
+    for (const [uuid, serial, more] of others) {
+      const refused = await refusal((await begun(uuid, serial)).report(factsOf(mac1, more)));
+      expect(refused.code).toBe("FAILED_PRECONDITION");
+    }
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, machineUuid: uuid1 });
+    expect(await conflicts()).toHaveLength(others.length);
+    await (await begun(uuid2, "S-2")).report(factsOf(mac1, { guid: guid1 }));
+    expect(await rowOf(mac1)).toMatchObject({ machineUuid: uuid2 });
+    // While it is on its way it is nobody else's, and afterwards the permission is used up.
+    expect((await claim("5a1c4e3e-6a1b-4b7e-9d5b-0f8a3c2d1e03")).code).toBe("FAILED_PRECONDITION");
+    expect((await refusal((await begun(uuid1)).report(factsOf(mac1)))).code).toBe("FAILED_PRECONDITION");
+  });
+
+  test("by a machine that has another BMC now, accepted, lets it have that, and nobody the former one", async () => {
     const agent = await begun(uuid1);
     await agent.report(factsOf(mac1));
     await refusal(agent.report(factsOf(mac2)));
     const [open] = await conflicts();
     expect(open).toMatchObject({ key: mac1, machineUuid: uuid1, claimedMac: mac2 });
     await resolve(open?.id ?? "", accepted);
-    expect(await rowOf(mac1)).toMatchObject({ machineUuid: "", state: State.STATE_REPORTED });
+    expect(await rowOf(mac1)).toMatchObject({ machineUuid: uuid1, state: State.STATE_LINKED });
     const again = await begun(uuid1);
     await again.report(factsOf(mac2));
     expect(await rowOf(uuid1)).toMatchObject({ key: mac2 });
+    expect(await rowOf(mac1)).toMatchObject({ machineUuid: "", state: State.STATE_REPORTED });
+    expect((await claim()).details).toContain(`BMC ${mac1} was linked before and has no machine now`);
+  });
+
+  test("by a machine that has no BMC any more, accepted, is taken when it says so again", async () => {
+    await refusal((await begun(uuid1)).reportNone());
+    await resolve((await conflicts())[0]?.id ?? "", accepted);
+    expect(await rowOf(uuid1)).toMatchObject({ key: mac1, state: State.STATE_LINKED });
+    await (await begun(uuid1)).reportNone();
+    expect(await rowOf(uuid1)).toMatchObject({ key: uuid1, state: State.STATE_UNMANAGED });
+    expect(await rowOf(mac1)).toMatchObject({ machineUuid: "", state: State.STATE_REPORTED });
   });
 
   test("is decided by an admin, once, and by an identifier that there is", async () => {
@@ -216,10 +257,10 @@ describe("what was proved is not overwritten", () => {
 
   test("by an address at which nobody has the account: the BMC is found where it was", async () => {
     const agent = await begun(uuid1);
+    bmcs.set(rogue, new FakeBmc(mac1));
     await agent.report(factsOf(mac1, { ipv4Address: rogue }));
     expect((await rowOf(mac1)).address).toBe("10.0.0.8");
-    bmcs.set(rogue, new FakeBmc(mac1));
-    const id = await agent.escrow(mac1, "rivetevil", "Evil-password-99");
+    const id = await agent.escrow(mac1, evil.name, evil.password);
     await agent.confirm(id);
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(bmcAt(rogue).logins.length).toBeGreaterThan(0);
@@ -252,7 +293,7 @@ describe("what was proved is not overwritten", () => {
     bmcs.set("10.0.0.9", bmcAt("10.0.0.8"));
     bmcs.delete("10.0.0.8");
     await agent.report(factsOf(mac1, { ipv4Address: "10.0.0.9", firmwareVersion: "9.10" }));
-    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", facts: { firmwareVersion: "9.10" } });
+    expect(await rowOf(mac1)).toMatchObject({ facts: { firmwareVersion: "9.10" } });
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.9", state: State.STATE_LINKED });
   });
@@ -302,9 +343,190 @@ describe("what was proved is not overwritten", () => {
     expect(await rowOf(uuid1)).toMatchObject({ key: mac1, facts: { channel: 1 } });
   });
 
+  test("by an account that is on its way, or that a login refuses: the row stays linked", async () => {
+    const agent = await begunAndReported();
+    const id = await agent.escrow(mac1, evil.name, evil.password);
+    expect((await rowOf(mac1)).state).toBe(State.STATE_LINKED);
+    await agent.confirm(id);
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, account: { userName: "rivetab12" } });
+    await agent.handOff();
+    expect((await rowOf(mac1)).state).toBe(State.STATE_LINKED);
+    expect(await accounts()).toEqual([
+      [evil.name, AccountState.ACCOUNT_STATE_REFUSED],
+      ["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED],
+    ]);
+  });
+
+  test("by an account that gets in with too little privilege: who made it hears so, and the row stays linked", async () => {
+    const agent = await begunAndReported();
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password, 4), 4);
+    bmcAt("10.0.0.8").users.push({ ...evil, slot: 4, limit: "user" });
+    const last = (await agent.handOff()).at(-1)?.event;
+    expect(last).toMatchObject({ $case: "failed", value: { kind: FailureKind.FAILURE_KIND_PRIVILEGE } });
+    expect((await rowOf(mac1)).state).toBe(State.STATE_LINKED);
+    expect(await accounts()).toContainEqual(["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED]);
+  });
+
   async function begunAndReported(): Promise<EnrollingAgent> {
     const agent = await begun(uuid1);
     await agent.report(factsOf(mac1));
     return agent;
   }
+});
+
+describe("a BMC at another place than the one that was proved", () => {
+  const elsewhere = "10.0.0.9";
+  let there: FakeBmc;
+
+  beforeEach(() => {
+    there = new FakeBmc(mac1);
+    there.users.push(evil);
+    bmcs.set(elsewhere, there);
+  });
+
+  /** Says that the BMC is there, and that it has a new account. */
+  async function reportedThere(more: Parameters<typeof factsOf>[1] = {}): Promise<EnrollingAgent> {
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1, { ipv4Address: elsewhere, ...more }));
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    return agent;
+  }
+
+  test("that a new account alone opens is nothing while the proved account works where it was", async () => {
+    const agent = await reportedThere();
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_LINKED });
+    expect(await accounts()).toEqual([
+      [evil.name, AccountState.ACCOUNT_STATE_REFUSED],
+      ["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED],
+    ]);
+    expect(await conflicts()).toEqual([]);
+  });
+
+  describe("that a new account alone opens, and nothing opens where it was proved,", () => {
+    beforeEach(() => {
+      bmcs.delete("10.0.0.8");
+    });
+
+    async function failed(): Promise<void> {
+      const last = (await (await reportedThere()).handOff()).at(-1)?.event;
+      expect(last).toMatchObject({ $case: "failed", value: { kind: FailureKind.FAILURE_KIND_OTHER_BMC } });
+      expect(last?.$case === "failed" && last.value.reason).toContain("an admin accepts the claim (bmcctl conflicts)");
+    }
+
+    test("is a conflict: the agent hears so, and no account is retired", async () => {
+      await failed();
+      const [conflict, ...more] = await conflicts();
+      expect(more).toEqual([]);
+      expect(conflict).toMatchObject({ key: mac1, machineUuid: uuid1, claimedMac: mac1, claimedBy: "agent", count: 1 });
+      expect(conflict?.text).toContain(
+        `the new account "${evil.name}" opens a BMC with MAC ${mac1}, channel 1, at ${elsewhere}`,
+      );
+      expect(conflict?.text).toContain(`BMC ${mac1} was proved at 10.0.0.8`);
+      expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_FAILED });
+      expect(await accounts()).toEqual([
+        [evil.name, AccountState.ACCOUNT_STATE_CONFIRMED],
+        ["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED],
+      ]);
+      await failed();
+      // Once for the report, once for the hand-off.
+      expect((await conflicts()).map(({ count }) => count)).toEqual([3]);
+    });
+
+    test("is taken at the next boot if an admin accepts it, there and nowhere else", async () => {
+      await failed();
+      await resolve((await conflicts())[0]?.id ?? "", accepted);
+      const other = "10.6.6.6";
+      bmcs.set(other, there);
+      const agent = await reportedThere({ ipv4Address: other });
+      expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+      expect((await rowOf(mac1)).address).toBe("10.0.0.8");
+      expect(namesOf(await (await reportedThere()).handOff()).at(-1)).toBe("handedOff");
+      expect(await rowOf(mac1)).toMatchObject({ address: elsewhere, state: State.STATE_LINKED });
+      // What was accepted is used up.
+      bmcs.delete(elsewhere);
+      there.users.splice(0, 1, { ...evil, name: "rivetnext" });
+      const next = await begun(uuid1);
+      await next.report(factsOf(mac1, { ipv4Address: other }));
+      await next.confirm(await next.escrow(mac1, "rivetnext", evil.password));
+      expect(namesOf(await next.handOff()).at(-1)).toBe("failed");
+    });
+  });
+
+  test("is proved by the known account before its machine puts another one in its place", async () => {
+    const moved = bmcAt("10.0.0.8");
+    bmcs.set(elsewhere, moved);
+    bmcs.delete("10.0.0.8");
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1, { ipv4Address: elsewhere }));
+    expect((await rowOf(mac1)).address).toBe(elsewhere);
+    const id = await agent.escrow(mac1, "rivetnew", "New-password-456");
+    moved.users.splice(0, 1, { slot: 3, name: "rivetnew", password: "New-password-456" });
+    await agent.confirm(id);
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, account: { userName: "rivetnew" } });
+  });
+
+  test("that both the known and a new account open is taken, with the new one", async () => {
+    const agent = await begun(uuid1);
+    bmcAt("10.0.0.8").users.push({ ...evil, slot: 4 });
+    await agent.report(factsOf(mac1, { ipv4Address: elsewhere }));
+    bmcs.set(elsewhere, bmcAt("10.0.0.8"));
+    bmcs.delete("10.0.0.8");
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password, 4), 4);
+    await agent.report(factsOf(mac1, { ipv4Address: elsewhere, firmwareVersion: "9.11" }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ address: elsewhere, account: { userName: evil.name } });
+    expect(await conflicts()).toEqual([]);
+  });
+
+  test("is not another place if it was set back to the factory's settings where it was: the new account is enough", async () => {
+    bmcAt("10.0.0.8").users.splice(0, 1, evil);
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1));
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, account: { userName: evil.name } });
+  });
+});
+
+describe("another GUID than the one that was proved", () => {
+  beforeEach(async () => {
+    bmcAt("10.0.0.8").guid = guid1;
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1, { guid: guid1 }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect((await rowOf(mac1)).remoteGuid).toBe(guid1);
+  });
+
+  test.each([
+    ["another one", guid2],
+    ["none any more", ""],
+  ])("at the same place (%s) is a conflict if only a new account opens the BMC", async (_what, guid) => {
+    Object.assign(bmcAt("10.0.0.8"), { guid });
+    bmcAt("10.0.0.8").users.splice(0, 1, evil);
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1, { guid: guid === "" ? guid1 : guid }));
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_FAILED, remoteGuid: guid1, facts: { guid: guid1 } });
+    expect(await accounts()).toContainEqual(["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED]);
+    const [conflict] = await conflicts();
+    expect(conflict?.text).toContain(guid === "" ? "tells no GUID" : `tells GUID ${guid2}`);
+    await resolve(conflict?.id ?? "", accepted);
+    const again = await begun(uuid1);
+    await again.report(factsOf(mac1, { guid: guid === "" ? guid1 : guid }));
+    expect(namesOf(await again.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, account: { userName: evil.name } });
+  });
+
+  test("is that of a new firmware if the proved account opens the BMC, and is told", async () => {
+    bmcAt("10.0.0.8").guid = guid2;
+    const agent = await begun(uuid1);
+    await agent.report(factsOf(mac1, { guid: guid2 }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, remoteGuid: guid2, facts: { guid: guid2 } });
+    const { entries } = await call(service.viewer.bmc, service.viewer.bmc.listHistory, { key: mac1, limit: 0 });
+    expect(entries.map(({ action }) => action)).toContain("GUID changed");
+  });
 });

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { Secret } from "../../ipmi/secret.ts";
-import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
   type BeginRequest,
   type BeginResponse,
@@ -18,7 +18,15 @@ import type { HandOffs } from "../hand-off/hand-offs.ts";
 import { nonceOf } from "../hand-off/linkage-nonce.ts";
 import type { Metrics } from "../metrics.ts";
 import { readablePassword } from "../store/account-password.ts";
-import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
+import {
+  type AccountRow,
+  type BmcRow,
+  ClaimConflictError,
+  MissingStepError,
+  type Session,
+  type Store,
+  TooManyAccountsError,
+} from "../store/store.ts";
 import type { Admission } from "../tokens/admission.ts";
 import type { Liveness } from "../tokens/liveness.ts";
 import { sha256 } from "../tokens/sha256.ts";
@@ -72,6 +80,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         const formerAccounts = requireRange("former_accounts", request.formerAccounts ?? 0, 0, 63);
         const row = await reportBmc(options, session, request, context);
         if (request.formerAccounts !== undefined) await store.setFormerAccounts(session, row.key, formerAccounts);
+        await handOffs.settleMoved(row.key, networkOf(context.from));
         return { passwordFormHint: await passwordFormHint(store, row) };
       } catch (error) {
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
@@ -200,16 +209,27 @@ async function linkageOf(
   const damaged = account !== undefined && readablePassword(account) === undefined;
   // A machine that is left alone looks for no others of ours: those that were to be closed would stay open.
   const unfinished = await store.hasFormerAccounts(row.key);
+  const untried = hasUntriedAccount(await store.accounts(row.key));
   return {
     mac: row.mac,
     channel: row.facts?.channel ?? 0,
     userName: own?.userName ?? "",
     slot: own?.slot ?? 0,
     verifiedAt: row.verifiedAt,
-    fresh: row.state === State.STATE_LINKED && age < freshForMs && !damaged && !unfinished,
+    fresh: row.state === State.STATE_LINKED && age < freshForMs && !damaged && !unfinished && !untried,
     knownUserNames,
     given: account !== undefined && own === undefined,
   };
+}
+
+/** Whether a run has put an account into escrow since one was proved: the BMC may have it instead. */
+function hasUntriedAccount(accounts: readonly AccountRow[]): boolean {
+  const proved = accounts.findIndex(({ state }) => state === AccountState.ACCOUNT_STATE_VERIFIED);
+  return accounts
+    .slice(0, Math.max(proved, 0))
+    .some(
+      ({ state }) => state === AccountState.ACCOUNT_STATE_ESCROWED || state === AccountState.ACCOUNT_STATE_CONFIRMED,
+    );
 }
 
 /** What others of the row's kind took; a BMC that does not tell its kind is like no other. */
@@ -260,7 +280,7 @@ async function reportBmc(
 }
 
 async function escrow(
-  { store, metrics, policy, limits }: EnrolmentOptions,
+  { store, metrics, policy, limits, handOffs }: EnrolmentOptions,
   session: Session,
   request: EscrowAccountRequest,
   context: CallContext,
@@ -270,15 +290,15 @@ async function escrow(
   const userName = requireAscii("user_name", request.userName, 16);
   requireAscii("password", request.password, 20);
   const slot = requireRange("slot", request.slot, 1, 63);
-  if (session.bmcKey === undefined)
-    throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
+  const { bmcKey } = session;
+  if (bmcKey === undefined) throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
   // The row of a proved BMC goes by its former MAC address until a remote login has found the new one too.
-  const { row } = (await store.bmc(session.bmcKey)) ?? {};
-  if (session.bmcKey !== mac && row?.reportedFacts?.mac !== mac) {
-    throw invalid("mac", `${mac} is not what this session reported (${session.bmcKey})`);
+  const { row } = (await store.bmc(bmcKey)) ?? {};
+  if (bmcKey !== mac && row?.reportedFacts?.mac !== mac) {
+    throw invalid("mac", `${mac} is not what this session reported (${bmcKey})`);
   }
   if (!userName.startsWith(policy.userNamePrefix)) {
-    const known = (await store.accounts(session.bmcKey)).some(
+    const known = (await store.accounts(bmcKey)).some(
       (account) => account.userName === userName && account.givenBy === "",
     );
     if (!known) {
@@ -289,7 +309,12 @@ async function escrow(
   await limits.escrow(session.id);
   const password = Secret.fromBytes(request.password);
   try {
-    const id = await store.escrowAccount(session, { userName, password, slot }, new Date());
+    const id = await store.escrowAccount(session, { userName, password, slot }, new Date()).catch((error: unknown) => {
+      // A login settles which of them is live, and makes room.
+      if (error instanceof TooManyAccountsError)
+        handOffs.settle(bmcKey, networkOf(context.from)).catch(() => undefined);
+      throw error;
+    });
     metrics.enrolment("escrowed");
     return id;
   } finally {

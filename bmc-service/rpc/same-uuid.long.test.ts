@@ -260,8 +260,9 @@ describe("one machine", () => {
     machine.bmc.otherMacs.set(2, mac2);
     const { agent } = await machine.begin();
     await agent.report({ ...machine.facts, mac: mac2, channel: 2, channels });
-    expect(await keys()).toEqual([mac1]);
-    // Not before both were found by a remote login.
+    expect(await keys()).toEqual([mac2]);
+    // Both were found by a remote login, before the answer.
+    expect(machine.bmc.logins).toHaveLength(2);
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     const [row, ...more] = await rows();
     expect(more).toEqual([]);

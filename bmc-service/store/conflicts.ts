@@ -1,9 +1,11 @@
-import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { noPlace } from "./claim.ts";
 import type { Database, SqlRow } from "./database.ts";
 import { boardSerial, toldBy } from "./machines.ts";
 import {
+  type AcceptedClaim,
   type BmcRow,
+  type Claim,
   ConflictDecidedError,
   type ConflictRow,
   type Decision,
@@ -17,58 +19,70 @@ const kept = 1_000;
 
 const { CONFLICT_DECISION_UNSPECIFIED: open, CONFLICT_DECISION_ACCEPTED: accepted } = ConflictDecision;
 
+/** What a session claims: what it says of its machine, and of its BMC. */
+export function claimOf(
+  tables: Tables,
+  session: Pick<Session, "id" | "machineUuid">,
+  { claimedMac, claimedAddress, claimedGuid }: Pick<Claim, "claimedMac" | "claimedAddress" | "claimedGuid">,
+): Claim {
+  const { machine } = toldBy(tables, session);
+  const { machineUuid } = session;
+  return { machineUuid, boardSerial: boardSerial(machine), claimedMac, claimedAddress, claimedGuid };
+}
+
 /**
  * Keeps a claim; the same one is kept once and counted while it is open.
  * @returns whether it is new
  */
-export function keepClaim(tables: Tables, row: BmcRow, session: Session, claimedMac: string, text: string, now: Date) {
-  const { machine, claimedBy } = toldBy(tables, session);
-  const claim = {
-    bmcKey: row.key,
-    machineUuid: session.machineUuid,
-    boardSerial: boardSerial(machine),
-    claimedMac,
-    claimedBy,
-    text,
-  };
-  if (countAgain(tables.database, claim, now)) return false;
+export function keepClaim(
+  tables: Tables,
+  row: BmcRow,
+  session: Pick<Session, "id">,
+  claim: Claim,
+  text: string,
+  now: Date,
+): boolean {
+  const entry = { ...claim, bmcKey: row.key, claimedBy: toldBy(tables, session).claimedBy, text };
+  if (countAgain(tables.database, entry, now)) return false;
   const isRoom = makeRoom(tables.database);
   const overflow = {
+    ...noClaim,
     bmcKey: "",
-    machineUuid: "",
-    boardSerial: "",
-    claimedMac: "",
     claimedBy: "",
     text: `claims beyond the ${kept} that are kept: decide about those, and find out who makes so many`,
   };
   if (!isRoom && countAgain(tables.database, overflow, now)) return false;
-  insert(tables.database, isRoom ? claim : overflow, now);
+  insert(tables.database, isRoom ? entry : overflow, now);
   tables.changed(row.key);
   return isRoom;
 }
 
-type Claim = Omit<ConflictRow, "id" | "firstAt" | "lastAt" | "count" | "decision" | "decidedBy" | "decidedAt">;
+const noClaim: Claim = { machineUuid: "", boardSerial: "", ...noPlace };
 
-function countAgain(
-  database: Database,
-  { bmcKey, machineUuid, boardSerial: serial, claimedMac, claimedBy }: Claim,
-  now: Date,
-) {
+type Entry = Claim & Pick<ConflictRow, "bmcKey" | "claimedBy" | "text">;
+
+function countAgain(database: Database, entry: Entry, now: Date): boolean {
   const sql = `UPDATE conflicts SET count = count + 1, last_at = ?, claimed_by = ?
-    WHERE decision = 0 AND bmc_key = ? AND machine_uuid = ? AND board_serial = ? AND claimed_mac = ?`;
-  return database.run(sql, now.getTime(), claimedBy, bmcKey, machineUuid, serial, claimedMac) > 0;
+    WHERE decision = 0 AND bmc_key = ? AND machine_uuid = ? AND board_serial = ? AND claimed_mac = ? AND claimed_address = ?
+      AND claimed_guid = ?`;
+  const { bmcKey, machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid } = entry;
+  const identity = [bmcKey, machineUuid, serial, claimedMac, claimedAddress, claimedGuid];
+  return database.run(sql, now.getTime(), entry.claimedBy, ...identity) > 0;
 }
 
-function insert(database: Database, claim: Claim, now: Date): void {
+function insert(database: Database, entry: Entry, now: Date): void {
   database.run(
-    `INSERT INTO conflicts (bmc_key, machine_uuid, board_serial, claimed_mac, claimed_by, text, first_at, last_at, count)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-    claim.bmcKey,
-    claim.machineUuid,
-    claim.boardSerial,
-    claim.claimedMac,
-    claim.claimedBy,
-    claim.text,
+    `INSERT INTO conflicts (bmc_key, machine_uuid, board_serial, claimed_mac, claimed_address, claimed_guid, claimed_by, text,
+       first_at, last_at, count)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+    entry.bmcKey,
+    entry.machineUuid,
+    entry.boardSerial,
+    entry.claimedMac,
+    entry.claimedAddress,
+    entry.claimedGuid,
+    entry.claimedBy,
+    entry.text,
     now.getTime(),
     now.getTime(),
   );
@@ -114,7 +128,7 @@ export function resolveConflict(tables: Tables, id: number, decision: Decision, 
     const done = decision === accepted ? "conflict accepted" : "conflict dismissed";
     const detail = `${id}: ${before.text}`;
     tables.addHistory({ at: now, mac: row.mac, machineUuid: row.machineUuid ?? "", actor, action: done, detail });
-    if (decision === accepted) unprove(tables, row, before, actor, now);
+    if (decision === accepted) allow(tables, row, before, actor, now);
     tables.changed(row.key);
   }
   return existing(tables.database, id);
@@ -131,19 +145,16 @@ function decide(database: Database, which: string, value: string | number, decis
 }
 
 /**
- * What was proved of the row counts no more; its accounts are kept, for they may open the BMC still. A machine that has said itself
- * that it has another BMC now, or none, leaves it.
+ * The row stays as it is. Exactly that claim may be made again and is taken then; who claims anything else is refused as before.
+ * A later decision takes the place of an earlier one that nobody has made use of.
  */
-function unprove(tables: Tables, row: BmcRow, { id, machineUuid }: ConflictRow, actor: string, now: Date): void {
-  const reason = `conflict ${id} was accepted by "${actor}": not proved until the next enrolment`;
-  for (const account of tables.accounts(row.key)) {
-    if (account.state !== AccountState.ACCOUNT_STATE_VERIFIED) continue;
-    tables.setAccountState(account.id, AccountState.ACCOUNT_STATE_CONFIRMED, reason);
-  }
-  const machineKey = machineUuid === row.machineUuid ? null : (row.machineKey ?? null);
-  tables.database.run("UPDATE bmcs SET reported_facts = NULL, machine_key = ? WHERE key = ?", machineKey, row.key);
-  tables.setState(row.key, State.STATE_REPORTED, reason, now);
-  tables.changedTwins(row);
+function allow(tables: Tables, row: BmcRow, conflict: ConflictRow, actor: string, now: Date): void {
+  const { id, machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid } = conflict;
+  const claim = { machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid };
+  const accept: AcceptedClaim = { conflict: id, ...claim };
+  tables.database.run("UPDATE bmcs SET accepted_claim = ? WHERE key = ?", JSON.stringify(accept), row.key);
+  const reason = `conflict ${id} was accepted by "${actor}": what machine ${machineUuid} claims is taken when it boots again`;
+  tables.setRemark(row, reason, now);
 }
 
 function existing(database: Database, id: number): ConflictRow {
@@ -159,6 +170,8 @@ export function conflictRow(row: SqlRow): ConflictRow {
     machineUuid: String(row.machine_uuid),
     boardSerial: String(row.board_serial),
     claimedMac: String(row.claimed_mac),
+    claimedAddress: String(row.claimed_address),
+    claimedGuid: String(row.claimed_guid),
     claimedBy: String(row.claimed_by),
     text: String(row.text),
     firstAt: new Date(Number(row.first_at)),

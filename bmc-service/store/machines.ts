@@ -1,9 +1,9 @@
 import { ownSerial } from "../../ipmi/placeholder.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
-import { claimedByOther, isProved, otherFound } from "./claim.ts";
+import { claimedByOther, isAccepted, isPlaceProved, isProved, otherFound, placeText } from "./claim.ts";
 import { machineRow } from "./rows.ts";
-import type { BmcRow, MachineRow, NewSession, Session } from "./store.ts";
+import type { BmcRow, Claim, MachineRow, NewSession, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
 /*
@@ -47,25 +47,31 @@ function likeness(tables: Tables, known: MachineRow, machine: Machine): number {
   return (was !== "" && was === is ? 4 : 0) + (sameSystem ? 2 : 0) + (tables.bmcOfMachine(known.key) ? 1 : 0);
 }
 
-/** The key of the machine that reports the BMC with that MAC, or what the report contradicts. Rules 2 and 4. */
+/**
+ * The key of the machine that reports the BMC with that key, or what the report contradicts. Rules 2 and 4.
+ * @param claim what the session says, which an operator may have accepted
+ */
 export function reporterOf(
   tables: Tables,
   session: Session,
   mac: string,
+  claim: Claim,
   now: Date,
 ): string | { readonly contradicts: BmcRow; readonly text: string } {
   const { machineKey, machineUuid } = session;
   const known = tables.bmc(mac);
   if (known?.machineKey !== undefined && known.machineUuid === machineUuid) return known.machineKey;
-  if (known !== undefined && isProved(known, tables.accounts(mac))) {
-    return { contradicts: known, text: claimedByOther(known, machineUuid) };
+  if (known !== undefined && isPlaceProved(known, tables.accounts(mac)) && !isAccepted(known, claim)) {
+    return { contradicts: known, text: claimedByOther(known, claim) };
   }
   const former = tables.bmcOfMachine(machineKey);
   const machine = tables.machine(machineKey);
   if (former === undefined || former.mac === "" || machine === undefined) return machineKey;
+  if (isAccepted(former, claim)) return machineKey;
   if (machine.bootId === session.bootId) {
     const proved = isProved(former, tables.accounts(former.key));
-    return proved ? { contradicts: former, text: otherFound(former, `BMC ${mac}`) } : machineKey;
+    const found = `BMC ${mac}${placeText(claim)},`;
+    return proved ? { contradicts: former, text: otherFound(former, found) } : machineKey;
   }
   const key = `${machineUuid}/${mac}`;
   addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
@@ -82,7 +88,7 @@ export function followChannel(tables: Tables, session: Session, { mac, channels 
   const own = new Set(channels.map((channel) => channel.mac.toLowerCase()));
   const row = tables.bmcsOfUuid(session.machineUuid).find((each) => each.mac !== "" && own.has(each.mac));
   if (row === undefined || row.mac === mac || tables.bmc(mac) !== undefined) return mac;
-  if (isProved(row, tables.accounts(row.key))) return row.key;
+  if (isPlaceProved(row, tables.accounts(row.key))) return row.key;
   changeChannel(tables, row, mac, "agent", now);
   return mac;
 }

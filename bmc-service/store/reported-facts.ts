@@ -1,6 +1,6 @@
 import { isWeakLoginText } from "../../ipmi/weak-logins.ts";
 import { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { isProved } from "./claim.ts";
+import { isPlaceProved } from "./claim.ts";
 import { changeChannel } from "./machines.ts";
 import type { BmcRow } from "./store.ts";
 import type { Tables } from "./tables.ts";
@@ -34,7 +34,7 @@ export interface TakenReport {
 
 /** @param told what the agent reports of the BMC of `row` */
 export function takeReport(tables: Tables, row: BmcRow, told: BmcFacts): TakenReport {
-  if (row.facts === undefined || !isProved(row, tables.accounts(row.key))) {
+  if (row.facts === undefined || !isPlaceProved(row, tables.accounts(row.key))) {
     return { facts: told, reportedFacts: undefined };
   }
   const facts = withProved(told, row.facts);

@@ -1,10 +1,10 @@
 import { AccountState, BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { isProved, isWorking, otherFound } from "./claim.ts";
-import { keepClaim } from "./conflicts.ts";
+import { isAccepted, isPlaceProved, isProved, isWorking, noPlace, otherFound, placeOf } from "./claim.ts";
+import { claimOf, keepClaim } from "./conflicts.ts";
 import { followChannel, reporterOf, settleSession } from "./machines.ts";
 import { addressOf, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
-import type { Abort, BmcRow, Session } from "./store.ts";
+import type { Abort, BmcRow, Claim, Session } from "./store.ts";
 import { accountInUse, type Tables } from "./tables.ts";
 
 /** What a report became: a row, or the conflict that was noted instead. */
@@ -16,9 +16,10 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
   const { mac } = reported;
   if (mac === "") return reportHiddenBmc(tables, session, reported, now);
   const key = followChannel(tables, session, reported, now);
-  const machineKey = reporterOf(tables, session, key, now);
+  const claim = claimOf(tables, session, placeOf(reported));
+  const machineKey = reporterOf(tables, session, key, claim, now);
   if (typeof machineKey !== "string")
-    return conflict(tables, machineKey.contradicts, session, mac, machineKey.text, now);
+    return conflict(tables, machineKey.contradicts, session, claim, machineKey.text, now);
   const known = tables.bmc(key);
   const former = tables.bmcOfMachine(machineKey);
   if (former !== undefined && former.key !== key) leave(tables, former, `it reports BMC ${mac} now`, now);
@@ -52,6 +53,7 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
       history("address reported", `${elsewhere}; ${addressOf(facts)} stays until a login there has proved it`);
     }
     if (moved) tables.changedTwins(known);
+    if (moved) unlink(tables, known, `machine ${machineUuid} has it now; not proved until its account is`, now);
     if (moved && known.verifiedAt !== undefined) standAlone(tables, known, machineKey, now);
   }
   return remember(tables, session, machineKey, key, known?.machineKey !== machineKey, now);
@@ -89,8 +91,9 @@ export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now:
     // An operator has linked what is closed in-band: that it shows nothing there says nothing against it.
     return remember(tables, session, machineKey, former.key, false, now);
   }
-  if (former !== undefined && isProved(former, tables.accounts(former.key))) {
-    return conflict(tables, former, session, "", otherFound(former, why), now);
+  const claim = claimOf(tables, session, noPlace);
+  if (former !== undefined && isProved(former, tables.accounts(former.key)) && !isAccepted(former, claim)) {
+    return conflict(tables, former, session, claim, otherFound(former, why), now);
   }
   if (former !== undefined && former.key !== machineKey) leave(tables, former, `it reports that it has ${why}`, now);
   const present = tables.bmc(machineKey);
@@ -175,15 +178,8 @@ function insertRow(tables: Tables, { key, mac, machineKey, drivers, state, reaso
   tables.changed(key);
 }
 
-function conflict(
-  tables: Tables,
-  row: BmcRow,
-  session: Session,
-  claimedMac: string,
-  text: string,
-  now: Date,
-): Reported {
-  if (!keepClaim(tables, row, session, claimedMac, text, now)) return { conflict: text };
+function conflict(tables: Tables, row: BmcRow, session: Session, claim: Claim, text: string, now: Date): Reported {
+  if (!keepClaim(tables, row, session, claim, text, now)) return { conflict: text };
   const entry = { at: now, actor: "agent", action: "conflict", detail: text };
   tables.addHistory({ ...entry, mac: row.mac, machineUuid: row.machineUuid ?? "" });
   const { machineUuid } = session;
@@ -198,15 +194,22 @@ function standAlone(tables: Tables, { mac, machineKey }: BmcRow, toMachine: stri
   insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state: State.STATE_UNSPECIFIED, reason }, now);
 }
 
-/** Takes an unproved row away from its machine; one that only stood for the machine goes. */
+/** What an operator has accepted may take a proved row away: it is not linked until another login has proved it. Its accounts stay. */
+function unlink(tables: Tables, row: BmcRow, reason: string, now: Date): void {
+  if (isPlaceProved(row, tables.accounts(row.key))) tables.setState(row.key, State.STATE_REPORTED, reason, now);
+}
+
+/** Takes a row away from its machine, which is not proved or may leave; one that only stood for the machine goes. */
 function leave(tables: Tables, row: BmcRow, why: string, now: Date): void {
   if (row.mac === "") {
     tables.deleteBmc(row);
     return;
   }
   const detail = `machine ${row.machineUuid} left: ${why}`;
-  tables.database.run("UPDATE bmcs SET machine_key = NULL WHERE key = ?", row.key);
+  const sql = "UPDATE bmcs SET machine_key = NULL, reported_facts = NULL, accepted_claim = NULL WHERE key = ?";
+  tables.database.run(sql, row.key);
   tables.setRemark(row, detail, now);
+  unlink(tables, row, detail, now);
   tables.changedTwins(row);
   const machineUuid = row.machineUuid ?? "";
   tables.addHistory({ at: now, mac: row.mac, machineUuid, actor: "agent", action: "left", detail });

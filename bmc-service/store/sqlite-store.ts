@@ -57,6 +57,7 @@ import {
 import { StoreError } from "./store-error.ts";
 import { accountInUse, listOrder, Tables } from "./tables.ts";
 import { createToken, listTokens, lookAtToken, revokeToken } from "./tokens.ts";
+import { vouchedAccounts } from "./vouched.ts";
 
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
 const defaultHistoryKept = 1_000;
@@ -292,6 +293,10 @@ export class SqliteStore implements Store {
 
   async accounts(key: string): Promise<AccountRow[]> {
     return new Tables(this.#reader, this.#box, this.#historyKept).accounts(key);
+  }
+
+  async vouchedAccounts(key: string): Promise<ReadonlySet<string>> {
+    return vouchedAccounts(this.#reader, key);
   }
 
   async updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void> {

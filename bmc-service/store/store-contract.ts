@@ -14,6 +14,7 @@ import {
   NoSuchRowError,
   type Session,
   type Store,
+  TooManyAccountsError,
 } from "./store.ts";
 
 /** A store under test that can be closed and opened again with what it has stored. */
@@ -210,10 +211,10 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       const session = await reported(uuid1, mac1);
       const newer = await store.escrowAccount(session, account("rivetnew", "secret"), now());
       await store.settleHandOff(mac1, success(old), now());
-      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
+      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_LINKED);
       const failed = { kind: "failed", considered: [old], refused: [old], reason: "test" } as const;
       await store.settleHandOff(mac1, failed, now());
-      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
+      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_LINKED);
       const states = (await store.accounts(mac1)).map(({ id, state }) => [id, state]);
       expect(states).toEqual([
         [newer, AccountState.ACCOUNT_STATE_ESCROWED],
@@ -290,26 +291,68 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       await expect(store.updateDrivers(mac1, ["IPMI"], "operator", now())).rejects.toThrow(NoSuchRowError);
     });
 
-    test("accounts of a machine that boots in a loop do not grow without end, and the verified one stays", async () => {
-      const verified = await linked(uuid1, mac1);
-      const session = await reported(uuid1, mac1);
-      for (let i = 0; i < 150; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
+    /** Runs that put accounts into escrow and get no further. */
+    async function escrowed(mac: string, runs: number, accountsEach: number): Promise<void> {
+      for (let run = 0; run < runs; run += 1) {
+        const session = await reported(uuid1, mac);
+        for (let i = 0; i < accountsEach; i += 1) {
+          await store.escrowAccount(session, account("rivetloop", `secret${run}-${i}`), now());
+        }
+      }
+    }
+
+    test("accounts of a machine that boots in a loop do not grow without end while none was proved", async () => {
+      await escrowed(mac1, 8, 15);
       const kept = await store.accounts(mac1);
-      expect(kept).toHaveLength(101);
-      expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret149");
-      expect(kept.at(-1)).toMatchObject({ id: verified, state: AccountState.ACCOUNT_STATE_VERIFIED });
-      expect((await store.bmc(mac1))?.account?.id).toBe(verified);
+      expect(kept).toHaveLength(100);
+      expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret7-14");
     });
 
     test("the account that was confirmed last is not pushed out by those that were not", async () => {
       const session = await reported(uuid1, mac1);
       const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
       await store.confirmAccount(session, id, confirmation, now());
-      for (let i = 0; i < 120; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
+      await escrowed(mac1, 8, 15);
       const kept = await store.accounts(mac1);
       expect(kept).toHaveLength(101);
       expect(kept.at(-1)).toMatchObject({ id, state: AccountState.ACCOUNT_STATE_CONFIRMED });
       expect((await store.bmc(mac1))?.account?.id).toBe(id);
+    });
+
+    describe("of a proved BMC", () => {
+      test("an account that may be live stays, however many come after it, and then no more are taken", async () => {
+        const verified = await linked(uuid1, mac1);
+        const session = await reported(uuid1, mac1);
+        const live = await store.escrowAccount(session, account("rivetlive", "secret"), now());
+        await escrowed(mac1, 16, 31);
+        const last = await reported(uuid1, mac1);
+        for (let i = 0; i < 3; i += 1) await store.escrowAccount(last, account("rivetlast", `secret${i}`), now());
+        const full = store.escrowAccount(last, account("rivetlast", "secret4"), now());
+        await expect(full).rejects.toThrow(TooManyAccountsError);
+        const ids = (await store.accounts(mac1)).map(({ id }) => id);
+        expect(ids).toHaveLength(501);
+        expect(ids.slice(-2)).toEqual([live, verified]);
+        expect((await store.bmc(mac1))?.account?.id).toBe(verified);
+      });
+
+      test("a login makes room: what it has settled goes, but for the newest hundred", async () => {
+        const verified = await linked(uuid1, mac1);
+        await escrowed(mac1, 10, 15);
+        const considered = (await store.accounts(mac1)).map(({ id }) => id);
+        await store.settleHandOff(mac1, success(verified, considered), now());
+        await store.escrowAccount(await reported(uuid1, mac1), account("rivetnew", "secret"), now());
+        const kept = await store.accounts(mac1);
+        expect(kept).toHaveLength(102);
+        expect(kept.at(-1)).toMatchObject({ id: verified, state: AccountState.ACCOUNT_STATE_VERIFIED });
+      });
+    });
+
+    test("one enrolment puts so many accounts into escrow, and no more", async () => {
+      const session = await reported(uuid1, mac1);
+      for (let i = 0; i < 32; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
+      const more = store.escrowAccount(session, account("rivetloop", "secret32"), now());
+      await expect(more).rejects.toThrow(TooManyAccountsError);
+      await store.escrowAccount(session, account("rivetloop", "secret31"), now());
     });
 
     describe("the form of a password", () => {

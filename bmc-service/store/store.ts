@@ -7,6 +7,25 @@ import type { AuditEntryRow, AuditPage, AuditQuery, NewAuditEntry } from "../aud
 import type { NewToken, SessionBinding, TokenLook, TokenRow, TokenUse } from "./enrolment-token.ts";
 import type { ForgetBefore, Forgotten } from "./forget.ts";
 
+/** What a machine claims of a BMC that contradicts what was proved. */
+export interface Claim {
+  readonly machineUuid: string;
+  /** Empty if the board tells none. */
+  readonly boardSerial: string;
+  /** MAC address of the BMC; empty: that there is no BMC. */
+  readonly claimedMac: string;
+  /** Where the BMC is said to be, with its port unless that is 623; empty if it has no address. */
+  readonly claimedAddress: string;
+  /** Hexadecimal as on the wire; empty if it tells none. */
+  readonly claimedGuid: string;
+}
+
+/** A claim that an operator has accepted. It says what may be taken that is not proved, and nothing else may. */
+export interface AcceptedClaim extends Claim {
+  /** Id of the conflict. */
+  readonly conflict: number;
+}
+
 /** How much is in the store. */
 export interface Stored {
   /** Whose time is not over. */
@@ -30,6 +49,8 @@ export interface BmcRow {
   readonly facts: BmcFacts | undefined;
   /** What an agent has reported of a BMC that is proved, until a remote login has held it; undefined: nothing else than `facts`. */
   readonly reportedFacts: BmcFacts | undefined;
+  /** Undefined as soon as the machine that claims is linked. */
+  readonly acceptedClaim: AcceptedClaim | undefined;
   /** Where an operator said that it is ("10.0.0.8:623"), until it tells another address itself; empty: nowhere. */
   readonly givenAddress: string;
   /** System GUID read from remote, hexadecimal as on the wire; empty if never read. */
@@ -215,6 +236,15 @@ export interface HandOffFailure {
   readonly considered: readonly string[];
   readonly refused: readonly string[];
   readonly reason: string;
+  /** What only an account that was never proved speaks for. It becomes a conflict. */
+  readonly claim?: UnprovedPlace | undefined;
+}
+
+/** A BMC that was found where the proved one was not known to be. */
+export interface UnprovedPlace extends Pick<Claim, "claimedMac" | "claimedAddress" | "claimedGuid"> {
+  /** Of the enrolment that made the account that opens it. */
+  readonly sessionId: string;
+  readonly text: string;
 }
 
 export interface HistoryRow {
@@ -233,15 +263,10 @@ export interface Change {
 }
 
 /** A claim that contradicts a proved row. It has changed nothing. */
-export interface ConflictRow {
+export interface ConflictRow extends Claim {
   readonly id: number;
   /** Of the row that it contradicts; empty for the entry that counts what did not fit. */
   readonly bmcKey: string;
-  readonly machineUuid: string;
-  /** Empty if the board tells none. */
-  readonly boardSerial: string;
-  /** Empty: that there is no BMC. */
-  readonly claimedMac: string;
   /** Common name of the certificate that the agent showed. */
   readonly claimedBy: string;
   readonly text: string;
@@ -268,6 +293,12 @@ export class ConflictDecidedError extends Error {
 export class ClaimConflictError extends Error {
   override readonly name = "ClaimConflictError";
   readonly code = "claim-conflict";
+}
+
+/** A BMC has as many accounts in escrow as are kept. */
+export class TooManyAccountsError extends Error {
+  override readonly name = "TooManyAccountsError";
+  readonly code = "too-many-accounts";
 }
 
 /** An operation needs something that is not there (any more): a step was left out, or the row was deleted. */
@@ -341,7 +372,7 @@ export interface Store extends AsyncDisposable {
   /**
    * Stores an account before the BMC hears of it. The same account of the same session is stored once.
    * @returns its id
-   * @throws MissingStepError if the session has no BMC
+   * @throws MissingStepError if the session has no BMC; TooManyAccountsError: nothing is stored then
    */
   escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
   /** @throws MissingStepError if there is no such account of the session's BMC */
@@ -402,6 +433,8 @@ export interface Store extends AsyncDisposable {
   countByState(): Promise<ReadonlyMap<State, number>>;
   /** Newest first. */
   accounts(key: string): Promise<AccountRow[]>;
+  /** Ids of the accounts that enrolments have made which began with an enrolment token for the machine that has the BMC now. */
+  vouchedAccounts(key: string): Promise<ReadonlySet<string>>;
   /** @throws NoSuchRowError */
   updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void>;
   /**
@@ -413,7 +446,7 @@ export interface Store extends AsyncDisposable {
   /** Claims against what was proved, newest first. @param all also those that were decided */
   conflicts(all: boolean): Promise<ConflictRow[]>;
   /**
-   * Stores what an operator decides about a claim. Accepted: the row that it contradicts is unproved from then on.
+   * Stores what an operator decides about a claim. Accepted: the row stays as it is until exactly that claim is made again.
    * @throws NoSuchRowError, ConflictDecidedError
    */
   resolveConflict(id: number, decision: Decision, actor: string, now: Date): Promise<ConflictRow>;
