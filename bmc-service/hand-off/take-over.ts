@@ -6,6 +6,7 @@ import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
+import { AddressRefusedError } from "../reach/judged-connect.ts";
 import type { AccountRow, FoundLan, HandOffOutcome, HandOffSuccess } from "../store/store.ts";
 import { type Candidate, candidates, refusedByNow } from "./candidates.ts";
 import { findLan } from "./find-lan.ts";
@@ -95,7 +96,8 @@ export async function takeOver(
       factor: 2,
       randomize: true,
       signal: limit,
-      shouldRetry: ({ error }) => asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE,
+      shouldRetry: ({ error }) =>
+        asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE && !(error instanceof AddressRefusedError),
     });
     const outcome = { kind: "handed off", considered, refused: refusedIds(), ...reached } as const;
     return { outcome, failure: undefined, refusedBefore: new Set() };
