@@ -72,7 +72,7 @@ const mostHeldBack = 10_000;
  */
 export class EnrolmentLimits {
   readonly #limits: Limits;
-  readonly #count: () => Promise<Stored>;
+  readonly #countStored: () => Promise<Stored>;
   readonly #wrongTokens: TokenBuckets;
   readonly #begins: TokenBuckets;
   readonly #calls: TokenBuckets;
@@ -87,7 +87,7 @@ export class EnrolmentLimits {
   /** @param sessionMs how long a session lasts */
   constructor(limits: Limits, sessionMs: number, count: () => Promise<Stored>) {
     this.#limits = limits;
-    this.#count = count;
+    this.#countStored = count;
     this.#wrongTokens = new TokenBuckets(limits.wrongTokensPerMinute, minuteMs);
     this.#begins = new TokenBuckets(limits.beginsPerMinute, minuteMs);
     this.#calls = new TokenBuckets(limits.callsPerMinute, minuteMs);
@@ -117,6 +117,7 @@ export class EnrolmentLimits {
     }
     const { sessions } = await this.#stored();
     if (sessions >= this.#limits.sessions) await this.#refuse(`there are ${sessions} sessions (--max-sessions)`, 60);
+    this.#count("sessions");
   }
 
   /** @throws RpcError */
@@ -169,7 +170,10 @@ export class EnrolmentLimits {
     }
     const there = networkOf(from);
     const seconds = buckets.take(`${by} ${there}`);
-    if (seconds === 0) return;
+    if (seconds === 0) {
+      this.#count(which);
+      return;
+    }
     const how = `too many new ${what} from ${there} with this certificate or token (--max-new-machines)`;
     throw new CrowdedError(`${how}; try again in ${seconds} s`);
   }
@@ -182,9 +186,14 @@ export class EnrolmentLimits {
     this.#heldBack -= 1;
   }
 
+  /** One more, until all are counted again. */
+  #count(which: keyof Stored): void {
+    this.#counted = { ...this.#counted, [which]: this.#counted[which] + 1 };
+  }
+
   async #stored(): Promise<Stored> {
     const at = performance.now();
-    if (at - this.#counted.at > countedForMs) this.#counted = { ...(await this.#count()), at };
+    if (at - this.#counted.at > countedForMs) this.#counted = { ...(await this.#countStored()), at };
     return this.#counted;
   }
 
