@@ -22,8 +22,8 @@ export function addConflicts(program: Command, world: World): void {
     .addHelpText(
       "after",
       `
-A machine that claims the BMC of another one, or whose BMC was another one before, changes nothing. The claim stands here
-until an admin decides about it.
+A machine that claims the BMC of another one, or whose BMC was another one before, changes nothing. Nor does a BMC at another
+place, or with another GUID, which only a new account opens. The claim stands here until an admin decides about it.
 
 Examples:
   bmcctl conflicts
@@ -46,8 +46,8 @@ ${exitCodeHelp}`,
     decision: ConflictDecision.CONFLICT_DECISION_ACCEPTED,
     description: "the claim is right: a part was moved or replaced",
     help: `
-The row that the claim contradicts counts as unproved from now on, and keeps its accounts. Boot the machine that claims
-again: it is linked then. It needs the role admin.`,
+Look first whether the address in its text is right. Nothing changes yet: boot the machine that claims again, and it is
+linked. Only that machine with the same board may use this, with the BMC at the same place. It needs the role admin.`,
   });
   addDecision(conflicts, world, {
     name: "dismiss",

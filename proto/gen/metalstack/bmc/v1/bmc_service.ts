@@ -88,7 +88,10 @@ export namespace BootTarget {
 export const ConflictDecision = {
   /** CONFLICT_DECISION_UNSPECIFIED - Not decided. */
   CONFLICT_DECISION_UNSPECIFIED: 0,
-  /** CONFLICT_DECISION_ACCEPTED - The claim is right: the row that it contradicts is unproved from now on, so that the next enrolment of the claimant is taken. */
+  /**
+   * CONFLICT_DECISION_ACCEPTED - The claim is right: it is taken when the same machine makes it again, with the same board, place and GUID. Until then everything
+   * stays, and nobody else may make use of it.
+   */
   CONFLICT_DECISION_ACCEPTED: 1,
   /** CONFLICT_DECISION_DISMISSED - The claim is wrong: everything stays. */
   CONFLICT_DECISION_DISMISSED: 2,
@@ -407,7 +410,10 @@ export interface RevokeTokenResponse {
   token: Token | undefined;
 }
 
-/** Conflict is a claim that contradicts a proved linkage. The claim changed nothing. */
+/**
+ * Conflict is a claim that contradicts a proved linkage, or a BMC at another place than the one that was proved, which only a new
+ * account opens. The claim changed nothing.
+ */
 export interface Conflict {
   /** Identifier. */
   id: string;
