@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { type KcsAddress, parseKcsAddress } from "../../inband/kcs/kcs-address.ts";
 import type { Credentials, PemOrigin } from "./certificates.ts";
 import { ConfigError, fileProblem, quoted, UsageError } from "./config-error.ts";
@@ -195,7 +196,6 @@ export async function loadDocument(
   let bytes: Uint8Array;
   if (isUrl(document.location)) bytes = await fetchUrl(document.location);
   else {
-    const { readFile } = await import("node:fs/promises");
     try {
       bytes = await readFile(document.location);
     } catch (error) {
