@@ -130,7 +130,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     metrics.attack(attack);
     sampled.warn(attack, { attack, ...fields }, text);
   };
-  const watch = { limits, connections: new Connections(limits, suspect), suspect };
+  const watch = { limits, connections: cleanUp.use(new Connections(limits, suspect)), suspect };
   const server = newGrpcServer(watch);
   const enrolmentLimits = new EnrolmentLimits(limits, settings.sessionMs, () => store.countStored(new Date()));
   const enrolment = {

@@ -2,13 +2,14 @@ import { setTimeout as wait } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { CrowdedError } from "../store/crowded-error.ts";
 import type { Stored } from "../store/store.ts";
+import { type ConnectionLimits, defaultConnectionLimits } from "./connections.ts";
 import { networkOf } from "./network-of.ts";
 import { ReportedMacs } from "./reported-macs.ts";
 import { RpcError } from "./rpc-error.ts";
 import { TokenBuckets } from "./token-buckets.ts";
 
 /** How much one caller may have and do. */
-export interface Limits {
+export interface Limits extends ConnectionLimits {
   /** Begins per minute with tokens that open nothing, of one address. */
   readonly wrongTokensPerMinute: number;
   /** Begins per minute, of one machine with one certificate or enrolment token. */
@@ -23,10 +24,6 @@ export interface Limits {
   readonly machines: number;
   /** Machines that were not known before, and BMCs, per day with one certificate or enrolment token from one address. */
   readonly newMachinesPerDay: number;
-  /** Connections at once. */
-  readonly connections: number;
-  /** Of those, from one address: many machines may stand behind one. */
-  readonly connectionsPerAddress: number;
   /** How long the request of a call may take to come, and a TLS handshake to be finished, ms. */
   readonly requestMs: number;
 }
@@ -39,8 +36,7 @@ export const defaultLimits: Limits = {
   sessionsPerAddress: 25_000,
   machines: 200_000,
   newMachinesPerDay: 20_000,
-  connections: 20_000,
-  connectionsPerAddress: 5_000,
+  ...defaultConnectionLimits,
   requestMs: 20_000,
 };
 
