@@ -48,6 +48,10 @@ const cases = faultNames.map((fault, i): Case => {
   const again = { beginning: "rotation", faults: [{ fault, at: "after:write:set-user-password:1", boot: 0 }] } as const;
   return { ownProcess: false, profile: mainProfile, ...(i % 2 === 0 ? first : again) };
 });
+const remote = (["service-killed", "disk-full", "lan-replies-lost"] as const).map((fault): Case => {
+  const faults = [{ fault, at: "after:lan:set-user-password:1", boot: 0 }];
+  return { beginning: "remote", profile: mainProfile, ownProcess: false, faults };
+});
 const ownProcess: Case = {
   beginning: "first",
   profile: mainProfile,
@@ -57,7 +61,7 @@ const ownProcess: Case = {
 
 test("in chaos, no secret is in a file, a log, a refusal, an argument or an environment", async () => {
   const macs: string[] = [];
-  for (const each of [...cases, ownProcess]) {
+  for (const each of [...cases, ...remote, ownProcess]) {
     const mac = site.nextMac() ?? "";
     macs.push(mac);
     expect((await play(site, mac, each, 1, { client })).violation).toBeUndefined();
