@@ -112,11 +112,8 @@ async function visit(travel: Travel, row: BmcRow, place: Place, by: By): Promise
   }
   const doubt = doubtAbout(travel, row, place, accounts, trusted, all.outcome);
   if (doubt === undefined) return all;
-  const own = mayTryAgain ? await go(trusted) : undefined;
-  if (own?.failure === undefined && own !== undefined) {
-    const isSame = own.outcome.remoteGuid === all.outcome.remoteGuid;
-    return isSame ? all : { ...own, outcome: ofAll(own.outcome, all.outcome) };
-  }
+  // The known account proves the place, and with it the new one.
+  if (mayTryAgain && (await go(trusted)).failure === undefined) return all;
   const failure = new HandOffError(FailureKind.FAILURE_KIND_OTHER_BMC, doubt.text);
   const { considered } = all.outcome;
   const outcome = { kind: "failed", considered, refused: [], reason: doubt.text } as const;

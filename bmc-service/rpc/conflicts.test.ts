@@ -7,66 +7,29 @@ import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service
 import { call, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
-import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
-import type { BmcLogin } from "../reach/connect-bmc.ts";
+import { known, LinkedSite } from "../fixture/linked-site.ts";
+import type { TestService } from "../fixture/service.ts";
 
-const password = "Secret-pass-1234";
+const { password } = known;
 const evil = { slot: 3, name: "rivetevil", password: "Evil-password-99" };
 const guid1 = "00112233445566778899aabbccddee01";
 const guid2 = "00112233445566778899aabbccddee02";
-let site: Site;
+let linked: LinkedSite;
 let service: TestService;
-/** By address. */
 let bmcs: Map<string, FakeBmc>;
 
 beforeEach(async () => {
-  site = await newSite();
-  bmcs = new Map([["10.0.0.8", new FakeBmc(mac1)]]);
-  service = await startTestService(site, (login: BmcLogin) => {
-    const bmc = bmcs.get(login.host) ?? new FakeBmc("52:54:00:b1:00:ee");
-    return bmc.connect(login);
-  });
-  const agent = new EnrollingAgent(service.agent);
-  await agent.enrol(uuid1, mac1, "rivetab12", password);
-  bmcAt("10.0.0.8").users.push({ slot: 3, name: "rivetab12", password });
-  expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+  linked = await LinkedSite.make();
+  ({ service, bmcs } = linked);
 });
+afterEach(() => linked[Symbol.asyncDispose]());
 
-afterEach(async () => {
-  await service[Symbol.asyncDispose]();
-  site[Symbol.dispose]();
-});
-
-function bmcAt(address: string): FakeBmc {
-  const bmc = bmcs.get(address);
-  if (bmc === undefined) throw new Error(`the test has no BMC at ${address}`);
-  return bmc;
-}
-
-async function rowOf(key: string) {
-  const { bmc } = await call(service.operator.bmc, service.operator.bmc.getBmc, { key, showSecrets: false });
-  if (bmc === undefined) throw new Error("no row");
-  return bmc;
-}
-
-async function accounts() {
-  const { accounts: all } = await call(service.viewer.bmc, service.viewer.bmc.listAccounts, {
-    mac: mac1,
-    showSecrets: false,
-  });
-  return all.map(({ userName, state }) => [userName, state]);
-}
-
-async function begun(uuid: string, serial = ""): Promise<EnrollingAgent> {
-  const agent = new EnrollingAgent(service.agent);
-  await agent.begin(uuid, serial);
-  return agent;
-}
-
-const conflicts = async (all = false) =>
-  (await call(service.viewer.bmc, service.viewer.bmc.listConflicts, { all })).conflicts;
-const resolve = async (id: string, decision: ConflictDecision, as = service.admin) =>
-  (await call(as.bmc, as.bmc.resolveConflict, { id, decision })).conflict;
+const bmcAt = (address: string) => linked.bmcAt(address);
+const rowOf = (key: string) => linked.rowOf(key);
+const accounts = () => linked.accounts();
+const begun = (uuid: string, serial = "") => linked.begun(uuid, serial);
+const conflicts = (all = false) => linked.conflicts(all);
+const resolve = (id: string, decision: ConflictDecision, as = service.admin) => linked.resolve(id, decision, as);
 const { CONFLICT_DECISION_ACCEPTED: accepted, CONFLICT_DECISION_DISMISSED: dismissed } = ConflictDecision;
 const claim = async (uuid = uuid2, serial = "") => refusal((await begun(uuid, serial)).report(factsOf(mac1)));
 
@@ -216,7 +179,7 @@ describe("a claim that contradicts what was proved", () => {
   test("does not fill the disk: the oldest that were decided go, and what does not fit is counted", async () => {
     await claim();
     await resolve((await conflicts())[0]?.id ?? "", dismissed);
-    const database = new DatabaseSync(join(site.data, "bmc-service.db"));
+    const database = new DatabaseSync(join(linked.site.data, "bmc-service.db"));
     const many = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
       INSERT INTO conflicts (bmc_key, machine_uuid, board_serial, claimed_mac, claimed_by, text, first_at, last_at, count)
       SELECT 'k', 'u', i, '', '', 't', 1, 1, 1 FROM n`;
@@ -266,8 +229,7 @@ describe("what was proved is not overwritten", () => {
     expect(bmcAt(rogue).logins.length).toBeGreaterThan(0);
     expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_LINKED });
     expect(await accounts()).toContainEqual(["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED]);
-    const { entries } = await call(service.viewer.bmc, service.viewer.bmc.listHistory, { key: mac1, limit: 0 });
-    expect(entries.map(({ action }) => action)).toContain("address refused");
+    expect(await linked.actions()).toContain("address refused");
   });
 
   test("by an address at which the account works, but with another MAC", async () => {
@@ -372,161 +334,4 @@ describe("what was proved is not overwritten", () => {
     await agent.report(factsOf(mac1));
     return agent;
   }
-});
-
-describe("a BMC at another place than the one that was proved", () => {
-  const elsewhere = "10.0.0.9";
-  let there: FakeBmc;
-
-  beforeEach(() => {
-    there = new FakeBmc(mac1);
-    there.users.push(evil);
-    bmcs.set(elsewhere, there);
-  });
-
-  /** Says that the BMC is there, and that it has a new account. */
-  async function reportedThere(more: Parameters<typeof factsOf>[1] = {}): Promise<EnrollingAgent> {
-    const agent = await begun(uuid1);
-    await agent.report(factsOf(mac1, { ipv4Address: elsewhere, ...more }));
-    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
-    return agent;
-  }
-
-  test("that a new account alone opens is nothing while the proved account works where it was", async () => {
-    const agent = await reportedThere();
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_LINKED });
-    expect(await accounts()).toEqual([
-      [evil.name, AccountState.ACCOUNT_STATE_REFUSED],
-      ["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED],
-    ]);
-    expect(await conflicts()).toEqual([]);
-  });
-
-  describe("that a new account alone opens, and nothing opens where it was proved,", () => {
-    beforeEach(() => {
-      bmcs.delete("10.0.0.8");
-    });
-
-    async function failed(): Promise<void> {
-      const last = (await (await reportedThere()).handOff()).at(-1)?.event;
-      expect(last).toMatchObject({ $case: "failed", value: { kind: FailureKind.FAILURE_KIND_OTHER_BMC } });
-      expect(last?.$case === "failed" && last.value.reason).toContain("an admin accepts the claim (bmcctl conflicts)");
-    }
-
-    test("is a conflict: the agent hears so, and no account is retired", async () => {
-      await failed();
-      const [conflict, ...more] = await conflicts();
-      expect(more).toEqual([]);
-      expect(conflict).toMatchObject({ key: mac1, machineUuid: uuid1, claimedMac: mac1, claimedBy: "agent", count: 1 });
-      expect(conflict?.text).toContain(
-        `the new account "${evil.name}" opens a BMC with MAC ${mac1}, channel 1, at ${elsewhere}`,
-      );
-      expect(conflict?.text).toContain(`BMC ${mac1} was proved at 10.0.0.8`);
-      expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_FAILED });
-      expect(await accounts()).toEqual([
-        [evil.name, AccountState.ACCOUNT_STATE_CONFIRMED],
-        ["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED],
-      ]);
-      await failed();
-      // Once for the report, once for the hand-off.
-      expect((await conflicts()).map(({ count }) => count)).toEqual([3]);
-    });
-
-    test("is taken at the next boot if an admin accepts it, there and nowhere else", async () => {
-      await failed();
-      await resolve((await conflicts())[0]?.id ?? "", accepted);
-      const other = "10.6.6.6";
-      bmcs.set(other, there);
-      const agent = await reportedThere({ ipv4Address: other });
-      expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
-      expect((await rowOf(mac1)).address).toBe("10.0.0.8");
-      expect(namesOf(await (await reportedThere()).handOff()).at(-1)).toBe("handedOff");
-      expect(await rowOf(mac1)).toMatchObject({ address: elsewhere, state: State.STATE_LINKED });
-      // What was accepted is used up.
-      bmcs.delete(elsewhere);
-      there.users.splice(0, 1, { ...evil, name: "rivetnext" });
-      const next = await begun(uuid1);
-      await next.report(factsOf(mac1, { ipv4Address: other }));
-      await next.confirm(await next.escrow(mac1, "rivetnext", evil.password));
-      expect(namesOf(await next.handOff()).at(-1)).toBe("failed");
-    });
-  });
-
-  test("is proved by the known account before its machine puts another one in its place", async () => {
-    const moved = bmcAt("10.0.0.8");
-    bmcs.set(elsewhere, moved);
-    bmcs.delete("10.0.0.8");
-    const agent = await begun(uuid1);
-    await agent.report(factsOf(mac1, { ipv4Address: elsewhere }));
-    expect((await rowOf(mac1)).address).toBe(elsewhere);
-    const id = await agent.escrow(mac1, "rivetnew", "New-password-456");
-    moved.users.splice(0, 1, { slot: 3, name: "rivetnew", password: "New-password-456" });
-    await agent.confirm(id);
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, account: { userName: "rivetnew" } });
-  });
-
-  test("that both the known and a new account open is taken, with the new one", async () => {
-    const agent = await begun(uuid1);
-    bmcAt("10.0.0.8").users.push({ ...evil, slot: 4 });
-    await agent.report(factsOf(mac1, { ipv4Address: elsewhere }));
-    bmcs.set(elsewhere, bmcAt("10.0.0.8"));
-    bmcs.delete("10.0.0.8");
-    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password, 4), 4);
-    await agent.report(factsOf(mac1, { ipv4Address: elsewhere, firmwareVersion: "9.11" }));
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-    expect(await rowOf(mac1)).toMatchObject({ address: elsewhere, account: { userName: evil.name } });
-    expect(await conflicts()).toEqual([]);
-  });
-
-  test("is not another place if it was set back to the factory's settings where it was: the new account is enough", async () => {
-    bmcAt("10.0.0.8").users.splice(0, 1, evil);
-    const agent = await begun(uuid1);
-    await agent.report(factsOf(mac1));
-    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, account: { userName: evil.name } });
-  });
-});
-
-describe("another GUID than the one that was proved", () => {
-  beforeEach(async () => {
-    bmcAt("10.0.0.8").guid = guid1;
-    const agent = await begun(uuid1);
-    await agent.report(factsOf(mac1, { guid: guid1 }));
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-    expect((await rowOf(mac1)).remoteGuid).toBe(guid1);
-  });
-
-  test.each([
-    ["another one", guid2],
-    ["none any more", ""],
-  ])("at the same place (%s) is a conflict if only a new account opens the BMC", async (_what, guid) => {
-    Object.assign(bmcAt("10.0.0.8"), { guid });
-    bmcAt("10.0.0.8").users.splice(0, 1, evil);
-    const agent = await begun(uuid1);
-    await agent.report(factsOf(mac1, { guid: guid === "" ? guid1 : guid }));
-    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
-    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_FAILED, remoteGuid: guid1, facts: { guid: guid1 } });
-    expect(await accounts()).toContainEqual(["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED]);
-    const [conflict] = await conflicts();
-    expect(conflict?.text).toContain(guid === "" ? "tells no GUID" : `tells GUID ${guid2}`);
-    await resolve(conflict?.id ?? "", accepted);
-    const again = await begun(uuid1);
-    await again.report(factsOf(mac1, { guid: guid === "" ? guid1 : guid }));
-    expect(namesOf(await again.handOff()).at(-1)).toBe("handedOff");
-    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, account: { userName: evil.name } });
-  });
-
-  test("is that of a new firmware if the proved account opens the BMC, and is told", async () => {
-    bmcAt("10.0.0.8").guid = guid2;
-    const agent = await begun(uuid1);
-    await agent.report(factsOf(mac1, { guid: guid2 }));
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-    expect(await rowOf(mac1)).toMatchObject({ state: State.STATE_LINKED, remoteGuid: guid2, facts: { guid: guid2 } });
-    const { entries } = await call(service.viewer.bmc, service.viewer.bmc.listHistory, { key: mac1, limit: 0 });
-    expect(entries.map(({ action }) => action)).toContain("GUID changed");
-  });
 });
