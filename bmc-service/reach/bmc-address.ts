@@ -59,12 +59,22 @@ function isHostName(text: string): boolean {
 /** What tells where a BMC is. */
 export type Located = Pick<BmcRow, "mac" | "givenAddress" | "facts">;
 
-/** Where to reach a BMC: by the map, else where an operator said, else as it reported, IPv4 first; undefined if it has no address. */
+/**
+ * Where to reach a BMC: by the map, else where an operator said, else as it reported, IPv4 first, but a link-local address last: a BMC
+ * without a lease has one. Undefined if it has no address.
+ */
 export function reachableAt({ mac, givenAddress, facts }: Located, map: AddressMap): Endpoint | undefined {
   const told = map.get(mac) ?? parseEndpoint(givenAddress);
   if (told !== undefined || facts === undefined) return told;
-  const host = facts.ipv4Address || facts.ipv6Addresses[0]?.split("/")[0];
-  return host === undefined || host === "" ? undefined : { host, port: facts.rmcpPort || rmcpPort };
+  const { ipv4Address, ipv6Addresses } = facts;
+  const hosts = [ipv4Address, ...ipv6Addresses.map((each) => each.replace(/\/.*$/, ""))].filter((each) => each !== "");
+  const host = hosts.find((each) => !isLinkLocal(each)) ?? hosts[0];
+  return host === undefined ? undefined : { host, port: facts.rmcpPort || rmcpPort };
+}
+
+function isLinkLocal(address: string): boolean {
+  const bytes = parseIpv4(address) ?? parseIpv6(address);
+  return bytes !== undefined && ipKind(bytes) === "link-local";
 }
 
 /** The address as a row shows it: without the port where it is 623. */

@@ -76,7 +76,9 @@ export class Connections implements Disposable {
   readonly #suspect: Suspect;
   /** By peer as grpc-js writes it: "10.0.0.7:50022". The oldest first. */
   readonly #open = new Map<string, Connection>();
-  readonly #taken = { others: 0, trial: 0, people: 0 };
+  readonly #taken = { others: 0, people: 0 };
+  /** The oldest first. */
+  readonly #onTrial = new Set<Connection>();
   /** Places among others. */
   readonly #perNetwork = new Map<string, number>();
   readonly #trials = new TokenBuckets(trials.perMinute, minuteMs);
@@ -163,9 +165,15 @@ export class Connections implements Disposable {
     return this.#taken.others < connections && (this.#perNetwork.get(network) ?? 0) < connectionsPerAddress;
   }
 
-  #take({ place, network }: Connection, number: 1 | -1): void {
+  #take(connection: Connection, number: 1 | -1): void {
+    const { place, network } = connection;
+    if (place === "trial") {
+      if (number === 1) this.#onTrial.add(connection);
+      else this.#onTrial.delete(connection);
+      return;
+    }
     this.#taken[place] += number;
-    if (place !== "others") return;
+    if (place === "people") return;
     const taken = (this.#perNetwork.get(network) ?? 0) + number;
     if (taken === 0) this.#perNetwork.delete(network);
     else this.#perNetwork.set(network, taken);
@@ -174,9 +182,8 @@ export class Connections implements Disposable {
   /** Whether there is a place on trial. Where all are taken, the network that has most of them leaves its oldest one. */
   #mayTry(network: string): boolean {
     if (this.#trials.take(network) > 0) return false;
-    if (this.#taken.trial < trials.atOnce) return true;
-    const onTrial = [...this.#open.values()].filter(({ place }) => place === "trial");
-    const perNetwork = Map.groupBy(onTrial, (each) => each.network);
+    if (this.#onTrial.size < trials.atOnce) return true;
+    const perNetwork = Map.groupBy(this.#onTrial, (each) => each.network);
     const [most = []] = [...perNetwork.values()].toSorted((one, other) => other.length - one.length);
     const [oldest] = most;
     if (oldest === undefined || performance.now() - oldest.at < shortestTrialMs) return false;
