@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { formatEndpoint } from "../endpoint.ts";
 import type { AddressMap } from "./bmc-address.ts";
+import { orAborted } from "./bmc-locks.ts";
 import type { BmcNetworks } from "./bmc-networks.ts";
 import type { BmcLogin, ConnectBmc } from "./connect-bmc.ts";
 
@@ -27,10 +28,11 @@ export function judgedConnect(connect: ConnectBmc, networks: BmcNetworks, map: A
 }
 
 /** What is judged is what is gone to: a name could mean another address a moment later. One that means none is left to `connect`. */
-async function addressOf({ host }: BmcLogin): Promise<string> {
+async function addressOf({ host, signal }: BmcLogin): Promise<string> {
   if (isIP(host) !== 0) return host;
-  return lookup(host).then(
+  const found = lookup(host).then(
     ({ address }) => address,
     () => host,
   );
+  return orAborted(found, signal);
 }
