@@ -119,11 +119,10 @@ export class HandOffs {
    * that was proved is what proves the place. Waits for that, but not for long; the hand-off goes on.
    * @param lane of the caller in the queue
    */
-  async settleMoved(key: string, lane: string): Promise<void> {
+  async settleMoved(row: BmcRow, lane: string): Promise<void> {
+    if (row.reportedFacts === undefined) return;
     const { store, addresses } = this.#options;
-    const { row } = (await store.bmc(key)) ?? {};
-    const accounts = await store.accounts(key);
-    if (row !== undefined && isMoved(row, accounts, addresses)) await this.settle(key, lane);
+    if (isMoved(row, await store.accounts(row.key), addresses)) await this.settle(row.key, lane);
   }
 
   /** Has a hand-off run that nobody follows. Waits for its end, however it ends, but not for long. */

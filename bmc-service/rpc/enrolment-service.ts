@@ -80,7 +80,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         const formerAccounts = requireRange("former_accounts", request.formerAccounts ?? 0, 0, 63);
         const row = await reportBmc(options, session, request, context);
         if (request.formerAccounts !== undefined) await store.setFormerAccounts(session, row.key, formerAccounts);
-        await handOffs.settleMoved(row.key, networkOf(context.from));
+        await handOffs.settleMoved(row, networkOf(context.from));
         return { passwordFormHint: await passwordFormHint(store, row) };
       } catch (error) {
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
@@ -209,7 +209,7 @@ async function linkageOf(
   const damaged = account !== undefined && readablePassword(account) === undefined;
   // A machine that is left alone looks for no others of ours: those that were to be closed would stay open.
   const unfinished = await store.hasFormerAccounts(row.key);
-  const untried = hasUntriedAccount(await store.accounts(row.key));
+  const untried = hasUntriedAccount(accounts.flat().filter(({ bmcKey }) => bmcKey === row.key));
   return {
     mac: row.mac,
     channel: row.facts?.channel ?? 0,

@@ -16,6 +16,8 @@ import type { Tables } from "./tables.ts";
  * 4. A machine that reports another BMC than the known one is another machine with the same UUID, unless it is still the same boot:
  *    then it leaves a BMC that was not proved by a remote login, and contradicts itself about one that was.
  *
+ * What contradicts a proved row is taken if an operator has accepted exactly that (see conflicts.ts).
+ *
  * The rows of one UUID stand side by side and each names the others as a warning. An operator deletes the one that is gone,
  * or gives a machine a UUID of its own. Nothing changes for a machine that moves: its BMC goes with it.
  */
