@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { type EnrollingAgent, factsOf, mac1, namesOf, uuid1 } from "../fixture/enrolling.ts";
+import { refusal } from "../fixture/clients.ts";
+import { type EnrollingAgent, factsOf, mac1, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
 import { LinkedSite } from "../fixture/linked-site.ts";
 
@@ -103,6 +104,20 @@ describe("a BMC at another place than the one that was proved", () => {
       await next.confirm(await next.escrow(mac1, "rivetnext", evil.password));
       expect(namesOf(await next.handOff()).at(-1)).toBe("failed");
     });
+  });
+
+  test("that another machine claims there is that machine's if an admin accepts it, with a new account alone", async () => {
+    const there = { ipv4Address: elsewhere };
+    await refusal((await begun(uuid2)).report(factsOf(mac1, there)));
+    const [conflict] = await conflicts();
+    expect(conflict?.text).toContain(`machine ${uuid2} reports it as its own, at ${elsewhere}`);
+    await resolve(conflict?.id ?? "", accepted);
+    bmcs.delete("10.0.0.8");
+    const agent = await begun(uuid2);
+    await agent.report(factsOf(mac1, there));
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac1)).toMatchObject({ address: elsewhere, machineUuid: uuid2, state: State.STATE_LINKED });
   });
 
   test("is proved by the known account before its machine puts another one in its place", async () => {
