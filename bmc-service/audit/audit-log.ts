@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Database, SqlRow } from "../store/database.ts";
 
+/** Entries that are in memory at once where the whole log is read. */
+const pageSize = 1_000;
+
 /** What is written down of a change or a look at a secret. Never a secret. */
 export interface NewAuditEntry {
   readonly at: Date;
@@ -101,6 +104,18 @@ export function readAudit(database: Database, { limit, subjects, before }: Audit
       next?.number === number - 1 ? next : database.get("SELECT number, hash FROM audit WHERE number = ?", number - 1);
     if ((previous === undefined) !== (number === 1)) return false;
     return hashOf(previous?.hash, number, entry).equals(entry.hash);
+  }
+}
+
+/** Whether the whole log holds; a database from before there was one has none that could be wrong. */
+export function auditHolds(database: Database): boolean {
+  if (database.get("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") === undefined) return true;
+  let before: number | undefined;
+  for (;;) {
+    const { entries, intact } = readAudit(database, { limit: pageSize, subjects: undefined, before });
+    if (!intact) return false;
+    if (entries.length < pageSize) return true;
+    before = entries.at(-1)?.number;
   }
 }
 
