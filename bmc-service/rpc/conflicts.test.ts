@@ -197,6 +197,22 @@ describe("a claim that contradicts what was proved", () => {
     expect(await refusal(resolve(overflow?.id ?? "", accepted))).toMatchObject({ code: "FAILED_PRECONDITION" });
     await resolve(overflow?.id ?? "", dismissed);
   });
+
+  test.each([
+    ["against one row", 50, mac1, "somebody"],
+    ["with one certificate", 500, "k", "agent"],
+  ])("leaves room for others, however many are made %s", async (_what, number, key, claimant) => {
+    const database = new DatabaseSync(join(linked.site.data, "bmc-service.db"));
+    const fill = database.prepare(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+      INSERT INTO conflicts (bmc_key, machine_uuid, board_serial, claimed_mac, claimed_by, text, first_at, last_at, count)
+      SELECT ?, 'u', i, '', ?, 't', 1, 1, 1 FROM n`);
+    fill.run(number - 1, key, claimant);
+    database.close();
+    await claim(uuid2, "S-1");
+    await claim(uuid2, "S-2");
+    expect(await conflicts()).toHaveLength(number + 1);
+    expect((await conflicts()).find((each) => each.key === "")).toMatchObject({ count: 1 });
+  });
 });
 
 describe("what was proved is not overwritten", () => {

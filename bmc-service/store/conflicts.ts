@@ -16,6 +16,9 @@ import type { Tables } from "./tables.ts";
 
 /** Conflicts kept. Those that were decided make room; when all are open, one more entry counts what comes. */
 const kept = 1_000;
+/** Open ones against one row, and by one certificate: who makes many leaves room for others. */
+const openOfRow = 50;
+const openOfClaimant = kept / 2;
 
 const { CONFLICT_DECISION_UNSPECIFIED: open, CONFLICT_DECISION_ACCEPTED: accepted } = ConflictDecision;
 
@@ -44,12 +47,14 @@ export function keepClaim(
 ): boolean {
   const entry = { ...claim, bmcKey: row.key, claimedBy: toldBy(tables, session).claimedBy, text };
   if (countAgain(tables.database, entry, now)) return false;
-  const isRoom = makeRoom(tables.database);
+  const isRoom = hasShareLeft(tables.database, entry) && makeRoom(tables.database);
   const overflow = {
     ...noClaim,
     bmcKey: "",
     claimedBy: "",
-    text: `claims beyond the ${kept} that are kept: decide about those, and find out who makes so many`,
+    text:
+      `claims beyond those that are kept (${kept}, ${openOfRow} against one row, ${openOfClaimant} by one certificate): ` +
+      "decide about those, and find out who makes so many",
   };
   if (!isRoom && countAgain(tables.database, overflow, now)) return false;
   insert(tables.database, isRoom ? entry : overflow, now);
@@ -86,6 +91,16 @@ function insert(database: Database, entry: Entry, now: Date): void {
     now.getTime(),
     now.getTime(),
   );
+}
+
+function hasShareLeft(database: Database, { bmcKey, claimedBy }: Entry): boolean {
+  const { row, claimant } =
+    database.get(
+      "SELECT sum(bmc_key = ?) AS row, sum(claimed_by = ?) AS claimant FROM conflicts WHERE decision = 0 AND bmc_key <> ''",
+      bmcKey,
+      claimedBy,
+    ) ?? {};
+  return Number(row) < openOfRow && Number(claimant) < openOfClaimant;
 }
 
 /** @returns whether there is room for one more */
