@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Attack } from "./attack.ts";
+import type { Stored } from "./store/store.ts";
 import { version } from "./version.ts";
 
 /** What the service counts, for Prometheus. */
@@ -120,6 +121,19 @@ export class Metrics {
 
   observeSessions(count: () => Promise<number>): void {
     this.#gauge("bmc_service_sessions", "Enrolment sessions whose token is valid.", count);
+  }
+
+  /** What the limits count. */
+  observeStored(count: () => Promise<Stored>): void {
+    new Gauge({
+      name: "bmc_service_stored",
+      help: "What takes room in the database: sessions whose time is not over, machines, BMCs.",
+      labelNames: ["what"],
+      registers: [this.registry],
+      async collect() {
+        for (const [what, number] of Object.entries(await count())) this.set({ what }, number);
+      },
+    });
   }
 
   observeRows(countByState: () => Promise<ReadonlyMap<string, number>>): void {

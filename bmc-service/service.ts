@@ -97,6 +97,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const store = cleanUp.use(await openStore(path, settings, world.environment));
   const metrics = new Metrics();
   metrics.observeSessions(() => store.countSessions(new Date()));
+  metrics.observeStored(() => store.countStored(new Date()));
   metrics.observeRows(() => countByState(store));
 
   const locks = new BmcLocks();

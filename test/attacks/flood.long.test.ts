@@ -163,6 +163,14 @@ test("sessions that were given up count until their time is over", async () => {
   await started({ sessions: 3 });
   for (let i = 0; i < 2; i += 1) await stranger().begin(uuid2);
   expect(await refusal(stranger().begin(uuid2))).toEqual(exhausted(/there are 3 sessions \(--max-sessions\)/));
+  const metrics = await site.service.metrics();
+  for (const [what, number] of [
+    ["sessions", 3],
+    ["machines", 2],
+    ["bmcs", 1],
+  ]) {
+    expect(metrics).toContain(`bmc_service_stored{what="${what}"} ${number}\n`);
+  }
 });
 
 test("tokens that open nothing are counted by address, whichever they are, and cost no look at the request for a certificate", async () => {
