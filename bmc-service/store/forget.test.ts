@@ -107,6 +107,25 @@ test("a machine without BMC and one that is closed in-band stay listed", async (
   expect((await store.bmcs()).map(({ row }) => row.state)).toEqual([State.STATE_UNMANAGED, State.STATE_LOCKED]);
 });
 
+test("of what was never proved little history is kept, and it takes none from what was", async () => {
+  await confirmed(uuid1, mac1);
+  await linked(uuid2, mac2);
+  const note = (mac: string, machineUuid: string) =>
+    Promise.all(
+      Array.from({ length: 60 }, (_, i) =>
+        store.addHistory({ at: start, mac, machineUuid, actor: "agent", action: "aborted", detail: String(i) }),
+      ),
+    );
+  await note(mac1, uuid1);
+  await note(mac2, uuid2);
+  // As of another machine that says it has that UUID.
+  await note("", uuid2);
+  expect(await store.history(mac1, 1_000)).toHaveLength(50);
+  const ofUuid = await store.history(uuid2, 1_000);
+  expect(ofUuid.filter(({ mac }) => mac === "")).toHaveLength(50);
+  expect(ofUuid.filter(({ mac }) => mac === mac2).length).toBeGreaterThan(60);
+});
+
 test("a machine that has only begun goes when its sessions have", async () => {
   await begin(uuid1);
   await begin(uuid2, start, 120 * minuteMs);
@@ -134,7 +153,8 @@ test("a conflict goes when it was claimed and decided long ago, open or not", as
 });
 
 test("what is forgotten at once has an end: calls come in between", async () => {
-  for (let i = 0; i < 120; i += 1) await begin(`5a1c4e3e-6a1b-4b7e-9d5b-${i.toString(16).padStart(12, "0")}`);
+  const uuids = Array.from({ length: 120 }, (_, i) => `5a1c4e3e-6a1b-4b7e-9d5b-${i.toString(16).padStart(12, "0")}`);
+  await Promise.all(uuids.map((uuid) => begin(uuid)));
   const rounds = [await forget(), await forget(), await forget(), await forget()];
   expect(rounds.map(({ machines }) => machines)).toEqual([50, 50, 20, 0]);
 });

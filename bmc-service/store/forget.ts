@@ -78,7 +78,7 @@ function forgetMachines(database: Database, before: Date): number {
   for (const { key = "", uuid = "" } of found) {
     database.run("DELETE FROM machines WHERE key = ?", key);
     database.run(
-      `DELETE FROM history WHERE machine_uuid = ? AND mac = ''
+      `DELETE FROM history WHERE machine_uuid = ? AND +mac = ''
          AND NOT EXISTS (SELECT 1 FROM machines WHERE machines.uuid = history.machine_uuid)`,
       uuid,
     );
