@@ -280,7 +280,7 @@ async function reportBmc(
 }
 
 async function escrow(
-  { store, metrics, policy, limits, handOffs }: EnrolmentOptions,
+  { store, metrics, policy, handOffs }: EnrolmentOptions,
   session: Session,
   request: EscrowAccountRequest,
   context: CallContext,
@@ -306,7 +306,6 @@ async function escrow(
       throw new RpcError(status.PERMISSION_DENIED, text);
     }
   }
-  await limits.escrow(session.id);
   const password = Secret.fromBytes(request.password);
   try {
     const id = await store.escrowAccount(session, { userName, password, slot }, new Date()).catch((error: unknown) => {

@@ -42,11 +42,6 @@ export const defaultLimits: Limits = {
 
 /** MAC addresses that a session may report: a machine has one BMC, which may tell that of another of its channels the next time. */
 const macsOfSession = 4;
-/**
- * Accounts that a session may put into escrow: a run that is refused one password and one slot after the other makes up to 15, and may
- * have to ask again for each.
- */
-const escrowsOfSession = 32;
 
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
@@ -73,7 +68,6 @@ export class EnrolmentLimits {
   readonly #begins: TokenBuckets;
   readonly #calls: TokenBuckets;
   readonly #sessions: TokenBuckets;
-  readonly #escrows: TokenBuckets;
   readonly #reported = new ReportedMacs(macsOfSession);
   readonly #newMachines: TokenBuckets;
   readonly #newBmcs: TokenBuckets;
@@ -88,7 +82,6 @@ export class EnrolmentLimits {
     this.#begins = new TokenBuckets(limits.beginsPerMinute, minuteMs);
     this.#calls = new TokenBuckets(limits.callsPerMinute, minuteMs);
     this.#sessions = new TokenBuckets(limits.sessionsPerAddress, sessionMs);
-    this.#escrows = new TokenBuckets(escrowsOfSession, sessionMs);
     this.#newMachines = new TokenBuckets(limits.newMachinesPerDay, dayMs);
     this.#newBmcs = new TokenBuckets(limits.newMachinesPerDay, dayMs);
   }
@@ -149,12 +142,6 @@ export class EnrolmentLimits {
       await this.holdBack();
       throw error;
     }
-  }
-
-  /** @throws RpcError */
-  async escrow(sessionId: string): Promise<void> {
-    const seconds = this.#escrows.take(sessionId);
-    if (seconds > 0) await this.#refuse(`this session has made more than ${escrowsOfSession} accounts`, seconds);
   }
 
   #takeNew(which: "machines" | "bmcs", buckets: TokenBuckets, by: string, from: string): void {

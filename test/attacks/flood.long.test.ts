@@ -94,7 +94,9 @@ describe("one session", () => {
     await agent.begin(uuid2);
     await agent.report(factsOf(macOf(1)));
     for (let i = 0; i < 32; i += 1) await agent.escrow(macOf(1), `rivet${i}`, `Evil-${i}`);
-    expect(await refusal(agent.escrow(macOf(1), "rivetlast", "Evil"))).toEqual(exhausted(/more than 32 accounts/));
+    expect(await refusal(agent.escrow(macOf(1), "rivetlast", "Evil"))).toEqual(
+      exhausted(/has 32 accounts of BMC .* gets no more/),
+    );
     isFlood();
   });
 
