@@ -28,7 +28,8 @@ const administrator = 4;
  *   given);
  * - from the first confirmation on, the service gets in: of the name and password pairs that it would try, in its order and
  *   with its limit for each hand-off, one opens the BMC with the privilege. Before that nothing is lost: what opened the BMC
- *   until then still does, and is not ours. Where the BMC tests no passwords in-band, the first login from remote counts.
+ *   until then still does, and is not ours. Where the BMC tests no passwords in-band, the first login from remote counts; the
+ *   same where it loses a write over a reset although it has tested it.
  */
 export class Invariants {
   readonly #bmc: SimulatedBmc;
@@ -39,7 +40,11 @@ export class Invariants {
   /** Passwords of accounts of ours that the service does not know, by user ID. */
   readonly #orphans = new Map<number, string>();
   #seen = "";
+  /** Accounts that were confirmed before the BMC lost a write. */
+  readonly #lost = new Set<string>();
   #confirmed = false;
+  /** A login from remote has got in once. */
+  #verified = false;
   #mostHandOffs = 0;
 
   constructor(bmc: SimulatedBmc, disk: ServiceDisk, mac: string) {
@@ -55,6 +60,16 @@ export class Invariants {
     this.#orphans.set(slot, JSON.stringify(this.#bmc.user(slot).password));
   }
 
+  /**
+   * The BMC loses its last write, with which an account may have been confirmed: only a login from remote is what the service
+   * gives an older one up for. Until there was one, it need not get in.
+   */
+  loseWrite(): void {
+    const accounts = this.#disk.accounts(this.#mac);
+    for (const { id } of accounts.filter(isConfirmed)) this.#lost.add(id);
+    this.#confirmed = this.#verified;
+  }
+
   /** How many hand-offs the service would have needed to get in, at the worst instant. */
   get mostHandOffs(): number {
     return this.#mostHandOffs;
@@ -68,7 +83,9 @@ export class Invariants {
     const accounts = this.#disk.accounts(this.#mac);
     this.#foreignUntouched(accounts, when);
     const { test } = this.#bmc.profile.passwords;
-    this.#confirmed ||= accounts.some(test === undefined ? isProved : isVerified);
+    this.#verified ||= accounts.some(isVerified);
+    const isProved = (each: AccountRow) => isConfirmed(each) && !this.#lost.has(each.id);
+    this.#confirmed ||= this.#verified || (test === undefined && accounts.some(isProved));
     if (this.#confirmed) this.#mostHandOffs = Math.max(this.#mostHandOffs, this.#handOffsToGetIn(accounts, when));
     if (this.#bmc.profile.passwords.keeps === undefined) this.#passwordsKnown(accounts, when);
   }
@@ -131,9 +148,7 @@ export class Invariants {
 
 const isVerified = ({ state }: AccountRow): boolean => state === AccountState.ACCOUNT_STATE_VERIFIED;
 
-function isProved(account: AccountRow): boolean {
-  return account.state === AccountState.ACCOUNT_STATE_CONFIRMED || isVerified(account);
-}
+const isConfirmed = ({ state }: AccountRow): boolean => state === AccountState.ACCOUNT_STATE_CONFIRMED;
 
 function hasPassword({ password }: SimulatedUser, account: AccountRow): boolean {
   const known = new Uint8Array(20);

@@ -144,6 +144,7 @@ export class Trouble {
         return bmc.reset(clock.now(), resetMs);
       case "bmc-reset-lost":
         this.undo();
+        this.#around.invariants.loseWrite();
         return bmc.reset(clock.now(), resetMs);
       case "service-killed":
         return await site.killService(true);
