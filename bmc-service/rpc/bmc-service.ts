@@ -268,6 +268,7 @@ export function bmcService(
       context.note({ conflict: id });
       switch (decision) {
         case ConflictDecision.CONFLICT_DECISION_ACCEPTED:
+        case ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE:
         case ConflictDecision.CONFLICT_DECISION_DISMISSED: {
           const decided = await store.resolveConflict(Number(id), decision, context.caller.name, new Date());
           return { conflict: conflictMessage(decided) };

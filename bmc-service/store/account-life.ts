@@ -190,7 +190,10 @@ function settleSuccess(
     now.getTime(),
     winner,
   );
-  const stillToCome = row.acceptedClaim?.machineUuid === row.machineUuid ? undefined : row.acceptedClaim;
+  const { acceptedClaim } = row;
+  const isMade = acceptedClaim?.machineUuid === row.machineUuid && acceptedClaim?.separate !== true;
+  const stillToCome = isMade ? undefined : acceptedClaim;
+  forgetSeparated(tables, row);
   tables.database.run(
     `UPDATE bmcs SET verified_at = ?, remote_guid = coalesce(nullif(?, ''), remote_guid), chassis = coalesce(?, chassis),
        accepted_claim = ? WHERE key = ?`,
@@ -208,6 +211,14 @@ function settleSuccess(
   if (!mixed) rememberPasswordForm(tables, named, now);
   settleWeakLogins(tables, row.key, outcome.weakLogins);
   settleReport(tables, row.key, outcome.reported, now);
+}
+
+/** A further machine with that UUID, which an operator has accepted beside a proved one, is proved itself. */
+function forgetSeparated(tables: Tables, { mac, machineUuid }: BmcRow): void {
+  for (const { key, acceptedClaim } of tables.bmcsOfUuid(machineUuid ?? "")) {
+    if (acceptedClaim?.separate !== true || acceptedClaim.claimedMac !== mac) continue;
+    tables.database.run("UPDATE bmcs SET accepted_claim = NULL WHERE key = ?", key);
+  }
 }
 
 /** Some BMCs get another GUID with their firmware. */

@@ -54,7 +54,7 @@ function addressOf({ ipv4Address, ipv6Addresses, rmcpPort }: BmcFacts): string {
 /** Whether it is exactly what an operator has accepted: the same machine with the same board, and the same BMC at the same place. */
 export function isAccepted({ acceptedClaim }: BmcRow, claim: Claim): boolean {
   if (acceptedClaim === undefined) return false;
-  const { conflict: _, ...accepted } = acceptedClaim;
+  const { conflict: _, separate: __, ...accepted } = acceptedClaim;
   return isDeepStrictEqual(accepted, { ...claim });
 }
 
@@ -73,6 +73,11 @@ export function claimedByOther(row: BmcRow, { machineUuid, ...place }: Claim): s
 /** A machine that was proved to have the BMC of `row` reports another one, or none. */
 export function otherFound(row: BmcRow, found: string): string {
   return `machine ${row.machineUuid} is linked to BMC ${row.mac}, but reports ${found} now. ${remedy}`;
+}
+
+/** As otherFound, where it may be another machine as well. */
+export function otherBmcFound(row: BmcRow, found: string): string {
+  return `${otherFound(row, found)}. If it is another machine with the same UUID: accept --separate`;
 }
 
 /** ", at 10.0.0.8, with GUID 00..." */

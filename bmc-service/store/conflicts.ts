@@ -20,7 +20,12 @@ const kept = 1_000;
 const openOfRow = 50;
 const openOfClaimant = kept / 2;
 
-const { CONFLICT_DECISION_UNSPECIFIED: open, CONFLICT_DECISION_ACCEPTED: accepted } = ConflictDecision;
+const {
+  CONFLICT_DECISION_UNSPECIFIED: open,
+  CONFLICT_DECISION_ACCEPTED: accepted,
+  CONFLICT_DECISION_ACCEPTED_AS_SEPARATE: acceptedAsSeparate,
+  CONFLICT_DECISION_DISMISSED: dismissed,
+} = ConflictDecision;
 
 /** What a session claims: what it says of its machine, and of its BMC. */
 export function claimOf(
@@ -131,22 +136,32 @@ export function resolveConflict(tables: Tables, id: number, decision: Decision, 
   const before = existing(tables.database, id);
   if (before.decision === decision) return before;
   if (before.decision !== open) {
-    const how = before.decision === accepted ? "accepted" : "dismissed";
+    const how = before.decision === dismissed ? "dismissed" : "accepted";
     throw new ConflictDecidedError(`conflict ${id} was ${how} by "${before.decidedBy}" already`);
   }
-  if (decision === accepted && before.bmcKey === "") {
+  if (decision !== dismissed && before.bmcKey === "") {
     throw new ConflictDecidedError(`conflict ${id} stands for many claims that are not kept: it can be dismissed only`);
   }
-  decide(tables.database, "id = ?", id, decision, actor, now);
   const row = tables.bmc(before.bmcKey);
+  if (decision === acceptedAsSeparate && !isOfTwin(before, row)) {
+    throw new ConflictDecidedError(
+      `conflict ${id} is not about a machine that reports another BMC than the linked one: it cannot be accepted as a separate machine`,
+    );
+  }
+  decide(tables.database, "id = ?", id, decision, actor, now);
   if (row !== undefined) {
-    const done = decision === accepted ? "conflict accepted" : "conflict dismissed";
+    const done = decision === dismissed ? "conflict dismissed" : "conflict accepted";
     const detail = `${id}: ${before.text}`;
     tables.addHistory({ at: now, mac: row.mac, machineUuid: row.machineUuid ?? "", actor, action: done, detail });
-    if (decision === accepted) allow(tables, row, before, actor, now);
+    if (decision !== dismissed) allow(tables, row, before, decision === acceptedAsSeparate, actor, now);
     tables.changed(row.key);
   }
   return existing(tables.database, id);
+}
+
+/** Whether another machine with the UUID of the row's may have made the claim. */
+function isOfTwin({ machineUuid, claimedMac }: ConflictRow, row: BmcRow | undefined): boolean {
+  return row?.machineUuid === machineUuid && claimedMac !== "" && claimedMac !== row.mac;
 }
 
 /** The row has gone, and nothing contradicts the claims against it any more. */
@@ -163,12 +178,13 @@ function decide(database: Database, which: string, value: string | number, decis
  * The row stays as it is. Exactly that claim may be made again and is taken then; who claims anything else is refused as before.
  * A later decision takes the place of an earlier one that nobody has made use of.
  */
-function allow(tables: Tables, row: BmcRow, conflict: ConflictRow, actor: string, now: Date): void {
+function allow(tables: Tables, row: BmcRow, conflict: ConflictRow, separate: boolean, actor: string, now: Date): void {
   const { id, machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid } = conflict;
   const claim = { machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid };
-  const accept: AcceptedClaim = { conflict: id, ...claim };
+  const accept: AcceptedClaim = { conflict: id, ...claim, ...(separate && { separate }) };
   tables.database.run("UPDATE bmcs SET accepted_claim = ? WHERE key = ?", JSON.stringify(accept), row.key);
-  const reason = `conflict ${id} was accepted by "${actor}": what machine ${machineUuid} claims is taken when it boots again`;
+  const claimant = separate ? "a further machine with this UUID" : `machine ${machineUuid}`;
+  const reason = `conflict ${id} was accepted by "${actor}": what ${claimant} claims is taken when it boots again`;
   tables.setRemark(row, reason, now);
 }
 

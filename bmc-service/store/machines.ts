@@ -1,7 +1,7 @@
 import { ownSerial } from "../../ipmi/placeholder.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
-import { claimedByOther, isAccepted, isPlaceProved, isProved, otherFound, placeText } from "./claim.ts";
+import { claimedByOther, isAccepted, isPlaceProved, isProved, otherBmcFound, placeText } from "./claim.ts";
 import { machineRow } from "./rows.ts";
 import type { BmcRow, Claim, MachineRow, NewSession, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
@@ -13,8 +13,10 @@ import type { Tables } from "./tables.ts";
  * 1. Another board serial number under a known UUID is another machine. Where one of both has none, they may be the same.
  * 2. The MAC address of the BMC decides when it is reported: the machine that has that BMC is meant, whatever its serial number.
  * 3. A BMC that tells the known one's MAC address of another of its LAN channels is the known one: its row goes by the new MAC.
- * 4. A machine that reports another BMC than the known one is another machine with the same UUID, unless it is still the same boot:
- *    then it leaves a BMC that was not proved by a remote login, and contradicts itself about one that was.
+ * 4. A machine that may be one whose BMC was proved by a remote login contradicts that if it reports another one: the operator knows
+ *    whether a part was replaced, or whether it is another machine with the same UUID.
+ * 5. Where nothing was proved, a machine that reports another BMC leaves the known one in the same boot. In another boot it counts as
+ *    another machine with the same UUID.
  *
  * What contradicts a proved row is taken if an operator has accepted exactly that (see conflicts.ts).
  *
@@ -43,14 +45,19 @@ export function machineOf(tables: Tables, { machine, agentVersion, bootId, now }
 /** How much speaks for it that both are the same machine; negative: they are not. */
 function likeness(tables: Tables, known: MachineRow, machine: Machine): number {
   const [was, is] = [boardSerial(known.machine), boardSerial(machine)];
-  if (was !== "" && is !== "" && was !== is) return -1;
+  if (!maySame(was, is)) return -1;
   const systemOf = (each: Machine) => ownSerial(each.system?.serialNumber ?? "");
   const sameSystem = systemOf(machine) !== "" && systemOf(known.machine) === systemOf(machine);
   return (was !== "" && was === is ? 4 : 0) + (sameSystem ? 2 : 0) + (tables.bmcOfMachine(known.key) ? 1 : 0);
 }
 
+/** Whether two board serial numbers may be one board's: a board that tells none may be any. */
+function maySame(one: string, other: string): boolean {
+  return one === "" || other === "" || one === other;
+}
+
 /**
- * The key of the machine that reports the BMC with that key, or what the report contradicts. Rules 2 and 4.
+ * The key of the machine that reports the BMC with that key, or what the report contradicts. Rules 2, 4 and 5.
  * @param claim what the session says, which an operator may have accepted
  */
 export function reporterOf(
@@ -62,22 +69,42 @@ export function reporterOf(
 ): string | { readonly contradicts: BmcRow; readonly text: string } {
   const { machineKey, machineUuid } = session;
   const known = tables.bmc(mac);
-  if (known?.machineKey !== undefined && known.machineUuid === machineUuid) return known.machineKey;
-  if (known !== undefined && isPlaceProved(known, tables.accounts(mac)) && !isAccepted(known, claim)) {
+  const isOfUuid = known?.machineKey !== undefined && known.machineUuid === machineUuid;
+  const isKnownProved = known !== undefined && isPlaceProved(known, tables.accounts(mac));
+  if (isOfUuid && (isKnownProved || session.bmcKey === mac)) return known.machineKey;
+  if (isKnownProved && !isAccepted(known, claim)) {
     return { contradicts: known, text: claimedByOther(known, claim) };
   }
-  const former = tables.bmcOfMachine(machineKey);
-  const machine = tables.machine(machineKey);
-  if (former === undefined || former.mac === "" || machine === undefined) return machineKey;
-  if (isAccepted(former, claim)) return machineKey;
-  if (machine.bootId === session.bootId) {
-    const proved = isProved(former, tables.accounts(former.key));
-    const found = `BMC ${mac}${placeText(claim)},`;
-    return proved ? { contradicts: former, text: otherFound(former, found) } : machineKey;
+  const other = () => {
+    const key = isOfUuid ? known.machineKey : `${machineUuid}/${mac}`;
+    const machine = tables.machine(machineKey);
+    if (machine !== undefined) {
+      addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
+    }
+    return key;
+  };
+  const linked = provedTwins(tables, machineUuid, mac, claim.boardSerial);
+  const accepting = linked.find((row) => isAccepted(row, claim));
+  if (accepting?.machineKey !== undefined) {
+    return accepting.acceptedClaim?.separate === true ? other() : accepting.machineKey;
   }
-  const key = `${machineUuid}/${mac}`;
-  addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
-  return key;
+  const contradicted = linked.find((row) => row.machineKey === machineKey) ?? linked[0];
+  if (contradicted !== undefined) {
+    return { contradicts: contradicted, text: otherBmcFound(contradicted, `BMC ${mac}${placeText(claim)},`) };
+  }
+  if (isOfUuid) return known.machineKey;
+  const former = tables.bmcOfMachine(machineKey);
+  if (former === undefined || former.mac === "") return machineKey;
+  return tables.machine(machineKey)?.bootId === session.bootId ? machineKey : other();
+}
+
+/** The rows of machines that may be the one with that UUID and board, and are proved to have another BMC than the one with that MAC. */
+function provedTwins(tables: Tables, machineUuid: string, mac: string, serial: string): readonly BmcRow[] {
+  return tables.bmcsOfUuid(machineUuid).filter((row) => {
+    if (row.mac === mac || row.mac === "" || row.machineKey === undefined) return false;
+    const known = tables.machine(row.machineKey);
+    return maySame(boardSerial(known?.machine), serial) && isProved(row, tables.accounts(row.key));
+  });
 }
 
 /**

@@ -24,6 +24,8 @@ export interface Claim {
 export interface AcceptedClaim extends Claim {
   /** Id of the conflict. */
   readonly conflict: number;
+  /** It is another machine's with the same UUID, which gets a row of its own; absent: that of the row's machine, or of whoever claims it. */
+  readonly separate?: true;
 }
 
 /** How much is in the store. */
@@ -281,6 +283,7 @@ export interface ConflictRow extends Claim {
 /** What can be decided about a claim. */
 export type Decision =
   | typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED
+  | typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE
   | typeof ConflictDecision.CONFLICT_DECISION_DISMISSED;
 
 /** A conflict was decided otherwise, or cannot be decided so. */

@@ -146,10 +146,11 @@ ID   LAST AT                    COUNT   KEY                 DECISION   TEXT
   });
 
   test.each([
-    ["accept", "accepted"],
-    ["dismiss", "dismissed"],
-  ])("%s decides, with the certificate of the role", async (verb, decision) => {
-    const { code, stdout } = await bmcctl("--role", "admin", "conflicts", verb, "12", "--output", "json");
+    ["accept", [], "accepted"],
+    ["accept", ["--separate"], "accepted as separate"],
+    ["dismiss", [], "dismissed"],
+  ])("%s %j decides, with the certificate of the role", async (verb, more, decision) => {
+    const { code, stdout } = await bmcctl("--role", "admin", "conflicts", verb, "12", ...more, "--output", "json");
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       id: "12",
@@ -161,5 +162,6 @@ ID   LAST AT                    COUNT   KEY                 DECISION   TEXT
     expect((await bmcctl("conflicts", verb, "99")).code).toBe(64);
     expect((await bmcctl("conflicts", verb, "x")).code).toBe(64);
     expect((await bmcctl("conflicts", verb)).code).toBe(64);
+    expect((await bmcctl("conflicts", "dismiss", "12", "--separate")).code).toBe(64);
   });
 });

@@ -123,16 +123,13 @@ describe("a forged MAC address", () => {
     ]);
   });
 
-  test("by who calls itself the linked machine, makes a row of its own, and both warn", async () => {
+  test("by who calls itself the linked machine, becomes a conflict and no row", async () => {
     const forger = (await underWay(uuid1)).goOn();
-    await forger.report(factsOf(mac2));
-    expect(await site.state()).toBe(before);
+    expect(await refusal(forger.report(factsOf(mac2)))).toMatchObject({ code: "FAILED_PRECONDITION" });
+    await isHarmless("claim", { machine: uuid1, mac: mac2 });
     const { bmc: client } = site.service.viewer;
     const { bmcs } = await call(client, client.listBmcs, {});
-    expect(bmcs.map(({ mac }) => mac)).toEqual([mac1, mac2]);
-    for (const { warnings } of bmcs) {
-      expect(warnings.map(({ kind }) => kind)).toContain(WarningKind.WARNING_KIND_DUPLICATE_UUID);
-    }
+    expect(bmcs.map(({ mac }) => mac)).toEqual([mac1]);
   });
 });
 

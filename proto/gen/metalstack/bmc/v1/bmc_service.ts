@@ -95,6 +95,11 @@ export const ConflictDecision = {
   CONFLICT_DECISION_ACCEPTED: 1,
   /** CONFLICT_DECISION_DISMISSED - The claim is wrong: everything stays. */
   CONFLICT_DECISION_DISMISSED: 2,
+  /**
+   * CONFLICT_DECISION_ACCEPTED_AS_SEPARATE - The claim is that of another machine with the same UUID, which has that BMC: it gets a row of its own when it makes the claim
+   * again. The row that it contradicts stays what it is. Only for a machine that reports another BMC than the linked one.
+   */
+  CONFLICT_DECISION_ACCEPTED_AS_SEPARATE: 3,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -104,6 +109,7 @@ export namespace ConflictDecision {
   export type CONFLICT_DECISION_UNSPECIFIED = typeof ConflictDecision.CONFLICT_DECISION_UNSPECIFIED;
   export type CONFLICT_DECISION_ACCEPTED = typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED;
   export type CONFLICT_DECISION_DISMISSED = typeof ConflictDecision.CONFLICT_DECISION_DISMISSED;
+  export type CONFLICT_DECISION_ACCEPTED_AS_SEPARATE = typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE;
   export type UNRECOGNIZED = typeof ConflictDecision.UNRECOGNIZED;
 }
 
