@@ -3,7 +3,6 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { call, connectClients, refusal } from "../../bmc-service/fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, uuid1, uuid2 } from "../../bmc-service/fixture/enrolling.ts";
-import { WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { type AttackedSite, attackedSite, victim } from "./site.ts";
 
 let site: AttackedSite;
