@@ -139,12 +139,12 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       context.note({ mac: key });
       using _ = liveness.follow(session.id);
       const nonce = nonceOf(request.sessionToken);
-      yield* handOffs.watch(
-        key,
-        networkOf(context.from),
-        context.signal,
-        nonces.get(key) === nonce ? nonce : undefined,
-      );
+      const written = nonces.get(key) === nonce ? nonce : undefined;
+      for await (const each of handOffs.watch(key, networkOf(context.from), context.signal, written)) {
+        // Also where no account of this session was needed.
+        if (each.event?.$case === "handedOff") await store.endTokenUse(session);
+        yield each;
+      }
       liveness.over(session.id);
     }),
   };

@@ -25,6 +25,7 @@ import {
   type UnprovedPlace,
 } from "./store.ts";
 import type { Tables } from "./tables.ts";
+import { endTokenUse } from "./tokens.ts";
 
 /** The BMC that a session has reported, if it still belongs to the session's machine. */
 function reportedBmc(tables: Tables, session: Session): BmcRow {
@@ -204,6 +205,7 @@ function settleSuccess(
     row.key,
   );
   noteGuid(tables, row, outcome.remoteGuid, now);
+  endTokenUse(tables.database, named.sessionId);
   // It has written to this machine's BMC, so it is this machine.
   if (row.machineKey !== undefined) tellMachine(tables, named.sessionId, row.machineKey, now);
   if (newerThanKnown) tables.setRemark(row, row.stateReason, now);

@@ -36,9 +36,17 @@ export type TokenLook =
   | {
       readonly token: TokenRow;
       readonly problem?: undefined;
-      /** The call repeats one that has taken a use already; so long may its session last. */
-      readonly repeatedUntil?: Date;
+      /** The machine has taken a use already and was not handed over since; undefined: it takes one now. */
+      readonly taken?: TakenUse;
     };
+
+/** A use of a token that a machine has taken and that has not led to its hand-off yet. */
+export interface TakenUse {
+  /** When the session ends that it has led to; another one lasts no longer. Undefined: that is over. */
+  readonly until: Date | undefined;
+  /** The boot and the key of that session are the same: a call whose answer was lost. */
+  readonly isRepeated: boolean;
+}
 
 /** What each problem means, for the machine that showed the token. Who does not have a token learns nothing from it. */
 const meanings: Readonly<Record<TokenProblem, string>> = {

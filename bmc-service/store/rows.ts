@@ -120,6 +120,7 @@ export function sessionRow(row: SqlRow): Session {
     bmcKey: textOrNone(row, "bmc_key"),
     certificate: bytesOrNone(row, "certificate"),
     keyHash: bytesOrNone(row, "key_hash"),
+    tokenId: textOrNone(row, "token_id"),
     ended: text(row, "ended"),
     createdAt: time(row, "created_at"),
     expiresAt: time(row, "expires_at"),

@@ -56,7 +56,7 @@ import {
 } from "./store.ts";
 import { StoreError } from "./store-error.ts";
 import { accountInUse, listOrder, Tables } from "./tables.ts";
-import { createToken, listTokens, lookAtToken, revokeToken } from "./tokens.ts";
+import { createToken, endTokenUse, listTokens, lookAtToken, revokeToken } from "./tokens.ts";
 import { vouchedAccounts } from "./vouched.ts";
 
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
@@ -148,6 +148,10 @@ export class SqliteStore implements Store {
 
   async lookAtToken(hash: Uint8Array, use: TokenUse, now: Date): Promise<TokenLook> {
     return lookAtToken(this.#reader, hash, use, now);
+  }
+
+  async endTokenUse({ id, tokenId }: Session): Promise<void> {
+    if (tokenId !== undefined) await this.#write(({ database }) => endTokenUse(database, id));
   }
 
   async tokens(): Promise<TokenRow[]> {

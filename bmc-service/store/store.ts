@@ -146,6 +146,8 @@ export interface Session {
   /** As its SessionBinding says; undefined for one that an earlier release began. */
   readonly certificate: Uint8Array | undefined;
   readonly keyHash: Uint8Array | undefined;
+  /** Identifier of the enrolment token that it was begun with; undefined: without one. */
+  readonly tokenId: string | undefined;
   /** Why it is over before its time; empty: it is not. */
   readonly ended: string;
   readonly createdAt: Date;
@@ -354,6 +356,8 @@ export interface Store extends AsyncDisposable {
   createToken(token: NewToken): Promise<void>;
   /** What the token with that hash is good for. Cheap: strangers ask. */
   lookAtToken(hash: Uint8Array, use: TokenUse, now: Date): Promise<TokenLook>;
+  /** The machine of that session was handed over: the use of a token with which it was begun is over. */
+  endTokenUse(session: Session): Promise<void>;
   /** Newest first. */
   tokens(): Promise<TokenRow[]>;
   /**

@@ -21,9 +21,9 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function create(id: string, createdAt: Date, uses = 1): Promise<Buffer> {
+async function create(id: string, createdAt: Date, uses = 1, minutes = 15): Promise<Buffer> {
   const hash = randomBytes(32);
-  const expiresAt = new Date(createdAt.getTime() + 15 * minuteMs);
+  const expiresAt = new Date(createdAt.getTime() + minutes * minuteMs);
   await store.createToken({ id, hash, machineUuid: "", createdAt, expiresAt, uses, createdBy: "operator" });
   return hash;
 }
@@ -45,7 +45,7 @@ async function begin(tokenHash: Uint8Array, now: Date, keyHash = randomBytes(32)
 
 describe("time", () => {
   test("a token is good to its last millisecond", async () => {
-    const hash = await create("rvt_a", at(0), 2);
+    const hash = await create("rvt_a", at(0));
     await begin(hash, at(15 * minuteMs - 1));
     await expect(begin(hash, at(15 * minuteMs))).rejects.toMatchObject({ problem: "expired" });
   });
@@ -72,12 +72,36 @@ describe("time", () => {
     expect(await look({}, 15 * minuteMs)).toMatchObject({ problem: "expired" });
     const keyHash = randomBytes(32);
     await begin(hash, at(0), keyHash);
-    const repeatedUntil = at(60 * minuteMs);
-    expect(await look({}, minuteMs)).toMatchObject({ repeatedUntil });
-    expect(await look({ keyHash }, minuteMs)).toMatchObject({ repeatedUntil });
-    expect(await look({ keyHash: randomBytes(32) }, minuteMs)).toMatchObject({ problem: "spent" });
-    expect(await look({ bootId: "another" }, minuteMs)).toMatchObject({ problem: "spent" });
+    const until = at(60 * minuteMs);
+    expect(await look({}, minuteMs)).toMatchObject({ taken: { until, isRepeated: true } });
+    expect(await look({ keyHash }, minuteMs)).toMatchObject({ taken: { until, isRepeated: true } });
+    expect(await look({ keyHash: randomBytes(32) }, minuteMs)).toMatchObject({ taken: { until, isRepeated: false } });
+    expect(await look({ bootId: "another" }, minuteMs)).toMatchObject({ taken: { until, isRepeated: false } });
+    expect(await look({ machineUuid: uuid2 }, minuteMs)).toMatchObject({ problem: "spent" });
     expect(await look({ machineUuid: uuid2 }, 60 * minuteMs)).toMatchObject({ problem: "expired" });
+  });
+
+  test("a machine that was not handed over begins again until the token's time is over, and no longer than before", async () => {
+    const hash = await create("rvt_a", at(0), 1, 120);
+    const ends = async (ms: number) => (await store.session(await begin(hash, at(ms)), at(ms)))?.expiresAt;
+    expect(await ends(0)).toEqual(at(60 * minuteMs));
+    expect(await ends(50 * minuteMs)).toEqual(at(60 * minuteMs));
+    expect(await ends(60 * minuteMs)).toEqual(at(120 * minuteMs));
+    await expect(begin(hash, at(120 * minuteMs))).rejects.toMatchObject({ problem: "expired" });
+    expect(await store.tokens()).toMatchObject([{ used: 1 }]);
+  });
+
+  test("the hand-off of a session that another one has followed ends no use", async () => {
+    const hash = await create("rvt_a", at(0));
+    const [former, latter] = [await begin(hash, at(0)), await begin(hash, at(1))];
+    const end = async (tokenHash: Buffer) => {
+      const session = await store.session(tokenHash, at(2));
+      if (session !== undefined) await store.endTokenUse(session);
+    };
+    await end(former);
+    await end(await begin(hash, at(2)));
+    await expect(begin(hash, at(3))).rejects.toMatchObject({ problem: "spent" });
+    expect(latter).not.toEqual(former);
   });
 
   test("one that was over a month ago is forgotten when another is made", async () => {

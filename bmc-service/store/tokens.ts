@@ -2,6 +2,7 @@ import type { Database } from "./database.ts";
 import {
   type NewToken,
   NoSuchTokenError,
+  type TakenUse,
   type TokenLook,
   TokenRefusedError,
   type TokenRow,
@@ -54,47 +55,71 @@ export function lookAtToken(database: Database, tokenHash: Uint8Array, use: Toke
   const token = tokenRow(found);
   if (token.revokedAt !== undefined) return { token, problem: "revoked" };
   if (token.machineUuid !== "" && token.machineUuid !== use.machineUuid) return { token, problem: "another machine's" };
-  const repeatedUntil = endOfRepeated(database, token.id, use, now);
-  if (repeatedUntil !== undefined) return { token, repeatedUntil };
+  const taken = takenUse(database, token.id, use, now);
+  if (taken?.isRepeated) return { token, taken };
   if (token.expiresAt <= now) return { token, problem: "expired" };
+  if (taken !== undefined) return { token, taken };
   if (token.used >= token.uses) return { token, problem: "spent" };
   return { token };
 }
 
-/** When the session ends that a use repeats; undefined: it repeats none. */
-function endOfRepeated(
+function takenUse(
   database: Database,
   tokenId: string,
   { machineUuid, bootId, keyHash }: TokenUse,
   now: Date,
-): Date | undefined {
-  const { ends } =
+): TakenUse | undefined {
+  const use = "SELECT 1 FROM token_uses WHERE token_id = ? AND machine_uuid = ?";
+  if (database.get(use, tokenId, machineUuid) === undefined) return undefined;
+  const { ends, repeated } =
     database.get(
-      `SELECT max(expires_at) AS ends FROM sessions
-       WHERE token_id = ? AND machine_uuid = ? AND boot_id = ? AND key_hash = coalesce(?, key_hash) AND expires_at > ?`,
-      tokenId,
-      machineUuid,
+      `SELECT max(expires_at) AS ends, max(boot_id = ? AND key_hash = coalesce(?, key_hash)) AS repeated FROM sessions
+       WHERE token_id = ? AND machine_uuid = ? AND expires_at > ?`,
       bootId,
       keyHash ?? null,
+      tokenId,
+      machineUuid,
       now.getTime(),
     ) ?? {};
-  return typeof ends === "number" ? new Date(ends) : undefined;
+  return { until: typeof ends === "number" ? new Date(ends) : undefined, isRepeated: Number(repeated) === 1 };
+}
+
+/** A token that a session was begun with. */
+export interface SpentToken {
+  readonly token: TokenRow;
+  /** When the session ends. */
+  readonly expiresAt: Date;
+  /** Whether the session could have taken a use of its own: an operator has allowed for so many. */
+  readonly hadUse: boolean;
 }
 
 /**
- * Takes one use of a token for a session, unless the session repeats one that took it: the answer to it was lost. It ends when that
- * one would have: else a token that is spent could be used without end.
+ * Takes one use of a token for a session, unless its machine has taken one before and was not handed over since: the answer was lost,
+ * or the machine has died in its run. While the session of that time lasts, it ends when that one would have: else a token that is
+ * spent could be used without end.
  * @throws TokenRefusedError
  */
 export function spendToken(
   database: Database,
   tokenHash: Uint8Array,
   { machine, bootId, binding, now, expiresAt }: NewSession,
-): { readonly token: TokenRow; readonly expiresAt: Date } {
+): SpentToken {
   const use = { machineUuid: machine.uuid, bootId, keyHash: binding.keyHash };
   const look = lookAtToken(database, tokenHash, use, now);
   if (look.problem !== undefined) throw new TokenRefusedError(look.problem);
-  const { token, repeatedUntil } = look;
-  if (repeatedUntil === undefined) database.run("UPDATE tokens SET used = used + 1 WHERE id = ?", token.id);
-  return { token, expiresAt: repeatedUntil ?? expiresAt };
+  const { token, taken } = look;
+  if (taken === undefined) {
+    database.run("UPDATE tokens SET used = used + 1 WHERE id = ?", token.id);
+    database.run("INSERT INTO token_uses (token_id, machine_uuid) VALUES (?, ?)", token.id, machine.uuid);
+  }
+  return { token, expiresAt: taken?.until ?? expiresAt, hadUse: token.used < token.uses };
+}
+
+/** The session has led to the hand-off of its machine: the use of a token that it was begun with is over. Another one of it goes on. */
+export function endTokenUse(database: Database, sessionId: string): void {
+  database.run(
+    `DELETE FROM token_uses WHERE (token_id, machine_uuid) IN
+       (SELECT token_id, machine_uuid FROM sessions WHERE id = ? AND ended = '')`,
+    sessionId,
+  );
 }

@@ -48,7 +48,7 @@ export class Admission {
   }
 
   /**
-   * @param expiresAt when the session ends, unless it repeats an earlier one; a certificate that is issued for it ends then too
+   * @param expiresAt when the session ends, unless it follows an earlier one with the same use of a token; a certificate that is issued for it ends then too
    * @throws RpcError, TokenRefusedError
    */
   async admit(
@@ -92,7 +92,7 @@ export class Admission {
     const { keyHash } = asked;
     const look = tokenHash && (await store.lookAtToken(tokenHash, { machineUuid, bootId, keyHash }, now));
     if (look?.problem !== undefined) throw await this.#refused(look.problem, from);
-    const notAfter = look?.repeatedUntil ?? expiresAt;
+    const notAfter = look?.taken?.until ?? expiresAt;
     const validity = { notBefore: new Date(now.getTime() - backdatedMs), notAfter };
     const certificate = await (await this.#authority).issue(asked, machineUuid, validity);
     const binding = { certificate: sha256(certificate), keyHash, tokenHash, heardMs, admitNew };

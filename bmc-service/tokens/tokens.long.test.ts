@@ -237,18 +237,68 @@ describe("uses", () => {
     }
     using database = new DatabaseSync(join(site.data, "bmc-service.db"));
     expect(database.prepare("SELECT DISTINCT expires_at FROM sessions").all()).toEqual([{ expires_at: ends }]);
+    // Nor after that, when the token's time is over, too.
     database.prepare("UPDATE sessions SET expires_at = ?").run(Date.now());
-    expect(await refusal(machine.beginWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
+    database.prepare("UPDATE tokens SET expires_at = ?").run(Date.now());
+    expect(await refusal(machine.beginWith(text))).toMatchObject({
+      details: expect.stringContaining("its time is over"),
+    });
   });
 
-  test("another boot, and another key, spend one each", async () => {
-    const { text } = await create({ machineUuid: uuid1, uses: 9 });
+  test("belong to the machine until it is handed over: one that dies in its run begins again, in another boot and with another key", async () => {
+    const { text } = await create({ machineUuid: uuid1, uses: 2 });
+    const first = await machineWith(uuid1);
+    await first.beginWith(text);
+    const killed = first.goOn();
+    await killed.report(factsOf(mac1));
+    // On the BMC, and not proved.
+    await killed.escrow(mac1, "rivet1", "Secret-pass-1234");
+    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
+    await (await machineWith(uuid1)).beginWith(text, { bootId: first.bootId });
+    const again = await machineWith(uuid1);
+    await again.beginWith(text);
+    expect(await refusal(killed.report(factsOf(mac1)))).toMatchObject({ code: "UNAUTHENTICATED" });
+    expect(await list()).toMatchObject([{ used: 1 }]);
+    await handedOff(again.goOn());
+    // What comes now takes another use, and what comes after that finds none.
+    await handedOff(await begunWith(text));
+    expect(await list()).toMatchObject([{ used: 2 }]);
+    expect(await refusal(begunWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
+    // Nor is the call of before good once more.
+    expect(await refusal(again.beginWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
+  });
+
+  test.each([
+    ["of any machine", ""],
+    ["of this machine", uuid1],
+  ])(
+    "the only one of a token %s: who begins again waits until the first is not live any more",
+    async (_whose, machineUuid) => {
+      const { text } = await create({ machineUuid });
+      const first = await machineWith(uuid1);
+      await first.beginWith(text);
+      expect(await refusal(begunWith(text))).toMatchObject({ code: "ABORTED" });
+      await first.goOn().abort("set account", "enough");
+      await handedOff(await begunWith(text));
+      expect(await refusal(begunWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
+      expect(await list()).toMatchObject([{ used: 1 }]);
+    },
+  );
+
+  async function begunWith(text: string): Promise<EnrollingAgent> {
     const machine = await machineWith(uuid1);
     await machine.beginWith(text);
-    await machine.beginWith(text, { bootId: "another boot" });
-    await (await machineWith(uuid1)).beginWith(text, { bootId: machine.bootId });
-    expect(await list()).toMatchObject([{ used: 3 }]);
-  });
+    return machine.goOn();
+  }
+
+  /** A BMC that is linked is handed over by the account that it has. */
+  async function handedOff(agent: EnrollingAgent): Promise<void> {
+    await agent.report(factsOf(mac1));
+    if (bmc.users.length === 0) bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
+    const [{ verifiedAt } = {}] = (await call(service.viewer.bmc, service.viewer.bmc.listBmcs, {})).bmcs;
+    if (verifiedAt === undefined) await agent.confirm(await agent.escrow(mac1, "rivet1", "Secret-pass-1234"));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+  }
 
   test("outlive the service, as sessions do", async () => {
     const { text, id } = await create();
