@@ -12,6 +12,7 @@ import { HandOffs } from "./hand-off/hand-offs.ts";
 import type { HandOffLimits } from "./hand-off/take-over.ts";
 import { HealthServer } from "./health-server.ts";
 import { Metrics } from "./metrics.ts";
+import type { SubjectAttributes } from "./pki/agent-certificates.ts";
 import { loadServerPki } from "./pki/load-pki.ts";
 import type { AddressMap } from "./reach/bmc-address.ts";
 import { BmcLocks } from "./reach/bmc-locks.ts";
@@ -52,6 +53,8 @@ export interface ServiceSettings {
   /** Where BMCs may be; `addresses` may lead elsewhere. */
   readonly networks: BmcNetworks;
   readonly freshForMs: number;
+  /** Subjects of certificates that agents share. */
+  readonly agentCertificates: readonly SubjectAttributes[];
   readonly sessionMs: number;
   /** How long an enrolment that says nothing keeps another one of its machine waiting, ms. */
   readonly sessionIdleMs: number;
@@ -120,18 +123,19 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
 
   const stopping = new AbortController();
   const agentsCa = pki === "plaintext" ? undefined : pki.agentsCa;
-  const authority = pki === "plaintext" ? pki : agentsCa;
+  const agents = { issuer: agentsCa?.name, shared: settings.agentCertificates };
   const sampled = cleanUp.use(new SampledLog(log));
   const refusals = cleanUp.use(
     new SampledRefusals(store, (error) => log.error({ err: error }, "refused calls not stored")),
   );
-  const guarded = { audit: store, refusals, authority, log, sampled, metrics, stopping: stopping.signal };
+  const common = { audit: store, refusals, log, sampled, metrics, stopping: stopping.signal };
+  const guarded = { ...common, agents: pki === "plaintext" ? pki : agents };
   const { limits } = settings;
   const suspect: Suspect = (attack, fields, text) => {
     metrics.attack(attack);
     sampled.warn(attack, { attack, ...fields }, text);
   };
-  const watch = { limits, connections: cleanUp.use(new Connections(limits, suspect)), suspect };
+  const watch = { limits, connections: cleanUp.use(new Connections(limits, suspect)), suspect, agents };
   const server = newGrpcServer(watch);
   const enrolmentLimits = new EnrolmentLimits(limits, settings.sessionMs, () => store.countStored(new Date()));
   const enrolment = {
@@ -152,7 +156,13 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   server.addService(
     withWipedBytes(BmcServiceService),
     bmcService(
-      { store, drivers, handOffs, reach: { addresses, networks }, takesTokens: authority !== undefined },
+      {
+        store,
+        drivers,
+        handOffs,
+        reach: { addresses, networks },
+        takesTokens: pki === "plaintext" || agentsCa !== undefined,
+      },
       new Guard({ ...guarded, service: "BmcService", rules: bmcRules }),
     ),
   );

@@ -5,6 +5,7 @@ import { parseDuration } from "../duration.ts";
 import { type Endpoint, parseEndpoint } from "../endpoint.ts";
 import { defaultHandOffLimits } from "../hand-off/take-over.ts";
 import { type LogLevel, logLevels, newLog } from "../log.ts";
+import { parseSubject, type SubjectAttributes } from "../pki/agent-certificates.ts";
 import { parseAddressEntry } from "../reach/bmc-address.ts";
 import { BmcNetworks, type Network, parseNetwork } from "../reach/bmc-networks.ts";
 import { defaultLimits } from "../rpc/limits.ts";
@@ -48,6 +49,7 @@ interface ServeOptions {
   readonly bmcAddress: ReadonlyMap<string, Endpoint>;
   readonly bmcNetworks: readonly Network[];
   readonly freshFor: number;
+  readonly agentCertificate: readonly SubjectAttributes[];
   readonly sessionFor: number;
   readonly sessionIdle: number;
   readonly insecurePlaintext: boolean;
@@ -106,6 +108,14 @@ export function serveCommand(
         .default([], "see above"),
     )
     .option("--key <FILE>", "key of the secrets in the database (default: see below)")
+    .addOption(
+      new Option(
+        "--agent-certificate <SUBJECT...>",
+        "certificates with these attributes in their subject (CN=grpc-client,OU=DevOps) are agents' and nobody else's, as if they had OU=agent; may be repeated",
+      )
+        .argParser(addSubject)
+        .default([], "none"),
+    )
     .addOption(
       durationOption(
         "--fresh-for <DURATION>",
@@ -194,6 +204,7 @@ export function serveCommand(
           addresses: options.bmcAddress,
           networks: new BmcNetworks(options.bmcNetworks),
           freshForMs: options.freshFor,
+          agentCertificates: options.agentCertificate,
           sessionMs: options.sessionFor,
           sessionIdleMs: options.sessionIdle,
           insecurePlaintext: options.insecurePlaintext,
@@ -262,6 +273,14 @@ function addNetworks(text: string, before: readonly Network[]): readonly Network
 
 function countOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
+function addSubject(text: string, before: readonly SubjectAttributes[]): readonly SubjectAttributes[] {
+  try {
+    return [...before, parseSubject(text)];
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
     const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
     if (number < 1) throw new InvalidArgumentError("give a number from 1 to 999999999");
     return number;

@@ -5,7 +5,8 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { addressOf } from "../audit/audit-trail.ts";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
-import type { AgentsCa, ServerPki } from "../pki/load-pki.ts";
+import type { AgentCertificates } from "../pki/agent-certificates.ts";
+import type { ServerPki } from "../pki/load-pki.ts";
 import type { Connections, Suspect, Visitor } from "./connections.ts";
 import type { Limits } from "./limits.ts";
 import { identityOf, roleOf } from "./role.ts";
@@ -18,6 +19,7 @@ export interface Watch {
   readonly limits: Pick<Limits, "requestMs" | "idleMs">;
   readonly connections: Connections;
   readonly suspect: Suspect;
+  readonly agents: AgentCertificates;
 }
 
 /** A gRPC server without a port; `listen` brings it connections. */
@@ -91,7 +93,7 @@ export async function listen(
 
 function tlsServer(
   pki: ServerPki,
-  { limits, connections, suspect }: Watch,
+  { limits, connections, suspect, agents }: Watch,
   take: (socket: TLSSocket) => void,
 ): NetServer {
   const { ca, certificate, key, agentsCa } = pki;
@@ -112,7 +114,7 @@ function tlsServer(
     socket.on("error", () => undefined);
     const shown = socket.getPeerX509Certificate();
     if (shown === undefined || socket.authorized) {
-      if (connections.admit(socket, visitorOf(socket, shown !== undefined, agentsCa))) take(rememberPeer(socket));
+      if (connections.admit(socket, visitorOf(socket, shown !== undefined, agents))) take(rememberPeer(socket));
       return;
     }
     const { remoteAddress: from } = socket;
@@ -128,9 +130,9 @@ function tlsServer(
   return server;
 }
 
-function visitorOf(socket: TLSSocket, hasCertificate: boolean, agentsCa: AgentsCa | undefined): Visitor {
+function visitorOf(socket: TLSSocket, hasCertificate: boolean, agents: AgentCertificates): Visitor {
   if (!hasCertificate) return "stranger";
-  const role = roleOf(identityOf(socket.getPeerCertificate(), agentsCa?.name));
+  const role = roleOf(identityOf(socket.getPeerCertificate(), agents));
   return role === undefined || role === "agent" ? "agent" : "person";
 }
 

@@ -12,7 +12,7 @@ import type { Attack } from "../attack.ts";
 import { type AuditLog, AuditTrail, addressOf, subjectOf } from "../audit/audit-trail.ts";
 import type { SampledRefusals } from "../audit/sampled-refusals.ts";
 import type { Metrics } from "../metrics.ts";
-import type { AgentsCa } from "../pki/load-pki.ts";
+import type { AgentCertificates } from "../pki/agent-certificates.ts";
 import type { SampledLog } from "../sampled-log.ts";
 import { StoreError } from "../store/store-error.ts";
 import { checkSizes } from "./fields.ts";
@@ -58,8 +58,8 @@ export interface GuardOptions {
   readonly service: string;
   /** By the name of the call as the generated code has it: "setPower". */
   readonly rules: Readonly<Record<string, Rule>>;
-  /** The one that this service signs with; undefined if it has none. "plaintext": there is no TLS. */
-  readonly authority: Pick<AgentsCa, "name"> | undefined | "plaintext";
+  /** "plaintext": there is no TLS. */
+  readonly agents: AgentCertificates | "plaintext";
   readonly audit: AuditLog;
   /** What of refused calls goes to the audit log. */
   readonly refusals: SampledRefusals;
@@ -154,7 +154,7 @@ export class Guard {
     stopping: AbortSignal,
     work: (context: CallContext) => Promise<T>,
   ): Promise<{ readonly value: T } | { readonly error: Partial<StatusObject> }> {
-    const { service, authority, log, sampled, metrics } = this.#options;
+    const { service, agents, log, sampled, metrics } = this.#options;
     const rule = this.#ruleOf(method);
     const started = performance.now();
     const from = addressOf(call.getPeer());
@@ -203,9 +203,7 @@ export class Guard {
     };
     try {
       identity =
-        authority === "plaintext"
-          ? plaintextIdentity
-          : identityOf(call.getAuthContext().sslPeerCertificate, authority?.name);
+        agents === "plaintext" ? plaintextIdentity : identityOf(call.getAuthContext().sslPeerCertificate, agents);
       trail = this.#trailOf(method, rule, call, identity);
       const stranger = rule.orToken ? withoutCertificate(identity) : undefined;
       if (stranger !== undefined) caller = stranger;

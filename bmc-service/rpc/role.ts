@@ -1,6 +1,6 @@
 import type { PeerCertificate } from "node:tls";
-import { isDeepStrictEqual } from "node:util";
 import { status } from "@grpc/grpc-js";
+import { type AgentCertificates, isIssuedHere, isShared, valuesOf } from "../pki/agent-certificates.ts";
 import { RpcError } from "./rpc-error.ts";
 
 /** What a caller may do; stands in the OU of the subject of its certificate. */
@@ -41,18 +41,15 @@ export interface Caller extends Pick<Identity, "credential" | "certificate"> {
 
 /**
  * What the certificate says, which TLS has verified already.
- * @param agentsCa name of the authority of this service: what it has signed is an agent's, whatever stands in it
+ * @param agents which ones are agents' and nobody else's, whatever role stands in them
  */
-export function identityOf(
-  certificate: PeerCertificate | undefined,
-  agentsCa: PeerCertificate["issuer"] | undefined,
-): Identity {
+export function identityOf(certificate: PeerCertificate | undefined, agents: AgentCertificates): Identity {
   if (certificate === undefined) return nobody;
   const { OU, CN } = certificate.subject;
-  const isIssued = agentsCa !== undefined && isDeepStrictEqual({ ...certificate.issuer }, { ...agentsCa });
+  const isIssued = isIssuedHere(certificate, agents);
   return {
-    units: isIssued ? ["agent"] : listOf(OU),
-    commonName: listOf(CN)[0] ?? "",
+    units: isIssued || isShared(certificate, agents) ? ["agent"] : valuesOf(OU),
+    commonName: valuesOf(CN)[0] ?? "",
     credential: isIssued ? "of one enrolment" : "of the site",
     certificate: Buffer.from(certificate.fingerprint256.replaceAll(":", ""), "hex"),
   };
@@ -114,9 +111,4 @@ export function requireOwnMachine({ name }: Caller, machineUuid: string): void {
 /** Whether a certificate with that common name is the machine's own. */
 export function isBoundTo(commonName: string, machineUuid: string): boolean {
   return commonName.toLowerCase() === machineUuid;
-}
-
-function listOf(value: string | readonly string[] | undefined): readonly string[] {
-  if (value === undefined) return [];
-  return typeof value === "string" ? [value] : value;
 }

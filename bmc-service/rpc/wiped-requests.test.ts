@@ -50,7 +50,7 @@ test.each([
   const guard = new Guard({
     service: "BmcService",
     rules: bmcRules,
-    authority: undefined,
+    agents: { issuer: undefined, shared: [] },
     audit,
     refusals: new SampledRefusals(audit, () => undefined),
     log,
