@@ -57,7 +57,12 @@ test("an account that a full disk does not take is refused, and all goes on when
   expect(refused?.details).not.toContain(canary);
   expect((await accounts()).map(({ id }) => id)).toEqual(stored);
 
+  const health = () => fetch(`http://127.0.0.1:${service.running.healthPort}/healthz`);
+  const ill = await health();
+  expect([ill.status, await ill.text()]).toEqual([503, expect.stringContaining("the disk is full")]);
+
   limitPages(1_000_000);
+  expect((await health()).status).toBe(200);
   const id = await agent.escrow(mac1, "rivetab12", `${canary}-end`);
   expect((await accounts()).map((each) => each.id)).toEqual([id, ...stored]);
 });

@@ -32,6 +32,7 @@ import { StoppingError } from "./stopping-error.ts";
 import { databasePath } from "./store/data-directory.ts";
 import { databaseKey } from "./store/database-key.ts";
 import { chooseKeySource } from "./store/key-file.ts";
+import { requireSound } from "./store/require-sound.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
 import { StoreLock } from "./store/store-lock.ts";
@@ -52,9 +53,9 @@ export interface ServiceSettings {
   readonly addresses: AddressMap;
   /** Where BMCs may be; `addresses` may lead elsewhere. */
   readonly networks: BmcNetworks;
-  readonly freshForMs: number;
   /** Subjects of certificates that agents share. */
   readonly agentCertificates: readonly SubjectAttributes[];
+  readonly freshForMs: number;
   readonly sessionMs: number;
   /** How long an enrolment that says nothing keeps another one of its machine waiting, ms. */
   readonly sessionIdleMs: number;
@@ -216,7 +217,9 @@ async function openStore(
   { key, pki }: ServiceSettings,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Store> {
-  return new SqliteStore(path, await databaseKey(await chooseKeySource({ key, pki }, environment), path));
+  const opened = await databaseKey(await chooseKeySource({ key, pki }, environment), path);
+  await requireSound(path);
+  return new SqliteStore(path, opened);
 }
 
 async function listenForHealth(health: HealthServer, asked: Endpoint | undefined, port: number): Promise<number> {

@@ -10,7 +10,7 @@ export interface NewAuditEntry {
   /** Common name of the caller's certificate; "bmc-service" for a command on the service's own machine. */
   readonly actor: string;
   readonly role: string;
-  /** "SetPower", "show secrets". */
+  /** "SetPower", "ShowSecrets", "Backup". */
   readonly action: string;
   /** Key of the row, or identifier of the token or conflict. */
   readonly subject: string;

@@ -36,7 +36,7 @@ export function noteDoneHere(database: Database, entry: NewAuditEntry): string |
 /** When the backup was begun of which this database is a copy; undefined if its log does not say so. */
 export function backupBegan(database: Database): Date | undefined {
   const row = database.get(
-    "SELECT at FROM audit WHERE action = 'backup' AND result = 'BEGUN' ORDER BY number DESC LIMIT 1",
+    "SELECT at FROM audit WHERE action IN ('Backup', 'backup') AND result = 'BEGUN' ORDER BY number DESC LIMIT 1",
   );
   return row === undefined ? undefined : new Date(Number(row.at));
 }

@@ -54,7 +54,7 @@ export class SampledRefusals implements AsyncDisposable {
     if (window.leftOut.size === 0) return;
     const counted = [...window.leftOut].map(([action, count]) => `${action} ${count}`).join(", ");
     const detail = `besides those that have an entry, within a minute: ${counted}`;
-    const entry = { ...window.caller, action: "refused calls", subject: "", detail, result: "REFUSED" };
+    const entry = { ...window.caller, action: "RefusedCalls", subject: "", detail, result: "REFUSED" };
     try {
       await this.#log.appendAudit({ ...entry, at: new Date() });
     } catch (error) {

@@ -28,7 +28,8 @@ Environment:
 Signals: SIGTERM and SIGINT end the service; remote logins that run get 10 seconds.
 
 Standard output carries the log, one JSON object a line; the line with msg "listening" says which
-addresses are open. GET /healthz answers 200 if the database can be read; GET /metrics is for Prometheus.
+addresses are open. GET /healthz answers 200 if the database can be read
+and the last write was stored, else 503 with the reason; GET /metrics is for Prometheus.
 
 Examples:
   $ bmc-service init-pki --out pki --name bmc.example.org
@@ -48,8 +49,8 @@ interface ServeOptions {
   readonly key?: string;
   readonly bmcAddress: ReadonlyMap<string, Endpoint>;
   readonly bmcNetworks: readonly Network[];
-  readonly freshFor: number;
   readonly agentCertificate: readonly SubjectAttributes[];
+  readonly freshFor: number;
   readonly sessionFor: number;
   readonly sessionIdle: number;
   readonly insecurePlaintext: boolean;
@@ -107,7 +108,6 @@ export function serveCommand(
         .argParser(addNetworks)
         .default([], "see above"),
     )
-    .option("--key <FILE>", "key of the secrets in the database (default: see below)")
     .addOption(
       new Option(
         "--agent-certificate <SUBJECT...>",
@@ -116,6 +116,7 @@ export function serveCommand(
         .argParser(addSubject)
         .default([], "none"),
     )
+    .option("--key <FILE>", "key of the secrets in the database (default: see below)")
     .addOption(
       durationOption(
         "--fresh-for <DURATION>",
@@ -203,8 +204,8 @@ export function serveCommand(
           key: options.key,
           addresses: options.bmcAddress,
           networks: new BmcNetworks(options.bmcNetworks),
-          freshForMs: options.freshFor,
           agentCertificates: options.agentCertificate,
+          freshForMs: options.freshFor,
           sessionMs: options.sessionFor,
           sessionIdleMs: options.sessionIdle,
           insecurePlaintext: options.insecurePlaintext,
@@ -248,7 +249,8 @@ function endpointOption(flags: string, description: string): Option {
 function durationOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     const ms = parseDuration(text);
-    if (ms === undefined || ms === 0) throw new InvalidArgumentError("give a number with unit: 90s, 15m, 12h, 30d");
+    if (ms === 0) throw new InvalidArgumentError("0 is not allowed: give a time above 0, as 90s");
+    if (ms === undefined) throw new InvalidArgumentError("give a number with unit: 90s, 15m, 12h, 30d");
     return ms;
   });
 }
@@ -271,8 +273,6 @@ function addNetworks(text: string, before: readonly Network[]): readonly Network
   }
 }
 
-function countOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
 function addSubject(text: string, before: readonly SubjectAttributes[]): readonly SubjectAttributes[] {
   try {
     return [...before, parseSubject(text)];
@@ -281,6 +281,8 @@ function addSubject(text: string, before: readonly SubjectAttributes[]): readonl
   }
 }
 
+function countOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
     const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
     if (number < 1) throw new InvalidArgumentError("give a number from 1 to 999999999");
     return number;

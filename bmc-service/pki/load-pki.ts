@@ -1,9 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { PeerCertificate } from "node:tls";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { isThere } from "../store/is-there.ts";
+import { requirePrivate } from "../store/key-file.ts";
 
 /** What the server needs for mutual TLS; PEM. */
 export interface ServerPki {
@@ -37,7 +38,7 @@ export async function loadServerPki(directory: string, now: Date): Promise<Serve
   };
   const ca = await read(paths.ca);
   const certificate = await read(paths.certificate);
-  const key = await read(paths.key);
+  const key = await readPrivate(paths.key);
   const caCertificate = parseCertificate(paths.ca, ca);
   const own = parseCertificate(paths.certificate, certificate);
   if (!own.checkPrivateKey(parseKey(paths.key, key))) {
@@ -56,8 +57,16 @@ async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Dat
   const paths = { certificate: join(directory, "agents-ca.pem"), key: join(directory, "agents-ca.key") };
   const [hasCertificate, hasKey] = await Promise.all([exists(paths.certificate), exists(paths.key)]);
   if (!hasCertificate && !hasKey) return undefined;
+  const half = hasKey ? paths.certificate : paths.key;
+  if (!hasCertificate || !hasKey) {
+    const advice = `bring it back from your backup, or type: bmc-service init-pki --out ${directory} --agents-ca-only --force`;
+    throw new ConfigError(
+      "--pki",
+      `${half} is missing, and ${hasKey ? paths.key : paths.certificate} is there; ${advice}`,
+    );
+  }
   const certificate = await read(paths.certificate);
-  const key = await read(paths.key);
+  const key = await readPrivate(paths.key);
   const parsed = parseCertificate(paths.certificate, certificate);
   if (!parsed.checkPrivateKey(parseKey(paths.key, key))) {
     throw wrong(paths.key, `it is not the key of ${paths.certificate}`);
@@ -98,6 +107,13 @@ async function read(path: string): Promise<Buffer> {
   } catch (error) {
     throw wrong(path, systemReason(error), error);
   }
+}
+
+/** A key, which nobody else may read. */
+async function readPrivate(path: string): Promise<Buffer> {
+  const key = await read(path);
+  requirePrivate("--pki", path, (await stat(path)).mode);
+  return key;
 }
 
 function parseCertificate(path: string, data: Buffer): X509Certificate {

@@ -51,8 +51,8 @@ describe("the audit log", () => {
     const { entries, intact } = await audit();
     expect(intact).toBe(true);
     expect(entries.map(shown)).toEqual([
-      `operator/operator show secrets ${mac1} OK`,
-      `operator/operator show secrets ${mac1} OK`,
+      `operator/operator ShowSecrets ${mac1} OK`,
+      `operator/operator ShowSecrets ${mac1} OK`,
       `operator/operator SetPower ${mac1} off; begun as 1 OK`,
       `operator/operator SetPower ${mac1} off BEGUN`,
     ]);
@@ -74,7 +74,7 @@ describe("the audit log", () => {
     );
     expect(entries[1]).toBe(`operator/operator SetPower ${mac1} on BEGUN`);
     expect(entries[2]).toMatch(/^operator\/operator DeleteBmc \S+ DeleteBmc needs role "admin".* PERMISSION_DENIED$/);
-    expect(entries[3]).toMatch(/^viewer\/viewer show secrets .* needs role "operator".* PERMISSION_DENIED$/);
+    expect(entries[3]).toMatch(/^viewer\/viewer ShowSecrets .* needs role "operator".* PERMISSION_DENIED$/);
     expect(entries[4]).toMatch(/^viewer\/viewer SetPower \S+ on; SetPower needs role "operator".* PERMISSION_DENIED$/);
   });
 
@@ -93,7 +93,7 @@ describe("the audit log", () => {
     const entries = await written();
     expect(entries).toHaveLength(24);
     expect(entries[0]).toBe(
-      "viewer/viewer refused calls besides those that have an entry, within a minute: SetPower 5, show secrets 5 REFUSED",
+      "viewer/viewer RefusedCalls besides those that have an entry, within a minute: SetPower 5, ShowSecrets 5 REFUSED",
     );
   });
 

@@ -140,7 +140,7 @@ export class Guard {
     return new AuditTrail(this.#options.audit, this.#options.refusals, {
       actor: identity.commonName || role,
       role,
-      action: changes ? method : "show secrets",
+      action: changes ? method : "ShowSecrets",
       subject: subjectOf(call.request),
       detail: call.request === undefined ? "" : (rule.change?.(call.request as never) ?? ""),
       from: addressOf(call.getPeer()),

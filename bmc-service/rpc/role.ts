@@ -70,10 +70,20 @@ export function withoutCertificate({ credential, certificate }: Identity): Calle
   return credential === "none" ? { role: "agent", name: "no certificate", credential, certificate } : undefined;
 }
 
-/** The highest of the roles that `identity` has; undefined if it has none. */
-export function roleOf({ units }: Identity): Role | undefined {
+/** The role of `identity`; undefined if it has none, or one cannot tell which. Without TLS the highest. */
+export function roleOf(identity: Identity): Role | undefined {
+  return isAmbiguous(identity) ? undefined : rolesIn(identity)[0];
+}
+
+/** All that are named, the highest first. */
+function rolesIn({ units }: Identity): readonly Role[] {
   const ranked: readonly Role[] = ["admin", "operator", "viewer", "agent"];
-  return ranked.find((role) => units.includes(role));
+  return ranked.filter((role) => units.includes(role));
+}
+
+/** A certificate has one role: a second one may have come in by mistake, and then it is not to be the one that counts. */
+function isAmbiguous(identity: Identity): boolean {
+  return identity.credential !== "plaintext" && rolesIn(identity).length > 1;
 }
 
 /**
@@ -82,6 +92,11 @@ export function roleOf({ units }: Identity): Role | undefined {
  */
 export function requireRole(identity: Identity, needed: Role, what: string): Caller {
   const { units, commonName, credential, certificate } = identity;
+  if (isAmbiguous(identity)) {
+    const several = rolesIn(identity).join(", ");
+    const details = `${what}: the client certificate has several roles (OU) "${several}"; use one that has a single role`;
+    throw new RpcError(status.PERMISSION_DENIED, details, { attack: "role" });
+  }
   const role = sufficient[needed].findLast((each) => units.includes(each));
   if (role !== undefined) return { role, name: commonName || role, credential, certificate };
   if (credential === "none") {

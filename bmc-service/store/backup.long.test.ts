@@ -133,12 +133,12 @@ describe("a backup", () => {
     expect(await backup()).toMatchObject({ notAudited: undefined });
     expect(await audited(database)).toMatchObject([
       {
-        action: "backup",
+        action: "Backup",
         result: "OK",
         actor: "bmc-service",
         detail: expect.stringMatching(/^to \S+; by \S+ on the machine \S+$/),
       },
-      { action: "backup", result: "BEGUN" },
+      { action: "Backup", result: "BEGUN" },
     ]);
     using full = new Database(database);
     full.execute("CREATE TRIGGER a BEFORE INSERT ON audit BEGIN SELECT RAISE(FAIL, 'full'); END");
@@ -265,9 +265,9 @@ describe("a restore", () => {
     const [, begun] = await audited(database);
     await restored({ force: true });
     const [entry, before, ...more] = await audited(database);
-    expect(before).toMatchObject({ action: "backup", result: "BEGUN", at: begun?.at });
+    expect(before).toMatchObject({ action: "Backup", result: "BEGUN", at: begun?.at });
     expect(more).toEqual([]);
-    expect(entry).toMatchObject({ number: 2, action: "restore", result: "OK", actor: "bmc-service", from: "" });
+    expect(entry).toMatchObject({ number: 2, action: "Restore", result: "OK", actor: "bmc-service", from: "" });
     const made = `^from ${file}, made at ${begun?.at.toISOString()}; the former database is ${database}.before-.*; by \\S+ on the`;
     expect(entry?.detail).toMatch(new RegExp(made));
   });

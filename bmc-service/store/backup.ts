@@ -48,7 +48,7 @@ export async function backUp({ own, file, keys, force, progress }: BackupOptions
     await (await open(unfinished, "wx", 0o600)).close();
     {
       using source = new Database(database);
-      noteDoneHere(source, doneHere("backup", `to ${file}`, "BEGUN"));
+      noteDoneHere(source, doneHere("Backup", `to ${file}`, "BEGUN"));
       await source.copyTo(unfinished, progress, role);
     }
     markAsBackup(unfinished, role);
@@ -59,7 +59,7 @@ export async function backUp({ own, file, keys, force, progress }: BackupOptions
     await rename(unfinished, file);
     await syncToDisk(dirname(file));
     using source = new Database(database);
-    return { ...found, bytes, notAudited: noteDoneHere(source, doneHere("backup", `to ${file}`)) };
+    return { ...found, bytes, notAudited: noteDoneHere(source, doneHere("Backup", `to ${file}`)) };
   } catch (error) {
     await removeDatabase(unfinished).catch(() => undefined);
     throw asFileError(error, file);

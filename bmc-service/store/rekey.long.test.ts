@@ -65,7 +65,7 @@ test("every secret opens with the new key, and what the old one has sealed is in
   expect(await storedPasswords(database, key)).toEqual(passwords);
   await using store = new SqliteStore(database, key);
   const { entries, intact } = await store.audit({ limit: 10, subjects: undefined, before: undefined });
-  expect(entries).toMatchObject([{ actor: "bmc-service", action: "rekey", from: "" }]);
+  expect(entries).toMatchObject([{ actor: "bmc-service", action: "Rekey", from: "" }]);
   expect(entries[0]?.detail).toMatch(/^3 secrets sealed anew; by \S+ on the machine \S+$/);
   expect(intact).toBe(true);
   await expect(storedPasswords(database, oldKey)).rejects.toMatchObject({ problem: "wrong key" });

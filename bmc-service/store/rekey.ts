@@ -121,7 +121,7 @@ function sealAnew(
     // Before the commit: whenever this is interrupted, none is left that the old key opens once that is no longer the key.
     for (const path of former) deleteFormerDatabase(path);
     const deleted = former.length === 0 ? "" : `, deleted ${former.map((path) => basename(path)).join(" and ")}`;
-    appendAudit(database, doneHere("rekey", `${secrets} secrets sealed anew${forgotten}${deleted}`));
+    appendAudit(database, doneHere("Rekey", `${secrets} secrets sealed anew${forgotten}${deleted}`));
     reached("secrets sealed");
     return { secrets, damaged };
   });

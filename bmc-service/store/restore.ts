@@ -118,7 +118,7 @@ function noteRestored(copy: string, role: DatabaseRole, { file, aside, doubts }:
   const detail = [`from ${file}, ${made}`, ...doubts.map((doubt) => `accepted although ${doubt}`), ...former].join(
     "; ",
   );
-  database.transaction(() => appendAudit(database, doneHere("restore", detail)));
+  database.transaction(() => appendAudit(database, doneHere("Restore", detail)));
 }
 
 interface RestoredFrom {

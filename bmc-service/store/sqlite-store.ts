@@ -109,6 +109,8 @@ export class SqliteStore implements Store {
 
   async probe(): Promise<void> {
     this.#reader.get("SELECT count(*) FROM settings");
+    // Nobody may write for hours: whether the disk takes something again is tried here.
+    if (this.#group.problem !== undefined) await this.#group.run(() => touch(this.#database));
   }
 
   subscribe(listener: (change: Change) => void): () => void {
@@ -396,6 +398,11 @@ function makeForOwner(path: string): void {
   } catch (error) {
     throw new StoreError("unwritable", `database ${path} cannot be made: ${systemReason(error)}`, { cause: error });
   }
+}
+
+/** A write that changes nothing. */
+function touch(database: Database): void {
+  database.run("UPDATE settings SET value = value");
 }
 
 function existing(tables: Tables, key: string): BmcRow {

@@ -35,8 +35,8 @@ const backdatedMs = 3_600_000;
 
 /** What a site needs to take enrolment tokens. */
 export const noAgentsCa =
-  "this service has no authority for agents, so it takes no enrolment tokens: put agents-ca.pem and agents-ca.key " +
-  "beside its certificates (bmc-service init-pki makes them) and start it again";
+  "this service has no authority for agents, so it takes no enrolment tokens: make one beside its certificates " +
+  "(bmc-service init-pki --agents-ca-only --out PKI) and start it again";
 
 /** Decides who may begin an enrolment and with which certificate it goes on, and who may go on with it. */
 export class Admission {

@@ -99,7 +99,8 @@ const widths = [40, 24, 6, 6, 7, 6, 6, 6, 9, 9, 10, 10] as const;
 /** The table for people. Times are milliseconds. */
 export function summaryText(summary: Summary): string {
   const { seed, runs, faulted, violations, byHandOffs, byProfile, failures } = summary;
-  const head = ["", "", "", "", "linked", "after", "boots", "", "real ms", "", "machine's ms", ""];
+  const title = ["", "", "", "", "", "", "", "", "time to", "linked", "after the", "fault, ms"];
+  const head = ["", "", "", "", "linked", "after", "boots", "", "real", "", "machine's", ""];
   const names = ["fault", "in step", "runs", "held", "0", "1", "2", "3", "median", "p99", "median", "p99"];
   const rows = summary.lines.map(({ fault, step, runs: count, held, linkedAfterBoots, realMs, virtualMs }) =>
     [fault, step, count, held, ...linkedAfterBoots, realMs.median, realMs.p99, virtualMs.median, virtualMs.p99].map(
@@ -109,7 +110,7 @@ export function summaryText(summary: Summary): string {
   const profiles = Object.entries(byProfile).sort(([, a], [, b]) => b - a);
   const counted = Object.entries(violations).map(([kind, count]) => `${count} ${kind}`);
   return [
-    ...[head, names, ...rows].map(row),
+    ...[title, head, names, ...rows].map(row),
     "",
     ...failures.flatMap(({ text, repeat }) => [text, `  again: ${repeat}`]),
     ...wrap(`kinds of BMCs: ${profiles.map(([name, count]) => `${name} in ${count} runs`).join(", ")}`, 120),

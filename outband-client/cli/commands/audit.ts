@@ -34,7 +34,7 @@ Examples:
   bmcctl --role admin audit
   bmcctl --role admin audit --key 92:33:b8:0e:df:8f --limit 20
   bmcctl --role admin audit --verify
-  bmcctl --role admin audit --limit 100000 --output json | jq -r '.[] | select(.action == "show secrets") | .actor'
+  bmcctl --role admin audit --limit 100000 --output json | jq -r '.[] | select(.action == "ShowSecrets") | .actor'
 ${exitCodeHelp}`,
     )
     .action(async ({ limit, key, verify }: Options, command: Command) => {

@@ -512,7 +512,7 @@ export interface AuditEntry {
   actor: string;
   /** Role with which it was done. */
   role: string;
-  /** What, for example "SetPower" or "show secrets". */
+  /** What, for example "SetPower" or "ShowSecrets". */
   action: string;
   /** Key of the row, or identifier of the token or conflict. */
   subject: string;
