@@ -48,6 +48,7 @@ export async function runAgent(
     trouble.place = step;
   };
   const { pem, relay } = site;
+  bmc.watcher = { pass: () => undefined, write: () => undefined, proved: () => trouble.keepWrites() };
   if (ownProcess) {
     // The machine's time, for who cannot be seen waiting.
     const hurried: Clock = { now: () => clock.now(), sleep: hurriedClock.sleep };

@@ -90,15 +90,16 @@ export class Invariants {
     if (this.#bmc.profile.passwords.keeps === undefined) this.#passwordsKnown(accounts, when);
   }
 
-  /** What must be so when a run was linked: one account of ours is enabled. @throws Violation */
+  /** What must be so when a run was linked: one account of ours lets somebody in from remote. @throws Violation */
   checkLinked(when: string): void {
     const names = new Set(this.#disk.accounts(this.#mac).map(({ userName }) => userName));
-    const enabled = this.#bmc.users.filter(
-      (user) => user.enabled && (names.has(nameText(user)) || this.#orphans.has(user.id)),
-    );
-    if (enabled.length !== 1) {
-      const which = enabled.map((user) => `${user.id} "${nameText(user)}"`).join(", ");
-      throw new Violation("duplicate", `${when}: ${enabled.length} accounts of ours are enabled (${which})`);
+    const open = this.#bmc.users.filter((user) => {
+      const isOurs = names.has(nameText(user)) || this.#orphans.has(user.id);
+      return isOurs && this.#bmc.remoteUser(nameText(user))?.id === user.id;
+    });
+    if (open.length !== 1) {
+      const which = open.map((user) => `${user.id} "${nameText(user)}"`).join(", ");
+      throw new Violation("duplicate", `${when}: ${open.length} accounts of ours are open (${which})`);
     }
   }
 

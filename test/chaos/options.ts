@@ -24,7 +24,7 @@ new or known, gets a new account, has accounts of ours on its BMC that nobody kn
 from remote (bmcctl rotate). After that all is healed, and the machine boots, or the password is rotated,
 until it is linked. At every instant: accounts of others are as they were; every password on the BMC
 is on the service's disk; from the first confirmation on, one of the logins that the service would try opens
-the BMC. In the end one account of ours is enabled.
+the BMC. In the end one account of ours is open.
 
 Faults: ${Object.keys(faults).join(", ")}.
 

@@ -23,9 +23,7 @@ export async function rotateFromRemote(
     write: (undo) => {
       trouble.undo = undo;
     },
-    proved: () => {
-      trouble.undo = () => undefined;
-    },
+    proved: () => trouble.keepWrites(),
   };
   try {
     await trouble.pass("before", "call", "rotateAccount");

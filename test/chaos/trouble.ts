@@ -105,6 +105,11 @@ export class Trouble {
     }
   }
 
+  /** A login from remote has shown that the BMC has kept what was written: no reset loses it any more. */
+  keepWrites(): void {
+    this.undo = () => undefined;
+  }
+
   /** The run is over. @throws Violation */
   async end(): Promise<void> {
     await Promise.all(this.#strikes);
