@@ -205,7 +205,7 @@ export class ServiceChannel implements AsyncDisposable {
     if (this.#client === client) this.#client = undefined;
     client.close();
     if (this.#credentials === undefined) {
-      return new ServiceError("unavailable", `${who}: the connection was lost (${details})`, { cause: error });
+      return new ServiceError("unavailable", `${who}: ${plaintextProblem(details)}`, { cause: error });
     }
     const verdict = await probe(
       this.address,
@@ -233,6 +233,15 @@ export class ServiceChannel implements AsyncDisposable {
         return verdict satisfies never;
     }
   }
+}
+
+/** grpc-js tells in its own words why nothing came of a connection without TLS; there is no second look as with TLS. */
+function plaintextProblem(details: string): string {
+  if (details.includes("ECONNREFUSED")) return "nobody listens there (connection refused)";
+  if (/No connection established|ECONNRESET|Connection dropped|socket hang up/.test(details)) {
+    return "it ended the connection at once; does it speak TLS? Then leave out --insecure-plaintext (rivet.insecure_plaintext=)";
+  }
+  return `the connection was lost (${details})`;
 }
 
 function requireLoopback({ host, text }: ServiceAddress): undefined {

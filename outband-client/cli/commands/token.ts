@@ -1,4 +1,5 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { CreateTokenRequest, Token } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { printable } from "../../service/printable.ts";
@@ -59,7 +60,7 @@ function requestOf({ machine, ttl, uses }: CreateOptions): CreateTokenRequest {
   if (!/^[1-9]\d{0,4}$/.test(uses) || Number(uses) > 10_000) throw new UsageError("--uses: give a number, 1 to 10000");
   return {
     machineUuid: machine === undefined ? "" : parseMachineUuid(machine),
-    ttlSeconds: parseDuration("--ttl", ttl),
+    ttlSeconds: parseDuration("--ttl", ttl, "30d"),
     uses: Number(uses),
   };
 }
@@ -97,6 +98,8 @@ async function newFile(out: string): Promise<FileHandle> {
     return await open(out, "wx", 0o600);
   } catch (cause) {
     const exists = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    if (isMissing) throw new ConfigError(`--out ${out}: there is no directory ${dirname(out)}`, { cause });
     const problem = exists ? "it exists already, and is not overwritten" : fileProblem(cause);
     throw new ConfigError(`--out ${out}: ${problem}`, { cause });
   }
