@@ -195,7 +195,7 @@ describe("a token is refused", () => {
     service = await startTestService(site, bmc.connect);
     expect(await begin(text)).toMatchObject({
       code: "FAILED_PRECONDITION",
-      details: expect.stringContaining("agents-ca.pem"),
+      details: expect.stringContaining("init-pki --agents-ca-only"),
     });
     expect(await refusal(create())).toMatchObject({ code: "FAILED_PRECONDITION" });
   });
