@@ -46,7 +46,7 @@ test("a session that asks for one hand-off after the other holds one place and l
   await greedy.report(factsOf(mac1));
   const asked = [];
   for (let i = 0; i < 5; i += 1) {
-    await greedy.escrow(mac1, `rivetgreedy${i}`, `Secret-pass-${i}`);
+    await greedy.escrow(mac1, `rivetgreedy${i}`, `Secret-pass-100${i}`);
     const stream = greedy.handOff();
     stream.catch(() => undefined);
     asked.push(stream);
@@ -70,14 +70,14 @@ test("who asks with a newer account while a hand-off runs waits for the next one
   const agent = new EnrollingAgent(service.agent);
   await agent.begin(uuid1);
   await agent.report(factsOf(mac1));
-  await agent.escrow(mac1, "rivetold1", "Secret-pass-1");
+  await agent.escrow(mac1, "rivetold1", "Secret-pass-0001");
   const streams = [agent.handOff()];
   await expect.poll(() => bmc.logins).toEqual(["rivetold1"]);
   for (const name of ["rivetnew1", "rivetnew2"]) {
-    await agent.escrow(mac1, name, "Secret-pass-2");
+    await agent.escrow(mac1, name, "Secret-pass-0002");
     streams.push(agent.handOff());
   }
-  bmc.users.push({ slot: 3, name: "rivetnew2", password: "Secret-pass-2" });
+  bmc.users.push({ slot: 3, name: "rivetnew2", password: "Secret-pass-0002" });
   gate.resolve();
   const ends = (await Promise.all(streams)).map((events) => namesOf(events).at(-1));
   expect(ends).toEqual(["failed", "handedOff", "handedOff"]);

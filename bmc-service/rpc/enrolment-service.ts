@@ -34,6 +34,7 @@ import { requireAscii, requireFacts, requireMac, requireMachine, requireRange, r
 import type { CallContext, Guard } from "./guarded.ts";
 import type { EnrolmentLimits } from "./limits.ts";
 import { networkOf } from "./network-of.ts";
+import { requireStrong } from "./password-strength.ts";
 import { type Caller, requireOwnMachine } from "./role.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
 
@@ -306,6 +307,7 @@ async function escrow(
       throw new RpcError(status.PERMISSION_DENIED, text);
     }
   }
+  requireStrong("password", request.password);
   const password = Secret.fromBytes(request.password);
   try {
     const id = await store.escrowAccount(session, { userName, password, slot }, new Date()).catch((error: unknown) => {

@@ -389,7 +389,7 @@ describe("a BMC that tells nothing in-band", () => {
 
 describe("several passwords of one enrolment", () => {
   const userName = "rivetab12";
-  const password = (i: number) => `Secret-pass-${i}`;
+  const password = (i: number) => `Secret-pass-100${i}`;
 
   test("are all kept until one is confirmed and proved, which retires the others", async () => {
     await agent.begin(uuid1);

@@ -93,9 +93,9 @@ describe("a machine without a certificate", () => {
     expect(issued.validToDate.getTime()).toBeLessThanOrEqual(Date.now() + 60_000);
     const agent = machine.goOn();
     await agent.report(factsOf(mac1));
-    const id = await agent.escrow(mac1, "rivet1", "Secret-1");
+    const id = await agent.escrow(mac1, "rivet1", "Secret-pass-1234");
     await agent.confirm(id);
-    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-1" });
+    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     const [token] = await list();
     expect(token).toMatchObject({ used: 1 });
@@ -372,8 +372,8 @@ describe("while an enrolment is under way", () => {
 
   test("it makes place when the hand-off is done", async () => {
     const first = await underWay();
-    await first.confirm(await first.escrow(mac1, "rivet1", "Secret-1"));
-    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-1" });
+    await first.confirm(await first.escrow(mac1, "rivet1", "Secret-pass-1234"));
+    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
     await first.handOff();
     await begin((await create()).text);
   });

@@ -93,8 +93,8 @@ describe("one session", () => {
     const agent = stranger();
     await agent.begin(uuid2);
     await agent.report(factsOf(macOf(1)));
-    for (let i = 0; i < 32; i += 1) await agent.escrow(macOf(1), `rivet${i}`, `Evil-${i}`);
-    expect(await refusal(agent.escrow(macOf(1), "rivetlast", "Evil"))).toEqual(
+    for (let i = 0; i < 32; i += 1) await agent.escrow(macOf(1), `rivet${i}`, `Evil-password-${i + 10}`);
+    expect(await refusal(agent.escrow(macOf(1), "rivetlast", "Evil-password-99"))).toEqual(
       exhausted(/has 32 accounts of BMC .* gets no more/),
     );
     isFlood();
