@@ -109,10 +109,13 @@ async function read(path: string): Promise<Buffer> {
   }
 }
 
-/** A key, which nobody else may read. */
+/** Systems keep keys of TLS for a group (Debian's ssl-cert), and systemd shows an ACL's mask where the group's bits are. */
+const othersBits = 0o007;
+
+/** A key, which nobody but its owner and group may read. */
 async function readPrivate(path: string): Promise<Buffer> {
   const key = await read(path);
-  requirePrivate("--pki", path, (await stat(path)).mode);
+  requirePrivate("--pki", path, (await stat(path)).mode, othersBits);
   return key;
 }
 

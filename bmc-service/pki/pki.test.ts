@@ -175,8 +175,13 @@ describe("the server's files", () => {
   });
 
   test.each(["server.key", "agents-ca.key"])("with a %s that others may read are refused", async (name) => {
-    chmodSync(join(out, name), 0o640);
+    chmodSync(join(out, name), 0o644);
     await expect(loadServerPki(out, now)).rejects.toThrow(`Type: chmod 600 ${join(out, name)}`);
+  });
+
+  test("with keys that a group may read are taken", async () => {
+    for (const name of ["server.key", "agents-ca.key"]) chmodSync(join(out, name), 0o640);
+    await expect(loadServerPki(out, now)).resolves.toBeDefined();
   });
 
   test("that are out of their time say when it was", async () => {

@@ -49,12 +49,13 @@ export async function readKey({ path, guardedBySystemd }: KeySource): Promise<Ui
 /**
  * Refuses the file of a key that is none, or that others may read.
  * @param mode as stat tells it
+ * @param forbidden permission bits that no such file may have
  * @throws ConfigError
  */
-export function requirePrivate(option: string, path: string, mode: number): void {
+export function requirePrivate(option: string, path: string, mode: number, forbidden = 0o077): void {
   if ((mode & constants.S_IFMT) !== constants.S_IFREG)
     throw new ConfigError(option, `${path} is no regular file, so no key`);
-  if ((mode & 0o077) === 0) return;
+  if ((mode & forbidden) === 0) return;
   const shown = (mode & 0o777).toString(8).padStart(3, "0");
   throw new ConfigError(option, `${path} has mode ${shown}: others may read it. Type: chmod 600 ${path}`);
 }
