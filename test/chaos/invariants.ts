@@ -28,8 +28,8 @@ const administrator = 4;
  *   given);
  * - from the first confirmation on, the service gets in: of the name and password pairs that it would try, in its order and
  *   with its limit for each hand-off, one opens the BMC with the privilege. Before that nothing is lost: what opened the BMC
- *   until then still does, and is not ours. Where the BMC tests no passwords in-band, the first login from remote counts; the
- *   same where it loses a write over a reset although it has tested it.
+ *   until then still does, and is not ours. Where the BMC tests no passwords in-band, or changes those that it is given, the
+ *   first login from remote counts; the same where it loses a write over a reset although it has tested it.
  */
 export class Invariants {
   readonly #bmc: SimulatedBmc;
@@ -82,10 +82,11 @@ export class Invariants {
     this.#seen = state;
     const accounts = this.#disk.accounts(this.#mac);
     this.#foreignUntouched(accounts, when);
-    const { test } = this.#bmc.profile.passwords;
+    const { test, keeps } = this.#bmc.profile.passwords;
+    const isSureInBand = test === undefined && keeps === undefined;
     this.#verified ||= accounts.some(isVerified);
     const isProved = (each: AccountRow) => isConfirmed(each) && !this.#lost.has(each.id);
-    this.#confirmed ||= this.#verified || (test === undefined && accounts.some(isProved));
+    this.#confirmed ||= this.#verified || (isSureInBand && accounts.some(isProved));
     if (this.#confirmed) this.#mostHandOffs = Math.max(this.#mostHandOffs, this.#handOffsToGetIn(accounts, when));
     if (this.#bmc.profile.passwords.keeps === undefined) this.#passwordsKnown(accounts, when);
   }
