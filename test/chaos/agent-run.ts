@@ -13,7 +13,7 @@ import { SimulatedTransport } from "../simulator/simulated-transport.ts";
 import { runInProcess } from "./agent-process.ts";
 import { hurriedClock } from "./hurried-clock.ts";
 import { commandName, isWrite } from "./lan-watched-bmc.ts";
-import { clientWithInstants, connectPatiently, type Pass } from "./service-client.ts";
+import { clientWithInstants, connectPatiently, type Pass, type Pem } from "./service-client.ts";
 import type { Surroundings, Trouble } from "./trouble.ts";
 
 /** How long the kernel's driver waits for a BMC that does not answer, ms. */
@@ -33,11 +33,12 @@ export interface AgentRun {
   readonly ownProcess: boolean;
   readonly randomBelow: (below: number) => number;
   readonly doubles: Doubles;
+  readonly pem: Pem;
 }
 
 /** Runs the agent while faults come to pass. @throws what is a bug of the agent */
 export async function runAgent(
-  { uuid, bootId, rotate, ownProcess, randomBelow, doubles }: AgentRun,
+  { uuid, bootId, rotate, ownProcess, randomBelow, doubles, pem }: AgentRun,
   around: Surroundings,
   trouble: Trouble,
 ): Promise<Outcome | Error> {
@@ -47,7 +48,7 @@ export async function runAgent(
   const onStep = (step: StepName) => {
     trouble.place = step;
   };
-  const { pem, relay } = site;
+  const { relay } = site;
   bmc.watcher = { pass: () => undefined, write: () => undefined, proved: () => trouble.keepWrites() };
   if (ownProcess) {
     // The machine's time, for who cannot be seen waiting.

@@ -53,7 +53,16 @@ async function learnInstants(
   const profiles = chooseProfiles(runs, seed);
   const learnt = new Map<string, Record<Beginning, readonly Instant[]>>();
   for (const profile of profiles) {
-    learnt.set(profile, { first: [], rotation: [], known: [], orphan: [], orphans: [], rotated: [], remote: [] });
+    learnt.set(profile, {
+      first: [],
+      rotation: [],
+      known: [],
+      orphan: [],
+      orphans: [],
+      rotated: [],
+      remote: [],
+      token: [],
+    });
   }
   const undisturbed = profiles.flatMap((profile) =>
     beginnings.map((beginning): Case => ({ beginning, profile, ownProcess: false, faults: [] })),

@@ -1,5 +1,6 @@
 import type { Outcome } from "../../agent/outcome.ts";
 import { shapedName } from "../../inband/account/shaped-name.fixture.ts";
+import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { foreignUsers, fru } from "../run/machine.ts";
 import { lanFace } from "../simulator/bmc-faces.ts";
 import { mainLan } from "../simulator/main-lan.ts";
@@ -10,8 +11,10 @@ import { type Doubles, runAgent } from "./agent-run.ts";
 import type { PlacedFault } from "./fault.ts";
 import { Invariants } from "./invariants.ts";
 import { LanWatchedBmc } from "./lan-watched-bmc.ts";
+import { makeToken } from "./make-token.ts";
 import { OutsideClock } from "./outside-clock.ts";
 import { rotateFromRemote } from "./remote-rotation.ts";
+import type { Pem } from "./service-client.ts";
 import type { Site } from "./site.ts";
 import { type Hit, type Passed, Trouble } from "./trouble.ts";
 
@@ -22,6 +25,8 @@ export interface ChaosMachineOptions {
   readonly mac: string;
   readonly randomBelow: (below: number) => number;
   readonly doubles: Doubles;
+  /** It has no certificate, but an enrolment token for one use. */
+  readonly withToken: boolean;
 }
 
 export interface Boot {
@@ -51,6 +56,7 @@ export class ChaosMachine {
   readonly #options: ChaosMachineOptions;
   #runs = 0;
   #bootId = "";
+  #token: Uint8Array | undefined;
 
   constructor(site: Site, options: ChaosMachineOptions) {
     const { profile, mac } = options;
@@ -79,7 +85,8 @@ export class ChaosMachine {
     const { randomBelow, doubles } = this.#options;
     const trouble = this.#trouble("boot", faults, "identify machine");
     if (this.#bootId === "") this.#bootId = `boot-${this.#runs}`;
-    const agent = { uuid: this.#uuid, bootId: this.#bootId, rotate, ownProcess, randomBelow, doubles };
+    const pem = await this.#credentials();
+    const agent = { uuid: this.#uuid, bootId: this.#bootId, rotate, ownProcess, randomBelow, doubles, pem };
     const ended = await runAgent(agent, this, trouble);
     await trouble.end();
     // Only an agent that was killed alone is started again in the same boot of its machine.
@@ -88,6 +95,15 @@ export class ChaosMachine {
     const isGood = !(ended instanceof Error) && (ended.kind === "linked" || ended.kind === "recognised");
     const linked = isGood && !trouble.death.aborted;
     return { ended, linked, instants: trouble.instants, hits: trouble.hits };
+  }
+
+  /** The same token in each boot. One that was linked before it died has spent it: it gets another one from an operator. */
+  async #credentials(): Promise<Pem> {
+    const { pem, disk } = this.site;
+    if (!this.#options.withToken) return pem;
+    const isLinked = disk.row(this.mac)?.state === State.STATE_LINKED;
+    if (this.#token === undefined || isLinked) this.#token = await makeToken(this.#uuid, this);
+    return { ca: pem.ca, token: this.#token };
   }
 
   /** One `bmcctl rotate`. */

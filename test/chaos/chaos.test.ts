@@ -15,6 +15,7 @@ const own: Instants = {
   orphans: ["after:write:set-user-access:2"],
   rotated: ["before:step:retire-former-accounts:1"],
   remote: ["after:lan:set-user-password:1"],
+  token: ["after:call:begin:1"],
 };
 const instants = new Map([
   ["strict", own],
@@ -26,7 +27,7 @@ describe("cases", () => {
     const cases = systematicCases("strict", own);
     // No agent takes part in a rotation from remote, so none is killed, nor its machine reset.
     const faults = faultNames.length - 1;
-    expect(cases).toHaveLength(8 * faults - 2);
+    expect(cases).toHaveLength(9 * faults - 2);
     const texts = new Set(cases.map(caseText));
     expect(texts.size).toBe(cases.length);
     expect(texts).toContain("first bmc-reset-lost@after:write:set-user-name:1");

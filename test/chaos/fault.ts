@@ -42,13 +42,14 @@ export interface PlacedFault {
 }
 
 /** How a machine stood before things went wrong, and what was to be done. */
-export const beginnings = ["first", "rotation", "known", "orphan", "orphans", "rotated", "remote"] as const;
+export const beginnings = ["first", "rotation", "known", "orphan", "orphans", "rotated", "remote", "token"] as const;
 
 /**
  * "first": it was never seen; "rotation": it is linked and gets a new account; "known": it is linked and boots.
  * "orphan", "orphans": it was never seen, and its BMC has one account of ours, or two, that the service does not know.
  * "rotated": it has got a second account, its BMC has one more that nobody knows, and it gets a third one.
  * "remote": it is linked, and the service gives its account a new password from remote.
+ * "token": it was never seen, has no certificate, and comes with an enrolment token that is good for one use, in each of its boots.
  */
 export type Beginning = (typeof beginnings)[number];
 

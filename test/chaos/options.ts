@@ -20,7 +20,7 @@ each write to the BMC, each call to the service, each command that the service s
 rotates a password); as many of them as --runs says, in an order that the seed gives, and one with two or
 three faults at random for every four. Half of the BMCs are of the strictest kind; the others are like those
 of npm run sim -- --list with which a machine can be linked, a further kind for every 60 runs. A machine is
-new or known, gets a new account, has accounts of ours on its BMC that nobody knows, or gets a new password
+new (with the agents' certificate or an enrolment token) or known, gets a new account, has accounts of ours on its BMC that nobody knows, or gets a new password
 from remote (bmcctl rotate). After that all is healed, and the machine boots, or the password is rotated,
 until it is linked. At every instant: accounts of others are as they were; every password on the BMC
 is on the service's disk; from the first confirmation on, one of the logins that the service would try opens

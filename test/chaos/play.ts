@@ -17,6 +17,7 @@ const bootsBefore: Readonly<Record<Beginning, readonly boolean[]>> = {
   orphans: [],
   rotated: [false, true],
   remote: [false],
+  token: [],
 };
 
 /** User IDs of the accounts of ours that the service does not know. */
@@ -28,6 +29,7 @@ const orphanSlots: Readonly<Record<Beginning, readonly number[]>> = {
   orphans: [8, 9],
   rotated: [8],
   remote: [],
+  token: [],
 };
 
 /** After so many boots, or rotations, without faults a machine must be linked. */
@@ -63,7 +65,13 @@ export async function play(
 ): Promise<Played> {
   const random = new Random(seed, caseText(played));
   const profile = knownProfile(played.profile);
-  const machine = new ChaosMachine(site, { profile, mac, randomBelow: (below) => random.below(below), doubles });
+  const machine = new ChaosMachine(site, {
+    profile,
+    mac,
+    randomBelow: (below) => random.below(below),
+    doubles,
+    withToken: played.beginning === "token",
+  });
   const hits: Hit[] = [];
   let instants: Ran["instants"] = [];
   let boots = 0;

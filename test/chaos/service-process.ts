@@ -8,6 +8,9 @@ import { within } from "../lab/deadline.ts";
 const program = join(import.meta.dirname, "../../bmc-service/main.ts");
 const startLimitMs = 30_000;
 
+/** How long a machine that has died with its token waits for its own enrolment of before: real time. */
+const sessionIdleMs = 500;
+
 export interface ServiceProcessOptions {
   readonly directory: string;
   /** Where the service finds BMCs: "MAC=HOST:PORT". */
@@ -60,7 +63,7 @@ export class ServiceProcess implements AsyncDisposable {
     const { program: main = program, bmcAddresses } = this.#options;
     const args = [
       ...[main, "serve", "--listen", `127.0.0.1:${this.#port}`, "--health", "127.0.0.1:0"],
-      ...["--data", this.data, "--pki", this.pki],
+      ...["--data", this.data, "--pki", this.pki, "--session-idle", `${sessionIdleMs}ms`],
       ...bmcAddresses.flatMap((each) => ["--bmc-address", each]),
     ];
     // A pipe for its words: a full disk must not hit whoever reads them.
