@@ -2,13 +2,12 @@ import type { Socket } from "node:net";
 import type { Attack } from "../attack.ts";
 import { addressOf } from "../audit/audit-trail.ts";
 import { networkOf } from "./network-of.ts";
-import { TokenBuckets } from "./token-buckets.ts";
 
 /** How many connections there may be, and for how long. Times in ms. */
 export interface ConnectionLimits {
-  /** At once, besides those of people. */
+  /** At once, besides those of people. Who has shown no certificate yet, or has none, gets half of them. */
   readonly connections: number;
-  /** Of those, from one address (IPv4) or network (IPv6 /64): many machines may stand behind one. */
+  /** Of those, from one address (IPv4) or network (IPv6 /64): many machines may stand behind one. Half of them again. */
   readonly connectionsPerAddress: number;
   /** At once, of people: who shows a certificate of theirs gets in however many others there are. */
   readonly peoplesConnections: number;
@@ -44,21 +43,19 @@ const minuteMs = 60_000;
 /** How often all connections are looked at, ms. */
 const lookMs = 500;
 
-/**
- * Where all places are taken, so many may still show that they are people, each for so long, ms, and so often within a minute from
- * one address: a handshake takes a millisecond of the processor.
- */
-const trials = { atOnce: 64, ms: 5_000, perMinute: 600 };
-/** Who is on trial for so long, ms, leaves the place to somebody else. */
-const shortestTrialMs = 500;
+/** Where all places are taken, so many at once may still finish the handshake, each for so long, ms. */
+const trials = { atOnce: 256, ms: 5_000 };
+
+/** What of so many places is for who has shown no certificate. */
+const halfOf = (places: number) => Math.ceil(places / 2);
 
 interface Connection {
   readonly socket: Socket;
   /** Address or network by which it is counted. */
   readonly network: string;
   readonly at: number;
-  /** Where it has its place. */
-  place: "others" | "trial" | "people";
+  /** Where it has its place: "strangers" until a certificate is shown. */
+  place: "trial" | "strangers" | "agents" | "people";
   /** Undefined: the handshake is not finished. */
   visitor: Visitor | undefined;
   hasCalled: boolean;
@@ -67,21 +64,27 @@ interface Connection {
   bytesBefore: number;
 }
 
+/** The connections of one address or network that have a place. */
+interface FromThere {
+  agents: number;
+  /** The oldest first. */
+  readonly strangers: Set<Connection>;
+}
+
 /**
  * The open connections. There are not more than may be, and each has to do something. Whoever comes when all places are taken gets
- * as far as the handshake, and stays only with the certificate of a person: operators reach the service during a flood.
+ * as far as the handshake. Then people have places of their own, and for others the oldest without a certificate goes: of
+ * the same network if that has too many, else of the one that has most. So operators and machines reach the service during a flood.
  */
 export class Connections implements Disposable {
   readonly #limits: ConnectionLimits;
   readonly #suspect: Suspect;
   /** By peer as grpc-js writes it: "10.0.0.7:50022". The oldest first. */
   readonly #open = new Map<string, Connection>();
-  readonly #taken = { others: 0, people: 0 };
+  readonly #taken = { strangers: 0, agents: 0, people: 0 };
   /** The oldest first. */
   readonly #onTrial = new Set<Connection>();
-  /** Places among others. */
-  readonly #perNetwork = new Map<string, number>();
-  readonly #trials = new TokenBuckets(trials.perMinute, minuteMs);
+  readonly #perNetwork = new Map<string, FromThere>();
   readonly #looking: NodeJS.Timeout;
   #minuteBegan = performance.now();
 
@@ -91,30 +94,26 @@ export class Connections implements Disposable {
     this.#looking = setInterval(() => this.#look(), lookMs).unref();
   }
 
-  /** Gives a new connection a place, and ends it if there is none. */
+  /** Gives a new connection a place, if only to finish the handshake. */
   add(socket: Socket): void {
     const peer = peerOf(socket);
     const network = networkOf(socket.remoteAddress ?? "");
-    const hasPlace = this.#hasPlace(network);
-    if (!hasPlace && !this.#mayTry(network)) {
-      this.#refuse(socket, network);
-      return;
-    }
+    const hasPlace = this.#fullFor("strangers", network) === undefined;
+    if (!hasPlace) this.#makeRoomForTrial();
     const connection: Connection = {
       socket,
       network,
       at: performance.now(),
-      place: hasPlace ? "others" : "trial",
+      place: hasPlace ? "strangers" : "trial",
       visitor: undefined,
       hasCalled: false,
       calls: 0,
       bytesBefore: 0,
     };
     this.#open.set(peer, connection);
-    this.#take(connection, 1);
+    this.#take(connection);
     socket.once("close", () => {
-      this.#open.delete(peer);
-      this.#take(connection, -1);
+      this.#remove(peer, connection);
       if (connection.hasCalled) return;
       const fields = { from: addressOf(peer), bytes: socket.bytesRead };
       this.#suspect("connection without call", fields, "connection ended without a call");
@@ -131,14 +130,16 @@ export class Connections implements Disposable {
     if (connection === undefined) return false;
     connection.visitor = visitor;
     const isOneOfPeople = visitor === "person" && this.#taken.people < this.#limits.peoplesConnections;
-    if (!isOneOfPeople && connection.place === "others") return true;
-    if (!isOneOfPeople && !this.#hasPlace(connection.network)) {
-      this.#refuse(connection.socket, connection.network);
+    const place = isOneOfPeople ? "people" : visitor === "stranger" ? "strangers" : "agents";
+    if (connection.place === place) return true;
+    this.#leave(connection);
+    if (place !== "people" && !this.#makeRoom(place, connection.network)) {
+      this.#take(connection);
+      this.#refuse(connection);
       return false;
     }
-    this.#take(connection, -1);
-    connection.place = isOneOfPeople ? "people" : "others";
-    this.#take(connection, 1);
+    connection.place = place;
+    this.#take(connection);
     return true;
   }
 
@@ -160,44 +161,88 @@ export class Connections implements Disposable {
     for (const { socket } of this.#open.values()) socket.destroy();
   }
 
-  #hasPlace(network: string): boolean {
+  /** What has no place left for one more from there: the network, or all of the service. */
+  #fullFor(place: "strangers" | "agents", network: string): "network" | "all" | undefined {
     const { connections, connectionsPerAddress } = this.#limits;
-    return this.#taken.others < connections && (this.#perNetwork.get(network) ?? 0) < connectionsPerAddress;
+    const { strangers, agents } = this.#taken;
+    const there = this.#perNetwork.get(network);
+    const strangersThere = there?.strangers.size ?? 0;
+    const isStranger = place === "strangers";
+    if (isStranger && strangersThere >= halfOf(connectionsPerAddress)) return "network";
+    if (strangersThere + (there?.agents ?? 0) >= connectionsPerAddress) return "network";
+    if (isStranger && strangers >= halfOf(connections)) return "all";
+    return strangers + agents >= connections ? "all" : undefined;
   }
 
-  #take(connection: Connection, number: 1 | -1): void {
+  /** Ends the oldest connection without a certificate where all places are taken. @returns whether there is a place */
+  #makeRoom(place: "strangers" | "agents", network: string): boolean {
+    const full = this.#fullFor(place, network);
+    if (full === undefined) return true;
+    const [oldest] = (full === "network" ? this.#perNetwork.get(network)?.strangers : this.#mostStrangers()) ?? [];
+    if (oldest === undefined) return false;
+    this.#refuse(oldest);
+    return this.#fullFor(place, network) === undefined || this.#makeRoom(place, network);
+  }
+
+  #mostStrangers(): ReadonlySet<Connection> {
+    let most: ReadonlySet<Connection> = new Set();
+    for (const { strangers } of this.#perNetwork.values()) if (strangers.size > most.size) most = strangers;
+    return most;
+  }
+
+  /** Where all places on trial are taken, the network that has most of them leaves its oldest one. */
+  #makeRoomForTrial(): void {
+    if (this.#onTrial.size < trials.atOnce) return;
+    const perNetwork = Map.groupBy(this.#onTrial, (each) => each.network);
+    const [[oldest] = []] = [...perNetwork.values()].toSorted((one, other) => other.length - one.length);
+    if (oldest !== undefined) this.#refuse(oldest);
+  }
+
+  #take(connection: Connection): void {
     const { place, network } = connection;
     if (place === "trial") {
-      if (number === 1) this.#onTrial.add(connection);
-      else this.#onTrial.delete(connection);
+      this.#onTrial.add(connection);
       return;
     }
-    this.#taken[place] += number;
+    this.#taken[place] += 1;
     if (place === "people") return;
-    const taken = (this.#perNetwork.get(network) ?? 0) + number;
-    if (taken === 0) this.#perNetwork.delete(network);
-    else this.#perNetwork.set(network, taken);
+    const there = this.#perNetwork.get(network) ?? { agents: 0, strangers: new Set() };
+    if (place === "strangers") there.strangers.add(connection);
+    else there.agents += 1;
+    this.#perNetwork.set(network, there);
   }
 
-  /** Whether there is a place on trial. Where all are taken, the network that has most of them leaves its oldest one. */
-  #mayTry(network: string): boolean {
-    if (this.#trials.take(network) > 0) return false;
-    if (this.#onTrial.size < trials.atOnce) return true;
-    const perNetwork = Map.groupBy(this.#onTrial, (each) => each.network);
-    const [most = []] = [...perNetwork.values()].toSorted((one, other) => other.length - one.length);
-    const [oldest] = most;
-    if (oldest === undefined || performance.now() - oldest.at < shortestTrialMs) return false;
-    this.#refuse(oldest.socket, oldest.network);
-    return true;
+  #leave(connection: Connection): void {
+    const { place, network } = connection;
+    if (place === "trial") {
+      this.#onTrial.delete(connection);
+      return;
+    }
+    this.#taken[place] -= 1;
+    const there = this.#perNetwork.get(network);
+    if (place === "people" || there === undefined) return;
+    if (place === "strangers") there.strangers.delete(connection);
+    else there.agents -= 1;
+    if (there.agents === 0 && there.strangers.size === 0) this.#perNetwork.delete(network);
   }
 
-  #refuse(socket: Socket, network: string): void {
+  /** Its place is free at once: the socket tells later that it is closed. */
+  #remove(peer: string, connection: Connection): void {
+    if (this.#open.get(peer) !== connection) return;
+    this.#open.delete(peer);
+    this.#leave(connection);
+  }
+
+  #refuse(connection: Connection): void {
+    const { socket, network } = connection;
+    const there = this.#perNetwork.get(network);
     const fields = {
       from: socket.remoteAddress,
-      fromThere: this.#perNetwork.get(network) ?? 0,
-      all: this.#taken.others,
+      fromThere: (there?.agents ?? 0) + (there?.strangers.size ?? 0),
+      all: this.#taken.strangers + this.#taken.agents,
     };
     this.#suspect("flood", fields, "connection refused: there are too many");
+    this.#remove(peerOf(socket), connection);
     socket.destroy();
   }
 

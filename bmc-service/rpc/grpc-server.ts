@@ -77,9 +77,13 @@ export async function listen(
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener =
     pki === "plaintext"
-      ? createPlainServer((socket) => injector.injectConnection(socket))
+      ? createPlainServer((socket) => {
+          // Without TLS there is nothing to show: whoever is on this machine is let in.
+          if (watch.connections.admit(socket, "agent")) injector.injectConnection(socket);
+        })
       : tlsServer(pki, watch, (socket) => injector.injectConnection(socket));
-  listener.on("connection", (socket: Socket) => watch.connections.add(socket));
+  // Before the handshake begins.
+  listener.prependListener("connection", (socket: Socket) => watch.connections.add(socket));
   const port = await bound(listener, endpoint);
   return {
     port,
