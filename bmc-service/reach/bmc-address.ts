@@ -1,11 +1,9 @@
 import { isIP } from "node:net";
 import { ipKind, parseIpv4, parseIpv6 } from "../../ipmi/ip.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
-import { type Endpoint, formatEndpoint, formatHost, parseEndpoint } from "../endpoint.ts";
+import { type Endpoint, parseEndpoint } from "../endpoint.ts";
 import type { BmcRow } from "../store/store.ts";
-
-/** UDP port of IPMI over LAN unless the BMC told another. IPMI 2.0 §13.1.2. */
-const rmcpPort = 623;
+import { rmcpPort, toldEndpoint } from "./told-endpoint.ts";
 
 /** Where BMCs are that are not at the address they report. */
 export type AddressMap = ReadonlyMap<string, Endpoint>;
@@ -59,25 +57,9 @@ function isHostName(text: string): boolean {
 /** What tells where a BMC is. */
 export type Located = Pick<BmcRow, "mac" | "givenAddress" | "facts">;
 
-/**
- * Where to reach a BMC: by the map, else where an operator said, else as it reported, IPv4 first, but a link-local address last: a BMC
- * without a lease has one. Undefined if it has no address.
- */
+/** Where to reach a BMC: by the map, else where an operator said, else as it reported. Undefined if it has no address. */
 export function reachableAt({ mac, givenAddress, facts }: Located, map: AddressMap): Endpoint | undefined {
   const told = map.get(mac) ?? parseEndpoint(givenAddress);
   if (told !== undefined || facts === undefined) return told;
-  const { ipv4Address, ipv6Addresses } = facts;
-  const hosts = [ipv4Address, ...ipv6Addresses.map((each) => each.replace(/\/.*$/, ""))].filter((each) => each !== "");
-  const host = hosts.find((each) => !isLinkLocal(each)) ?? hosts[0];
-  return host === undefined ? undefined : { host, port: facts.rmcpPort || rmcpPort };
-}
-
-function isLinkLocal(address: string): boolean {
-  const bytes = parseIpv4(address) ?? parseIpv6(address);
-  return bytes !== undefined && ipKind(bytes) === "link-local";
-}
-
-/** The address as a row shows it: without the port where it is 623. */
-export function shownAddress(endpoint: Endpoint): string {
-  return endpoint.port === rmcpPort ? formatHost(endpoint.host) : formatEndpoint(endpoint);
+  return toldEndpoint(facts);
 }

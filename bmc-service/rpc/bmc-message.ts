@@ -4,8 +4,9 @@ import { type Account, Bmc, BmcFacts, type Warning, WarningKind } from "../../pr
 import type { AuditEntry, Conflict, HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { AuditEntryRow } from "../audit/audit-log.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
-import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
+import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
 import type { BmcNetworks } from "../reach/bmc-networks.ts";
+import { shownAddress } from "../reach/told-endpoint.ts";
 import { boardSerial } from "../store/machines.ts";
 import type { AccountRow, BmcOutline, BmcRecord, ConflictRow, HistoryRow, Twin } from "../store/store.ts";
 import { isBoundTo } from "./role.ts";

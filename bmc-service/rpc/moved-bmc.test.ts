@@ -120,6 +120,37 @@ describe("a BMC at another place than the one that was proved", () => {
     expect(await rowOf(mac1)).toMatchObject({ address: elsewhere, machineUuid: uuid2, state: State.STATE_LINKED });
   });
 
+  test.each([
+    ["an IPv6 address beside a link-local one", uuid2, { ipv4Address: "", ipv6Addresses: ["fe80::5054:ff:feb1:1/64"] }],
+    ["an IPv6 address beside a link-local IPv4 address", uuid1, { ipv4Address: "169.254.7.7", ipv6Addresses: [] }],
+  ])(
+    "that was accepted is the one that is shown and gone to, not one that hides behind it: %s",
+    async (_what, uuid, facts) => {
+      bmcs.delete("10.0.0.8");
+      bmcs.set("2001:db8::9", new FakeBmc(mac1));
+      bmcs.set("2001:db8::666", there);
+      const at = (address: string) =>
+        factsOf(mac1, { ...facts, ipv6Addresses: [...facts.ipv6Addresses, `${address}/64`] });
+      const honest = await begun(uuid);
+      const right = { slot: 3, name: "rivetright", password: "Right-password-1" };
+      await honest.report(at("2001:db8::9")).catch(() => undefined);
+      if (uuid === uuid1) {
+        bmcAt("2001:db8::9").users.push(right);
+        await honest.confirm(await honest.escrow(mac1, right.name, right.password));
+        await honest.handOff();
+      }
+      const [conflict] = await conflicts();
+      expect(conflict?.text).toContain("at [2001:db8::9]");
+      await resolve(conflict?.id ?? "", accepted);
+      const stranger = await begun(uuid);
+      await stranger.report(at("2001:db8::666")).catch(() => undefined);
+      const taken = stranger.escrow(mac1, evil.name, evil.password).then((id) => stranger.confirm(id));
+      await taken.then(() => stranger.handOff()).catch(() => undefined);
+      expect((await rowOf(mac1)).account?.userName).not.toBe(evil.name);
+      expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", machineUuid: uuid1 });
+    },
+  );
+
   test("is proved by the known account before its machine puts another one in its place", async () => {
     const moved = bmcAt("10.0.0.8");
     bmcs.set(elsewhere, moved);

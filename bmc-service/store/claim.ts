@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { AccountState, type BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { formatHost } from "../endpoint.ts";
+import { shownAddress, toldEndpoint } from "../reach/told-endpoint.ts";
 import type { AccountRow, BmcRow, Claim } from "./store.ts";
 
 /**
@@ -44,11 +44,10 @@ export function placeOf(facts: BmcFacts): Pick<Claim, "claimedMac" | "claimedAdd
 /** That there is no BMC. */
 export const noPlace = { claimedMac: "", claimedAddress: "", claimedGuid: "" } as const;
 
-/** "10.0.0.8", with the port unless it is that of IPMI (623, IPMI 2.0 §13.1.2); empty without an address. */
-function addressOf({ ipv4Address, ipv6Addresses, rmcpPort }: BmcFacts): string {
-  const host = ipv4Address || (ipv6Addresses[0]?.split("/")[0] ?? "");
-  if (host === "" || rmcpPort === 0 || rmcpPort === 623) return host;
-  return `${formatHost(host)}:${rmcpPort}`;
+/** "10.0.0.8", with the port unless it is that of IPMI; empty without an address. */
+function addressOf(facts: BmcFacts): string {
+  const endpoint = toldEndpoint(facts);
+  return endpoint === undefined ? "" : shownAddress(endpoint);
 }
 
 /** Whether it is exactly what an operator has accepted: the same machine with the same board, and the same BMC at the same place. */

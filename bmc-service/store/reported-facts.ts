@@ -1,5 +1,6 @@
 import { isWeakLoginText } from "../../ipmi/weak-logins.ts";
 import { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { shownAddress, toldEndpoint } from "../reach/told-endpoint.ts";
 import { isPlaceProved } from "./claim.ts";
 import { changeChannel } from "./machines.ts";
 import type { BmcRow } from "./store.ts";
@@ -88,13 +89,14 @@ export function settleWeakLogins(tables: Tables, key: string, seen: readonly str
 
 /** Whether a report names an address that the BMC did not tell before. */
 export function tellsNewAddress(before: BmcFacts | undefined, after: BmcFacts): boolean {
-  const isNew = (now: string | undefined, then: string | undefined) => now !== undefined && now !== "" && now !== then;
-  const [ipv6] = after.ipv6Addresses;
-  return isNew(after.ipv4Address, before?.ipv4Address) || isNew(ipv6, before?.ipv6Addresses[0]);
+  const host = toldEndpoint(after)?.host;
+  return host !== undefined && host !== (before && toldEndpoint(before)?.host);
 }
 
+/** For the history. */
 export function addressOf(facts: BmcFacts): string {
-  return facts.ipv4Address || facts.ipv6Addresses[0] || "no address yet";
+  const endpoint = toldEndpoint(facts);
+  return endpoint === undefined ? "no address yet" : shownAddress(endpoint);
 }
 
 function withProved(description: BmcFacts, proved: BmcFacts): BmcFacts {
