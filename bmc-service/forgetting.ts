@@ -5,7 +5,7 @@ import type { Store } from "./store/store.ts";
 
 /** How long what nobody needs is kept, ms. */
 export interface KeepTimes {
-  /** Rows that no remote login has ever proved. */
+  /** Rows that no remote login has ever proved and that have no account left to try. */
   readonly unprovedMs: number;
   /** Conflicts, after they were made for the last time or decided. */
   readonly conflictsMs: number;
@@ -14,8 +14,12 @@ export interface KeepTimes {
 /** Machines that have begun and told nothing more, ms. */
 const begunMs = 86_400_000;
 const everyMs = 600_000;
+/** So long after the start, and after the clock was set, nothing is forgotten, ms: by a clock that is far ahead everything is old. */
+const trustMs = 3_600_000;
+/** By so much a clock goes ahead or back only when it is set, ms. */
+const jumpMs = 60_000;
 
-/** Forgets at once and from time to time what is older, a little at a time so that calls come in between; until it is disposed. */
+/** Forgets from time to time what is older, a little at a time so that calls come in between; until it is disposed. */
 export function startForgetting(store: Store, keep: KeepTimes, log: Logger): Disposable {
   const stopped = new AbortController();
   const forgetAll = async () => {
@@ -34,13 +38,29 @@ export function startForgetting(store: Store, keep: KeepTimes, log: Logger): Dis
   const tell = (error: unknown) => {
     if (!stopped.signal.aborted) log.error({ err: error }, "old rows could not be forgotten; tried again later");
   };
-  const forgetting = () => void forgetAll().catch(tell);
-  forgetting();
+  const isTrusted = watchClock();
+  const forgetting = () => {
+    if (isTrusted()) forgetAll().catch(tell);
+  };
   const timer = setInterval(forgetting, everyMs).unref();
   return {
     [Symbol.dispose]() {
       stopped.abort();
       clearInterval(timer);
     },
+  };
+}
+
+/** @returns tells whether the clock has gone evenly for long enough that somebody would have seen that it is wrong */
+function watchClock(): () => boolean {
+  const offsetMs = () => Date.now() - performance.now();
+  let known = offsetMs();
+  let trustedFrom = performance.now() + trustMs;
+  return () => {
+    if (Math.abs(offsetMs() - known) > jumpMs) {
+      known = offsetMs();
+      trustedFrom = performance.now() + trustMs;
+    }
+    return performance.now() >= trustedFrom;
   };
 }

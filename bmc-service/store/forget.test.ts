@@ -54,16 +54,26 @@ async function again(tokenHash: Uint8Array, now: Date): Promise<Session> {
   return session;
 }
 
-async function confirmed(uuid: string, mac: string): Promise<string> {
+async function escrowed(uuid: string, mac: string): Promise<[own: Session, id: string]> {
   const session = await begin(uuid);
   const row = await store.reportBmc(session, factsOf(mac), start);
   const own = { ...session, bmcKey: row.key };
   const account = { userName: "rivetab12", password: Secret.fromBytes(Buffer.from("secret")), slot: 3 };
-  const id = await store.escrowAccount(own, account, start);
+  return [own, await store.escrowAccount(own, account, start)];
+}
+
+async function confirmed(uuid: string, mac: string): Promise<string> {
+  const [own, id] = await escrowed(uuid, mac);
   const proof = InbandProof.INBAND_PROOF_PASSWORD_TESTED;
   const passwordForm = PasswordForm.PASSWORD_FORM_SIXTEEN;
   await store.confirmAccount(own, id, { slot: 3, channel: 1, proof, passwordForm }, start);
   return id;
+}
+
+/** The BMC has refused the only account of the row. */
+async function refused(uuid: string, mac: string): Promise<void> {
+  const id = await confirmed(uuid, mac);
+  await store.settleHandOff(mac, { kind: "failed", considered: [id], refused: [id], reason: "test" }, start);
 }
 
 async function linked(uuid: string, mac: string): Promise<void> {
@@ -79,7 +89,7 @@ async function linked(uuid: string, mac: string): Promise<void> {
 }
 
 test("a row that no remote login has proved goes, with its accounts, history and machine; one that was proved stays", async () => {
-  await confirmed(uuid1, mac1);
+  await refused(uuid1, mac1);
   await linked(uuid2, mac2);
   const changes: string[] = [];
   store.subscribe(({ key, deleted }) => void (deleted && changes.push(key)));
@@ -92,10 +102,23 @@ test("a row that no remote login has proved goes, with its accounts, history and
   expect(await forget()).toEqual({ sessions: 0, rows: 0, machines: 0, conflicts: 0 });
 });
 
+test.each([
+  ["confirmed", true],
+  ["put into escrow", false],
+])(
+  "one with an account that was %s and that no login has tried stays: its password may be the only one",
+  async (_, isConfirmed) => {
+    if (isConfirmed) await confirmed(uuid1, mac1);
+    else await escrowed(uuid1, mac1);
+    expect(await forget()).toMatchObject({ sessions: 1, rows: 0 });
+    expect(await store.accounts(mac1)).toMatchObject([{ userName: "rivetab12" }]);
+  },
+);
+
 test("one whose machine was heard since stays, and so does one that is being enrolled", async () => {
-  await confirmed(uuid1, mac1);
+  await refused(uuid1, mac1);
   await store.reportBmc(await begin(uuid1, after(2 * minuteMs)), factsOf(mac1), after(2 * minuteMs));
-  await confirmed(uuid2, mac2);
+  await refused(uuid2, mac2);
   await begin(uuid2, after(minuteMs), 120 * minuteMs);
   expect(await forget()).toMatchObject({ rows: 0, machines: 0 });
 });

@@ -5,7 +5,7 @@ import type { Tables } from "./tables.ts";
 
 /** What is older, and nothing has been heard of since, is forgotten. */
 export interface ForgetBefore {
-  /** Rows that no remote login has ever proved, with their accounts and history. */
+  /** Rows that no remote login has ever proved and that have no account left to try, with their accounts and history. */
   readonly unproved: Date;
   /** Machines that have begun an enrolment and told nothing more. */
   readonly begun: Date;
@@ -26,7 +26,8 @@ const most = 50;
 
 /**
  * Forgets what strangers can make, and what nobody needs any more. What was ever proved stays, and so does what an operator has to
- * see or has given: machines without BMC, and those that are closed in-band.
+ * see or has given: machines without BMC, and those that are closed in-band. A password that no login has tried may be the only one of its
+ * BMC: its row stays, however old it is.
  */
 export function forget(tables: Tables, before: ForgetBefore, now: Date): Forgotten {
   const { database } = tables;
@@ -48,13 +49,15 @@ function forgetRows(tables: Tables, before: Date): number {
      WHERE bmcs.verified_at IS NULL AND bmcs.state NOT IN (?, ?, ?) AND given_address = ''
        AND bmcs.changed_at < ? AND coalesce(machines.changed_at, 0) < ?
        AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.machine_key = bmcs.machine_key)
-       AND NOT EXISTS (SELECT 1 FROM accounts WHERE bmc_key = bmcs.key AND (given_by <> '' OR accounts.state = ?))
+       AND NOT EXISTS (SELECT 1 FROM accounts WHERE bmc_key = bmcs.key AND (given_by <> '' OR accounts.state IN (?, ?, ?)))
      LIMIT ?`,
     State.STATE_UNMANAGED,
     State.STATE_LOCKED,
     State.STATE_LINKED,
     before.getTime(),
     before.getTime(),
+    AccountState.ACCOUNT_STATE_ESCROWED,
+    AccountState.ACCOUNT_STATE_CONFIRMED,
     AccountState.ACCOUNT_STATE_VERIFIED,
     most,
   );

@@ -301,22 +301,26 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       }
     }
 
-    test("accounts of a machine that boots in a loop do not grow without end while none was proved", async () => {
-      await escrowed(mac1, 4, 30);
-      const kept = await store.accounts(mac1);
-      expect(kept).toHaveLength(100);
-      expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret3-29");
-    });
-
-    test("the account that was confirmed last is not pushed out by those that were not", async () => {
+    test("what no login has tried is not pushed out of an unproved BMC either, by whoever has it confirmed later", async () => {
       const session = await reported(uuid1, mac1);
       const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
-      await store.confirmAccount(session, id, confirmation, now());
       await escrowed(mac1, 4, 30);
+      const later = await reported(uuid1, mac1);
+      const newest = await store.escrowAccount(later, account("rivetevil", "secret"), now());
+      await store.confirmAccount(later, newest, confirmation, now());
       const kept = await store.accounts(mac1);
-      expect(kept).toHaveLength(101);
-      expect(kept.at(-1)).toMatchObject({ id, state: AccountState.ACCOUNT_STATE_CONFIRMED });
-      expect((await store.bmc(mac1))?.account?.id).toBe(id);
+      expect(kept).toHaveLength(122);
+      expect(kept.at(-1)).toMatchObject({ id, state: AccountState.ACCOUNT_STATE_ESCROWED });
+    });
+
+    test("accounts that an unproved BMC has refused do not grow without end", async () => {
+      await escrowed(mac1, 4, 30);
+      const refused = (await store.accounts(mac1)).map(({ id }) => id);
+      await store.settleHandOff(mac1, { kind: "failed", considered: refused, refused, reason: "test" }, now());
+      await escrowed(mac1, 1, 2);
+      const kept = await store.accounts(mac1);
+      expect(kept).toHaveLength(102);
+      expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret0-1");
     });
 
     describe("of a proved BMC", () => {
