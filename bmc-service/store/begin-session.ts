@@ -8,7 +8,7 @@ import { spendToken } from "./tokens.ts";
 
 /**
  * Stores a session and spends its token. A machine has one session at a time: an earlier one that is still in use ends, if who begins
- * is proved to be the same (its certificate, the repeated call, or a further use of a token that is good for this machine only).
+ * is proved to be the same (its certificate, the repeated call, or a use that it takes now of a token that is good for this machine only).
  * @returns the key of the machine
  * @throws TokenRefusedError, MachineBusyError, CrowdedError: nothing is stored then
  */
@@ -17,11 +17,11 @@ export function beginSession(tables: Tables, session: NewSession): string {
   const { machine, binding, now } = session;
   database.run("DELETE FROM sessions WHERE expires_at <= ?", now.getTime());
   const spent = binding.tokenHash && spendToken(database, binding.tokenHash, session);
-  const { token, expiresAt, hadUse } = spent ?? { token: undefined, expiresAt: session.expiresAt, hadUse: false };
+  const { token, expiresAt, tookUse } = spent ?? { token: undefined, expiresAt: session.expiresAt, tookUse: false };
   const known = database.all("SELECT key FROM machines WHERE uuid = ?", machine.uuid).map(({ key }) => key);
   const machineKey = machineOf(tables, session);
   if (!known.includes(machineKey)) binding.admitNew();
-  const isOwn = hadUse && token?.machineUuid === machine.uuid;
+  const isOwn = tookUse && token?.machineUuid === machine.uuid;
   endFormer(tables, machineKey, session, isOwn);
   database.run(
     `INSERT INTO sessions (id, token_hash, machine_key, boot_id, created_at, expires_at, machine, agent_version,

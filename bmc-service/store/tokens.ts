@@ -89,8 +89,8 @@ export interface SpentToken {
   readonly token: TokenRow;
   /** When the session ends. */
   readonly expiresAt: Date;
-  /** Whether the session could have taken a use of its own: an operator has allowed for so many. */
-  readonly hadUse: boolean;
+  /** Whether the session took a use now. Else its machine goes on with the one that it took before. */
+  readonly tookUse: boolean;
 }
 
 /**
@@ -112,7 +112,7 @@ export function spendToken(
     database.run("UPDATE tokens SET used = used + 1 WHERE id = ?", token.id);
     database.run("INSERT INTO token_uses (token_id, machine_uuid) VALUES (?, ?)", token.id, machine.uuid);
   }
-  return { token, expiresAt: taken?.until ?? expiresAt, hadUse: token.used < token.uses };
+  return { token, expiresAt: taken?.until ?? expiresAt, tookUse: taken === undefined };
 }
 
 /** The session has led to the hand-off of its machine: the use of a token that it was begun with is over. Another one of it goes on. */

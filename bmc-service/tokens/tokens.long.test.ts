@@ -254,7 +254,13 @@ describe("uses", () => {
     // On the BMC, and not proved.
     await killed.escrow(mac1, "rivet1", "Secret-pass-1234");
     bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
-    await (await machineWith(uuid1)).beginWith(text, { bootId: first.bootId });
+    // The further use is no right to end what is under way: it is for a machine that was handed over.
+    for (let i = 0; i < 3; i += 1) expect(await refusal(begunWith(text))).toMatchObject({ code: "ABORTED" });
+    await killed.report(factsOf(mac1));
+    // Nothing is heard of it any more.
+    const { port } = service.running;
+    await service[Symbol.asyncDispose]();
+    service = await startTestService(site, bmc.connect, { listen: { host: "127.0.0.1", port }, sessionIdleMs: 0 });
     const again = await machineWith(uuid1);
     await again.beginWith(text);
     expect(await refusal(killed.report(factsOf(mac1)))).toMatchObject({ code: "UNAUTHENTICATED" });
