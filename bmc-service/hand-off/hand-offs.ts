@@ -211,7 +211,7 @@ export class HandOffs {
         const password = withoutFill(account.password.reveal());
         try {
           const endpoint = requireEndpoint(row.mac, reachableAt(row, addresses));
-          const login = { user: account.userName, password, privilege: loginLevels[privilege], signal };
+          const login = { mac: row.mac, user: account.userName, password, privilege: loginLevels[privilege], signal };
           return await connect({ ...endpoint, ...login });
         } finally {
           password.fill(0);
@@ -340,9 +340,9 @@ export class HandOffs {
     signal: AbortSignal,
   ): Promise<TakeOver> {
     const { addresses, metrics } = this.#options;
-    const { machineUuid = "" } = row;
+    const { mac, machineUuid = "" } = row;
     const nonce = () => this.#nonces.get(row.key);
-    const subject = { facts, machineUuid, nonce, endpoint: reachableAt(row, addresses), ...by };
+    const subject = { mac, facts, machineUuid, nonce, endpoint: reachableAt(row, addresses), ...by };
     return takeOver({ ...this.#options, onLogin: metrics.lanLogin }, subject, emit, signal);
   }
 }

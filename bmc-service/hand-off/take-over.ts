@@ -33,6 +33,8 @@ export interface Login {
 
 /** Whom to log in to. */
 export interface Subject {
+  /** MAC address by which the BMC is known and mapped; where it has moved, `facts` can have another one. */
+  readonly mac: string;
   readonly facts: BmcFacts;
   readonly machineUuid: string;
   readonly endpoint: Endpoint | undefined;
@@ -189,13 +191,14 @@ async function login(
   }
   const isRefused = (candidate: Candidate) =>
     [...refused].some((each) => each.nameOf === candidate.nameOf && each.passwordOf === candidate.passwordOf);
+  const { mac } = subject;
   let last: HandOffError | undefined;
   for (const candidate of all.filter((each) => !isRefused(each))) {
     const password = withoutFill(candidate.passwordOf.password.reveal());
     try {
       const user = candidate.nameOf.userName;
       const privilege = loginLevels[world.privilege];
-      const session = await world.connect({ ...endpoint, user, password, privilege, signal });
+      const session = await world.connect({ ...endpoint, mac, user, password, privilege, signal });
       world.onLogin("ok");
       return { session, candidate };
     } catch (error) {

@@ -57,8 +57,10 @@ export class BmcNetworks {
 
   /** Why the service does not go there; undefined if it does, or if `host` is a name, of which nothing is known yet. */
   problem({ host, port }: Endpoint): string | undefined {
-    const problem = isIP(host) === 0 ? undefined : this.#problemOf(asIpv4(host));
-    if (problem !== undefined) return problem;
+    for (const address of isIP(host) === 0 ? [] : whereItLeads(host)) {
+      const problem = this.#problemOf(address);
+      if (problem !== undefined) return problem;
+    }
     if (port >= firstFreePort || rmcpPorts.includes(port)) return undefined;
     return `port ${port} belongs to another service: BMCs have 623, 664 or one above 1023`;
   }
@@ -104,16 +106,31 @@ function listOf(networks: readonly Network[]): BlockList {
 const has = (list: BlockList, address: string) => list.check(address, familyOf(address));
 const familyOf = (address: string) => (isIP(address) === 4 ? "ipv4" : "ipv6");
 
-/** The address in its one form. IPv6 addresses that lead to an IPv4 one: mapped (RFC 4291 §2.5.5.2), compatible (§2.5.5.1) and NAT64 (RFC 6052 §2.1). */
-function asIpv4(address: string): string {
+/**
+ * IPv6 addresses that lead to an IPv4 one: how they begin, in hexadecimal, and at which byte it stands. Local NAT64 with a shorter
+ * prefix has zeros there, and is refused.
+ */
+const roadsToIpv4 = [
+  { name: "mapped, RFC 4291 §2.5.5.2", begins: "00000000000000000000ffff", at: 12 },
+  { name: "compatible, RFC 4291 §2.5.5.1", begins: "000000000000000000000000", at: 12 },
+  { name: "translated, RFC 2765 §2.1", begins: "0000000000000000ffff0000", at: 12 },
+  { name: "NAT64, RFC 6052 §2.1", begins: "0064ff9b0000000000000000", at: 12 },
+  { name: "local NAT64, RFC 8215", begins: "0064ff9b0001", at: 12 },
+  { name: "6to4, RFC 3056 §2", begins: "2002", at: 2 },
+] as const;
+/** Teredo: the server's address, and that of the client with all bits turned over. RFC 4380 §4. */
+const teredo = { begins: "20010000", serverAt: 4, clientAt: 12 } as const;
+
+/** The address in its one form, or the IPv4 addresses to which it leads. */
+function whereItLeads(address: string): readonly string[] {
   const bytes = parseIpv6(address);
-  if (bytes === undefined) return address;
-  const prefix = Buffer.from(bytes.subarray(0, 12)).toString("hex");
-  const leads =
-    prefix === "00000000000000000000ffff" ||
-    prefix === "0064ff9b0000000000000000" ||
-    (prefix === "000000000000000000000000" && ipKind(bytes) === "unicast");
-  return leads ? formatIpv4(bytes.subarray(12)) : formatIpv6(bytes);
+  if (bytes === undefined) return [address];
+  const ipv4At = (at: number, mask = 0) => formatIpv4(bytes.slice(at, at + 4).map((byte) => byte ^ mask));
+  const hex = Buffer.from(bytes).toString("hex");
+  if (hex.startsWith(teredo.begins)) return [ipv4At(teredo.serverAt), ipv4At(teredo.clientAt, 0xff)];
+  const road = roadsToIpv4.find(({ begins }) => hex.startsWith(begins));
+  // "::" and "::1" look as if they led somewhere.
+  return road === undefined || ipKind(bytes) !== "unicast" ? [formatIpv6(bytes)] : [ipv4At(road.at)];
 }
 
 function rememberedOwn(): () => readonly string[] {

@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { SessionError } from "../../outband-client/lan/index.ts";
 import { formatEndpoint } from "../endpoint.ts";
 import type { AddressMap } from "./bmc-address.ts";
 import { orAborted } from "./bmc-locks.ts";
@@ -13,13 +14,13 @@ export class AddressRefusedError extends Error {
 }
 
 /**
- * Opens sessions only where the service may go. What the map says is not judged: it comes with the command line.
- * @returns fails with AddressRefusedError too
+ * Opens sessions only where the service may go. What the map says of that BMC is not judged: it comes with the command line.
+ * @returns fails with AddressRefusedError too, and with SessionError "no answer" where a name means no address
  */
 export function judgedConnect(connect: ConnectBmc, networks: BmcNetworks, map: AddressMap): ConnectBmc {
-  const mapped = new Set([...map.values()].map(formatEndpoint));
   return async (login) => {
-    if (mapped.has(formatEndpoint(login))) return connect(login);
+    const mapped = map.get(login.mac);
+    if (mapped !== undefined && formatEndpoint(mapped) === formatEndpoint(login)) return connect(login);
     const host = await addressOf(login);
     const problem = networks.problem({ host, port: login.port });
     if (problem === undefined) return connect({ ...login, host });
@@ -27,12 +28,15 @@ export function judgedConnect(connect: ConnectBmc, networks: BmcNetworks, map: A
   };
 }
 
-/** What is judged is what is gone to: a name could mean another address a moment later. One that means none is left to `connect`. */
-async function addressOf({ host, signal }: BmcLogin): Promise<string> {
+/** What is judged is what is gone to: a name could mean another address a moment later. */
+async function addressOf({ host, port, signal }: BmcLogin): Promise<string> {
   if (isIP(host) !== 0) return host;
-  const found = lookup(host).then(
-    ({ address }) => address,
-    () => host,
-  );
-  return orAborted(found, signal);
+  try {
+    const { address } = await orAborted(lookup(host), signal);
+    return address;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SessionError(`lan:${formatEndpoint({ host, port })}`, "no answer", reason, { cause });
+  }
 }

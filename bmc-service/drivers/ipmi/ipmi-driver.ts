@@ -50,6 +50,7 @@ export function ipmiDriver(options: IpmiDriverOptions): Driver {
     try {
       const login = {
         ...target.endpoint,
+        mac: target.mac,
         user: target.account.userName,
         password,
         privilege,
