@@ -37,6 +37,7 @@ import { networkOf } from "./network-of.ts";
 import { requireStrong } from "./password-strength.ts";
 import { type Caller, requireOwnMachine } from "./role.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
+import { WrittenNonces } from "./written-nonces.ts";
 
 export interface EnrolmentOptions {
   readonly store: Store;
@@ -55,8 +56,7 @@ export interface EnrolmentOptions {
 /** The service that the agent calls; see the contract. */
 export function enrolmentService(options: EnrolmentOptions, guard: Guard): EnrolmentServiceServer {
   const { store, handOffs, metrics, admission, liveness, limits } = options;
-  /** What agents wrote last to their BMCs, by key. */
-  const nonces = new Map<string, string>();
+  const nonces = new WrittenNonces();
 
   async function sessionOf({ sessionToken }: { readonly sessionToken: string }, context: CallContext) {
     const session = sessionToken === "" ? undefined : await store.session(sha256(sessionToken), new Date());
@@ -116,8 +116,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         new Date(),
       );
       if (session.bmcKey !== undefined) {
-        if (request.nonceWritten) nonces.set(session.bmcKey, nonceOf(request.sessionToken));
-        else nonces.delete(session.bmcKey);
+        nonces.set(session.bmcKey, request.nonceWritten ? nonceOf(request.sessionToken) : undefined);
       }
       metrics.enrolment("confirmed");
       return {};
@@ -140,7 +139,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       context.note({ mac: key });
       using _ = liveness.follow(session.id);
       const nonce = nonceOf(request.sessionToken);
-      const written = nonces.get(key) === nonce ? nonce : undefined;
+      const written = nonces.has(key, nonce) ? nonce : undefined;
       for await (const each of handOffs.watch(key, networkOf(context.from), context.signal, written)) {
         // Also where no account of this session was needed.
         if (each.event?.$case === "handedOff") await store.endTokenUse(session);
