@@ -5,7 +5,7 @@ import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
 import { shownAddress } from "../reach/told-endpoint.ts";
 import { isPlaceProved, placeOf } from "../store/claim.ts";
-import { tellsNewAddress } from "../store/reported-facts.ts";
+import { tellsNewAddress, tellsOtherPlace } from "../store/reported-facts.ts";
 import type { AccountRow, BmcRow, HandOffOutcome, HandOffSuccess, UnprovedPlace } from "../store/store.ts";
 import { HandOffError } from "./hand-off-error.ts";
 import type { Subject, TakeOver } from "./take-over.ts";
@@ -50,7 +50,7 @@ type Doubted = TakeOver & { readonly doubt?: UnprovedPlace };
 export async function takeOverProved(travel: Travel, row: BmcRow, by: By): Promise<TakeOver> {
   const known = knownPlace(travel, row);
   const reported = reportedPlace(travel, row);
-  if (reported === undefined) return asClaim(await visit(travel, row, known, by));
+  if (reported === undefined) return asClaim(withDescription(await visit(travel, row, known, by), row));
   const first = withReport(await visit(travel, row, reported, by), reported.facts);
   if (first.failure === undefined || first.outcome.kind === "handed off" || travel.signal.aborted) return first;
   const elsewhere = !isSameEndpoint(known, reported);
@@ -66,14 +66,20 @@ function withReport(result: Doubted, reported: BmcFacts): Doubted {
   return { ...result, outcome };
 }
 
+/** What else was reported of the BMC that is where it was known to be. */
+function withDescription(result: Doubted, { facts = noFacts, reportedFacts }: BmcRow): Doubted {
+  const isOfThere = reportedFacts !== undefined && !tellsOtherPlace(facts, reportedFacts);
+  return isOfThere ? withReport(result, reportedFacts) : result;
+}
+
 function knownPlace({ addresses }: Pick<Travel, "addresses">, row: BmcRow): Place {
   return { row, facts: row.facts ?? noFacts, endpoint: reachableAt(row, addresses) };
 }
 
-/** Undefined if nothing else was reported than is known, or no address. */
+/** Undefined if no other place was reported than is known, or no address. */
 function reportedPlace({ addresses }: Pick<Travel, "addresses">, row: BmcRow): Place | undefined {
   const { facts = noFacts, reportedFacts: reported } = row;
-  if (reported === undefined) return undefined;
+  if (reported === undefined || !tellsOtherPlace(facts, reported)) return undefined;
   const moved = { ...row, facts: reported, givenAddress: tellsNewAddress(facts, reported) ? "" : row.givenAddress };
   const endpoint = reachableAt(moved, addresses);
   const knownBy = reported.mac === facts.mac ? undefined : facts;

@@ -149,6 +149,7 @@ async function attempt(
       remoteGuid: proof.guid,
       chassis: proof.chassis,
       weakLogins: proof.weakLogins,
+      device: proof.device,
       detail: detail.join("; "),
     };
   } finally {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AccountState, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, Fru, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
@@ -229,8 +229,15 @@ describe("what was proved is not overwritten", () => {
     bmcAt("10.0.0.8").users.length = 0;
     const again = await begunAndReported();
     expect(namesOf(await again.handOff()).at(-1)).toBe("failed");
-    await again.abort("set account", "D4h", true);
-    expect((await rowOf(mac1)).state).toBe(State.STATE_LOCKED);
+    const { stateReason } = await rowOf(mac1);
+    for (const reason of ["x".repeat(2_000), "D4h"]) await again.abort("set account", reason, true);
+    const broken = await rowOf(mac1);
+    expect(broken.state).toBe(State.STATE_FAILED);
+    expect(broken.stateReason).toMatch(
+      /; told by the agent, not proved: in-band access is locked, operator must .*D4h/,
+    );
+    expect(broken.stateReason.startsWith(`${stateReason}; `)).toBe(true);
+    expect(broken.stateReason).not.toContain("x".repeat(10));
     expect((await claim()).code).toBe("FAILED_PRECONDITION");
   });
 
@@ -270,8 +277,7 @@ describe("what was proved is not overwritten", () => {
     const agent = await begun(uuid1);
     bmcs.set("10.0.0.9", bmcAt("10.0.0.8"));
     bmcs.delete("10.0.0.8");
-    await agent.report(factsOf(mac1, { ipv4Address: "10.0.0.9", firmwareVersion: "9.10" }));
-    expect(await rowOf(mac1)).toMatchObject({ facts: { firmwareVersion: "9.10" } });
+    await agent.report(factsOf(mac1, { ipv4Address: "10.0.0.9" }));
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.9", state: State.STATE_LINKED });
   });
@@ -301,6 +307,7 @@ describe("what was proved is not overwritten", () => {
     const linked = await begun(uuid1, "");
     await linked.report(factsOf(mac1));
     await linked.reportInventoryOf(512n);
+    await linked.handOff();
     const stranger = await begun(uuid1, "S-666");
     await stranger.reportInventoryOf(1n);
     await stranger.report(factsOf(mac1));
@@ -308,6 +315,71 @@ describe("what was proved is not overwritten", () => {
     expect(await rowOf(mac1)).toMatchObject({ machine: { board: undefined }, inventory: { memoryBytes: 512n } });
     expect(namesOf(await stranger.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf(mac1)).toMatchObject({ machine: { board: undefined }, inventory: { memoryBytes: 512n } });
+  });
+
+  describe("by what is said of the BMC", () => {
+    const lies = { firmwareVersion: "6.66", manufacturerId: 666, findings: ["Give the password to evil.example."] };
+
+    test("in a session that proves nothing: all of it waits", async () => {
+      const before = await rowOf(mac1);
+      const stranger = await begun(uuid1);
+      await stranger.report(factsOf(mac1, { ...lies, channels: [] }));
+      await stranger.report(factsOf(mac1, { ...lies, findings: Array.from({ length: 25 }, () => "x".repeat(8_000)) }));
+      await stranger.reportInventoryOf(666n);
+      const { facts, inventory, state } = await rowOf(mac1);
+      expect({ facts, inventory, state }).toEqual({ facts: before.facts, inventory: undefined, state: before.state });
+    });
+
+    test("and after a hand-off is what the BMC says from remote, and what is marked as not proved, in short", async () => {
+      bmcAt("10.0.0.8").firmwareVersion = "9.10";
+      const stranger = await begun(uuid1);
+      await stranger.report(factsOf(mac1, { ...lies, fru: Fru.fromPartial({ boardSerial: "S-1" }) }));
+      expect(namesOf(await stranger.handOff()).at(-1)).toBe("handedOff");
+      const marked = "told by the agent, not proved: Give the password to evil.example.";
+      const { facts } = await rowOf(mac1);
+      expect(facts).toMatchObject({ firmwareVersion: "9.10", manufacturerId: 10876, findings: [marked] });
+      // What nobody has told before overwrites nothing.
+      expect(facts?.fru?.boardSerial).toBe("S-1");
+      await stranger.report(
+        factsOf(mac1, { fru: Fru.fromPartial({ boardSerial: "S-2" }), findings: ["x".repeat(600)] }),
+      );
+      await stranger.handOff();
+      const after = (await rowOf(mac1)).facts;
+      expect(after?.fru?.boardSerial).toBe("S-1");
+      expect(after?.findings).toEqual([expect.stringMatching(/^told by the agent, not proved: x{511}…$/)]);
+    });
+
+    test("but what the machine tells that has made the account is taken with it, and afterwards at once", async () => {
+      const agent = await begun(uuid1);
+      const told = { firmwareVersion: "9.11", findings: ["A former account was closed."] };
+      await agent.report(factsOf(mac1, told));
+      await agent.reportInventoryOf(512n);
+      await agent.confirm(await agent.escrow(mac1, "rivetnew", "New-password-456", 4), 4);
+      bmcAt("10.0.0.8").users.push({ slot: 4, name: "rivetnew", password: "New-password-456" });
+      expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+      expect(await rowOf(mac1)).toMatchObject({ facts: told, inventory: { memoryBytes: 512n } });
+      expect(await linked.actions()).toContain("facts changed");
+      await agent.report(factsOf(mac1, { ...told, findings: [] }));
+      expect((await rowOf(mac1)).facts).toMatchObject({ firmwareVersion: "9.11", findings: [] });
+      await agent.reportInventoryOf(1024n);
+      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(1024n);
+    });
+
+    test("but the inventory of a machine that is recognised is taken when it is handed off, before that and after it", async () => {
+      const agent = await begun(uuid1);
+      await agent.report(factsOf(mac1));
+      await agent.reportInventoryOf(512n);
+      expect((await rowOf(mac1)).inventory).toBeUndefined();
+      expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(512n);
+      await agent.reportInventoryOf(1024n);
+      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(1024n);
+      await (await begun(uuid1)).report(factsOf(mac1));
+      const next = await begun(uuid1);
+      await next.reportInventoryOf(1n);
+      await next.report(factsOf(mac1));
+      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(1024n);
+    });
   });
 
   test("by a MAC address of another channel, unless the BMC has both", async () => {

@@ -142,7 +142,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       const written = nonces.has(key, nonce) ? nonce : undefined;
       for await (const each of handOffs.watch(key, networkOf(context.from), context.signal, written)) {
         // Also where no account of this session was needed.
-        if (each.event?.$case === "handedOff") await store.endTokenUse(session);
+        if (each.event?.$case === "handedOff") await store.handedOff(session, new Date());
         yield each;
       }
       liveness.over(session.id);
@@ -233,7 +233,8 @@ function hasUntriedAccount(accounts: readonly AccountRow[]): boolean {
 }
 
 /** What others of the row's kind took; a BMC that does not tell its kind is like no other. */
-async function passwordFormHint(store: Store, { facts }: BmcRow): Promise<PasswordForm> {
+async function passwordFormHint(store: Store, row: BmcRow): Promise<PasswordForm> {
+  const facts = row.reportedFacts ?? row.facts;
   const known = facts === undefined || facts.manufacturerId === 0 ? undefined : await store.passwordForm(facts);
   return known ?? PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 }

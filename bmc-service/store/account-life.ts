@@ -109,6 +109,7 @@ export function confirmAccount(
   if (account === undefined) {
     throw new MissingStepError(`BMC ${row.mac} has no account with that id in escrow: call EscrowAccount first`);
   }
+  const told = row.reportedFacts ?? row.facts;
   // Again, or late: what came after the confirmation is not undone by it.
   if (account.state !== AccountState.ACCOUNT_STATE_ESCROWED) return;
   tables.database.run(
@@ -119,9 +120,9 @@ export function confirmAccount(
     channel,
     proof,
     passwordForm,
-    row.facts?.manufacturerId ?? 0,
-    row.facts?.productId ?? 0,
-    row.facts?.firmwareVersion ?? "",
+    told?.manufacturerId ?? 0,
+    told?.productId ?? 0,
+    told?.firmwareVersion ?? "",
     accountId,
   );
   if (accounts[0]?.id === accountId) setUnlessLinked(tables, row, State.STATE_CONFIRMED, now);
@@ -206,13 +207,14 @@ function settleSuccess(
   );
   noteGuid(tables, row, outcome.remoteGuid, now);
   endTokenUse(tables.database, named.sessionId);
-  // It has written to this machine's BMC, so it is this machine.
-  if (row.machineKey !== undefined) tellMachine(tables, named.sessionId, row.machineKey, now);
+  // It has written to this machine's BMC, so it is this machine. One that had been proved before has told all by then.
+  const isFirst = secret.state !== AccountState.ACCOUNT_STATE_VERIFIED;
+  if (isFirst && row.machineKey !== undefined) tellMachine(tables, secret.sessionId, row.machineKey, now);
   if (newerThanKnown) tables.setRemark(row, row.stateReason, now);
   else tables.setState(row.key, State.STATE_LINKED, "", now);
   if (!mixed) rememberPasswordForm(tables, named, now);
   settleWeakLogins(tables, row.key, outcome.weakLogins);
-  settleReport(tables, row.key, outcome.reported, now);
+  settleReport(tables, row.key, outcome, secret.sessionId, now);
 }
 
 /** A further machine with that UUID, which an operator has accepted beside a proved one, is proved itself. */

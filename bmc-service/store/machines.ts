@@ -2,7 +2,8 @@ import { ownSerial } from "../../ipmi/placeholder.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { claimedByOther, isAccepted, isPlaceProved, isProved, otherBmcFound, placeText } from "./claim.ts";
-import { machineRow } from "./rows.ts";
+import { hasProved } from "./proved-session.ts";
+import { machineRow, sessionRow } from "./rows.ts";
 import type { BmcRow, Claim, MachineRow, NewSession, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
@@ -154,8 +155,8 @@ function addMachine(
 
 /**
  * From here on the session is that of the machine with that key, and what it has told so far is stored with the machine:
- * not before, or the data of one machine would take the place of another's. If the machine is proved and the board is not the same,
- * it waits until the session has proved that it writes to the machine's BMC: see tellMachine.
+ * not before, or the data of one machine would take the place of another's. If the machine is proved, it waits until the session was
+ * handed off; if the board is not the same either, until it has proved that it writes to the machine's BMC: see tellMachine.
  * @param bmcKey what it has reported
  */
 export function settleSession(
@@ -167,7 +168,13 @@ export function settleSession(
 ): void {
   const { database } = tables;
   const { claimedBy } = toldBy(tables, session);
-  database.run("UPDATE sessions SET machine_key = ?, bmc_key = ? WHERE id = ?", machineKey, bmcKey, session.id);
+  database.run(
+    "UPDATE sessions SET handed_off = handed_off AND bmc_key IS ?, machine_key = ?, bmc_key = ? WHERE id = ?",
+    bmcKey,
+    machineKey,
+    bmcKey,
+    session.id,
+  );
   database.run("UPDATE machines SET claimed_by = ? WHERE key = ?", claimedBy, machineKey);
   if (mayTell(tables, session, machineKey)) tellMachine(tables, session.id, machineKey, now);
   // What was taken for a machine of its own until its BMC told better.
@@ -182,7 +189,11 @@ export function settleSession(
 /** Whether what the session says of the machine with that key is taken at once. */
 export function mayTell(tables: Tables, session: Pick<Session, "id">, machineKey: string): boolean {
   const row = tables.bmcOfMachine(machineKey);
-  if (row === undefined || !isProved(row, tables.accounts(row.key))) return true;
+  const accounts = row === undefined ? [] : tables.accounts(row.key);
+  if (row === undefined || !isProved(row, accounts) || hasProved(session, accounts)) return true;
+  const { handed_off: isHandedOff } =
+    tables.database.get("SELECT handed_off FROM sessions WHERE id = ?", session.id) ?? {};
+  if (Number(isHandedOff) !== 1) return false;
   return boardSerial(tables.machine(machineKey)?.machine) === boardSerial(toldBy(tables, session).machine);
 }
 
@@ -199,6 +210,15 @@ export function tellMachine({ database }: Tables, sessionId: string, machineKey:
     machineKey,
   );
   database.run("UPDATE sessions SET inventory = NULL WHERE id = ?", sessionId);
+}
+
+/** See Store.handedOff. */
+export function noteHandedOff(tables: Tables, { id }: Session, now: Date): void {
+  const found = tables.database.get("SELECT * FROM sessions WHERE id = ?", id);
+  if (found === undefined) return;
+  const { machineKey } = sessionRow(found);
+  tables.database.run("UPDATE sessions SET handed_off = 1 WHERE id = ?", id);
+  if (mayTell(tables, { id }, machineKey)) tellMachine(tables, id, machineKey, now);
 }
 
 /** What a session says of its machine, and the common name of the certificate with which it says so. */

@@ -3,9 +3,10 @@ import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.
 import { isAccepted, isPlaceProved, isProved, isWorking, noPlace, otherFound, placeOf } from "./claim.ts";
 import { claimOf, keepClaim } from "./conflicts.ts";
 import { followChannel, reporterOf, settleSession } from "./machines.ts";
-import { addressOf, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
+import { addressOf, isNews, overlay, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
 import type { Abort, BmcRow, Claim, Session } from "./store.ts";
 import { accountInUse, type Tables } from "./tables.ts";
+import { unprovedText, withUnproved } from "./unproved-text.ts";
 
 /** What a report became: a row, or the conflict that was noted instead. */
 export type Reported = { readonly row: BmcRow } | { readonly conflict: string };
@@ -28,7 +29,7 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
     tables.addHistory({ at: now, mac: key, machineUuid, actor: "agent", action, detail });
   const from = known?.facts;
   const told = from !== undefined && reported.channels.length === 0 ? overlay(from, reported) : reported;
-  const { facts, reportedFacts } = known === undefined ? { facts: told } : takeReport(tables, known, told);
+  const { facts, reportedFacts } = known === undefined ? { facts: told } : takeReport(tables, known, session, told);
   if (known === undefined) {
     insertRow(tables, { key: mac, mac, machineKey, drivers: ["IPMI"], state: State.STATE_REPORTED, facts }, now);
     history("reported", `BMC at ${addressOf(facts)}, firmware ${facts.firmwareVersion || "not told"}`);
@@ -45,6 +46,7 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
         key,
       );
     }
+    tables.database.run("UPDATE bmcs SET reported_by = ? WHERE key = ?", session.id, key);
     tables.changed(key);
     if (moved) history("moved", `from ${known.machineKey ?? "no machine"} to machine ${machineKey}`);
     else if (from === undefined || isNews(from, facts)) history("facts changed", `BMC at ${addressOf(facts)}`);
@@ -123,19 +125,25 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
   const { machineKey, machineUuid } = session;
   const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineKey) : tables.bmc(session.bmcKey);
   const mac = row?.machineKey === machineKey ? row.mac : "";
-  const works = row !== undefined && isWorking(row, tables.accounts(row.key));
+  const accounts = row === undefined ? [] : tables.accounts(row.key);
+  const works = row !== undefined && isWorking(row, accounts);
+  const isProvedHere = row !== undefined && row.machineKey === machineKey && isProved(row, accounts);
   // A lock that was seen before is no less one because a later run ended for another reason.
   const locked = how.inbandLocked || (row?.machineKey === machineKey && row.state === State.STATE_LOCKED);
   const stopped = `the agent stopped${how.step === "" ? "" : ` at step "${how.step}"`}: ${how.reason}`;
-  const reason = locked ? `in-band access is locked, ${remedyOfLock(row, machineKey, works)} (${stopped})` : stopped;
+  const context = locked ? `in-band access is locked, ${remedyOfLock(row, machineKey, works)} ` : "";
+  const told = locked ? `(${stopped})` : stopped;
+  const reason = isProvedHere ? unprovedText(told, context) : `${context}${told}`;
   if (row === undefined) {
     // A machine that fails before it has found its BMC must not be invisible.
     const state = locked ? State.STATE_LOCKED : State.STATE_UNSPECIFIED;
     insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state, reason }, now);
     settleSession(tables, session, machineKey, null, now);
+  } else if (isProvedHere) {
+    // Who breaks off has proved nothing: what the service knows of the row stays, and stands first.
+    tables.setRemark(row, withUnproved(row.stateReason, reason), now);
   } else if (row.machineKey === machineKey && locked) {
-    // What was proved opens the BMC still, whatever account the run wanted to make.
-    tables.setState(row.key, works ? State.STATE_LINKED : State.STATE_LOCKED, reason, now);
+    tables.setState(row.key, State.STATE_LOCKED, reason, now);
   } else if (row.machineKey === machineKey) {
     tables.setRemark(row, reason, now);
   }
@@ -245,19 +253,6 @@ function noteTwins(tables: Tables, row: BmcRow, now: Date): void {
     add(twin, row);
     tables.changed(twin.key);
   }
-}
-
-/** Whether facts differ in more than how long the BMC took this time. */
-function isNews(before: BmcFacts, after: BmcFacts): boolean {
-  const encoded = (facts: BmcFacts) => Buffer.from(BmcFacts.encode({ ...facts, commandLatencies: undefined }).finish());
-  return !encoded(before).equals(encoded(after));
-}
-
-/** What a short look has read takes the place of what was known; what it did not read stays. */
-function overlay(known: BmcFacts, seen: BmcFacts): BmcFacts {
-  const isRead = (value: unknown) =>
-    Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "" && value !== 0;
-  return { ...known, ...Object.fromEntries(Object.entries(seen).filter(([, value]) => isRead(value))) };
 }
 
 function same(one: BmcFacts | undefined, other: BmcFacts | undefined): boolean {

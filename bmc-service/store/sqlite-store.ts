@@ -20,7 +20,7 @@ import { type ForgetBefore, type Forgotten, forget } from "./forget.ts";
 import { hasFormerAccounts, setFormerAccounts } from "./former-accounts.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { requireKey } from "./key-check.ts";
-import { boardSerial, mayTell } from "./machines.ts";
+import { boardSerial, mayTell, noteHandedOff } from "./machines.ts";
 import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
 import { finishPurge } from "./purge.ts";
@@ -152,8 +152,11 @@ export class SqliteStore implements Store {
     return lookAtToken(this.#reader, hash, use, now);
   }
 
-  async endTokenUse({ id, tokenId }: Session): Promise<void> {
-    if (tokenId !== undefined) await this.#write(({ database }) => endTokenUse(database, id));
+  async handedOff(session: Session, now: Date): Promise<void> {
+    await this.#write((tables) => {
+      if (session.tokenId !== undefined) endTokenUse(tables.database, session.id);
+      noteHandedOff(tables, session, now);
+    });
   }
 
   async tokens(): Promise<TokenRow[]> {

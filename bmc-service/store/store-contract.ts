@@ -186,7 +186,9 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
 
     test("everything is there after closing and opening", async () => {
       const id = await linked(uuid1, mac1);
-      await store.reportInventory(await reported(uuid1, mac1), Inventory.fromPartial({ memoryBytes: 512n }), now());
+      const session = await reported(uuid1, mac1);
+      await store.reportInventory(session, Inventory.fromPartial({ memoryBytes: 512n }), now());
+      await store.handedOff(session, now());
       const before = [await store.bmcs(), await store.accounts(mac1), await store.history(mac1, 10)];
       await store[Symbol.asyncDispose]();
       store = await place.open();

@@ -1,3 +1,4 @@
+import type { DeviceIdentity } from "../../ipmi/device-identity.ts";
 import type { Secret } from "../../ipmi/secret.ts";
 import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -232,6 +233,8 @@ export interface HandOffSuccess {
   readonly chassis: ChassisState | undefined;
   /** Findings on logins that ask for no good password; undefined: the BMC did not tell, those that are known stay. */
   readonly weakLogins?: readonly string[] | undefined;
+  /** Undefined: the BMC did not tell, what is known stays. */
+  readonly device?: DeviceIdentity | undefined;
   readonly detail: string;
 }
 
@@ -356,8 +359,11 @@ export interface Store extends AsyncDisposable {
   createToken(token: NewToken): Promise<void>;
   /** What the token with that hash is good for. Cheap: strangers ask. */
   lookAtToken(hash: Uint8Array, use: TokenUse, now: Date): Promise<TokenLook>;
-  /** The machine of that session was handed over: the use of a token with which it was begun is over. */
-  endTokenUse(session: Session): Promise<void>;
+  /**
+   * The machine of that session was handed over: the use of a token with which it was begun is over, and what it says of its machine
+   * is taken.
+   */
+  handedOff(session: Session, now: Date): Promise<void>;
   /** Newest first. */
   tokens(): Promise<TokenRow[]>;
   /**

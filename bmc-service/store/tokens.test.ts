@@ -96,7 +96,7 @@ describe("time", () => {
     const [former, latter] = [await begin(hash, at(0)), await begin(hash, at(1))];
     const end = async (tokenHash: Buffer) => {
       const session = await store.session(tokenHash, at(2));
-      if (session !== undefined) await store.endTokenUse(session);
+      if (session !== undefined) await store.handedOff(session, new Date());
     };
     await end(former);
     await end(await begin(hash, at(2)));

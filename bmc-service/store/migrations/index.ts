@@ -7,6 +7,7 @@ import { sql as auditAndConflicts } from "./0006-audit-and-conflicts.ts";
 import { sql as formerAccounts } from "./0007-former-accounts.ts";
 import { sql as claimsOfPlaces } from "./0008-claims-of-places.ts";
 import { sql as usesOfTokens } from "./0009-uses-of-tokens.ts";
+import { sql as toldAndProved } from "./0010-told-and-proved.ts";
 
 /** One step of the schema. A step that was ever released is never changed: a later one changes what it made. */
 export interface Migration {
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   { version: 7, sql: formerAccounts },
   { version: 8, sql: claimsOfPlaces },
   { version: 9, sql: usesOfTokens },
+  { version: 10, sql: toldAndProved },
 ];
