@@ -27,6 +27,7 @@ import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
 import type { CallContext, Guard } from "./guarded.ts";
+import { listBmcs } from "./list-bmcs.ts";
 import { invalid } from "./rpc-error.ts";
 import { tokenCalls } from "./token-calls.ts";
 
@@ -153,11 +154,11 @@ export function bmcService(
   const bootResponse = ({ value, servedBy }: Served<BootOverride>) => ({ ...value, servedBy });
 
   return {
-    listBmcs: guard.unary("ListBmcs", async ({ brief = false }) => ({
-      bmcs: brief
-        ? (await store.bmcOutlines()).map((outline) => briefMessage(outline, reach))
-        : (await store.bmcs()).map((record) => bmcMessage(record, reach, false)),
-    })),
+    listBmcs: guard.unary("ListBmcs", ({ brief = false, ...page }) =>
+      listBmcs(store, page, async (outline) =>
+        brief ? briefMessage(outline, reach) : bmcMessage(await store.whole(outline), reach, false),
+      ),
+    ),
 
     getBmc: guard.unary("GetBmc", async ({ key, showSecrets }, context) => {
       const record = await byKey("key", key, context);

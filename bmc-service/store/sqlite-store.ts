@@ -277,6 +277,13 @@ export class SqliteStore implements Store {
     return this.#outlines("NULL AS inventory");
   }
 
+  async whole(outline: BmcOutline): Promise<BmcRecord> {
+    const tables = new Tables(this.#reader, this.#box, this.#historyKept);
+    const { key, machineKey } = outline.row;
+    const machine = machineKey === undefined ? undefined : tables.machine(machineKey);
+    return { ...outline, machine, account: accountInUse(tables.accounts(key)) };
+  }
+
   /** @param inventory the column */
   #outlines(inventory: "inventory" | "NULL AS inventory"): BmcOutline[] {
     const sql = `SELECT key, uuid, machine, agent_version, boot_id, claimed_by, ${inventory} FROM machines

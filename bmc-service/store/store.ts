@@ -442,6 +442,8 @@ export interface Store extends AsyncDisposable {
   bmcs(): Promise<BmcRecord[]>;
   /** As `bmcs`, without accounts and inventories: much less to read. */
   bmcOutlines(): Promise<BmcOutline[]>;
+  /** With what an outline leaves out: as the row is now. */
+  whole(outline: BmcOutline): Promise<BmcRecord>;
   /** How many rows there are of each state. Cheap: Prometheus asks all the time. */
   countByState(): Promise<ReadonlyMap<State, number>>;
   /** Newest first. */

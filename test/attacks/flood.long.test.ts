@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { call, refusal } from "../../bmc-service/fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, uuid1, uuid2 } from "../../bmc-service/fixture/enrolling.ts";
 import { defaultLimits, type Limits } from "../../bmc-service/rpc/limits.ts";
+import { Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Answers, Flood } from "./flooder.ts";
 import { type AttackedSite, attackedSite } from "./site.ts";
 
@@ -86,6 +87,27 @@ describe("one session", () => {
     await agent.report(factsOf(macOf(3)));
     expect(await keys()).toEqual([mac1, 0, 1, 2, 3].map((each) => (each === mac1 ? each : macOf(Number(each)))));
     isFlood();
+  });
+
+  test("reports more text than is kept; the rows stay small, and are read in pages", async () => {
+    await started();
+    const agent = stranger();
+    await agent.begin(uuid2);
+    const findings = Array.from({ length: 25 }, () => "x".repeat(8_000));
+    for (let i = 0; i < 4; i += 1) await agent.report(factsOf(macOf(i), { findings }));
+    const { bmc: client } = site.service.viewer;
+    const found: Bmc[] = [];
+    let pageToken = "";
+    do {
+      const { bmcs, nextPageToken = "" } = await call(client, client.listBmcs, { pageSize: 2, pageToken });
+      expect(bmcs.length).toBeLessThanOrEqual(2);
+      found.push(...bmcs);
+      pageToken = nextPageToken;
+    } while (pageToken !== "");
+    expect(found.map(({ mac }) => mac)).toEqual(
+      [mac1, 0, 1, 2, 3].map((each) => (each === mac1 ? each : macOf(Number(each)))),
+    );
+    for (const row of found) expect(Bmc.encode(row).finish().length).toBeLessThan(20_000);
   });
 
   test("makes so many accounts, and no more", async () => {

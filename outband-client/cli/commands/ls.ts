@@ -1,11 +1,15 @@
 import type { Command } from "commander";
 import { type Bmc, State, type Warning, WarningKind } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import type { BmcClient } from "../../service/bmc.ts";
 import { printable } from "../../service/printable.ts";
 import { bmcDocument, ipOf, keyOf, stateName } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { rendered, table } from "../output.ts";
 import { openSession } from "../session.ts";
 import type { World } from "../world.ts";
+
+/** Rows of a page. The service looks at all rows for each page. */
+const pageSize = 5_000;
 
 /** `bmcctl ls`: every row that the service knows. */
 export function addLs(program: Command, world: World): void {
@@ -29,7 +33,7 @@ ${exitCodeHelp}`,
     .action(async (options: { wide?: boolean }, command: Command) => {
       await using session = openSession(world, command);
       const brief = session.output === "table";
-      const { bmcs } = await session.client.listBmcs({ brief }, world.interrupt);
+      const bmcs = await allBmcs(session.client, brief, world.interrupt);
       world.stdout.write(
         rendered(session.output, {
           asDocument: () => bmcs.map((row) => bmcDocument(row)),
@@ -37,6 +41,18 @@ ${exitCodeHelp}`,
         }),
       );
     });
+}
+
+/** In pages: a message holds only so many. An older service gives all at once. */
+async function allBmcs(client: BmcClient, brief: boolean, signal: AbortSignal): Promise<Bmc[]> {
+  const all: Bmc[] = [];
+  let pageToken: string | undefined;
+  do {
+    const page = await client.listBmcs({ brief, pageSize, ...(pageToken && { pageToken }) }, signal);
+    all.push(...page.bmcs);
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return all;
 }
 
 function rowTable(bmcs: readonly Bmc[], wide: boolean): string {

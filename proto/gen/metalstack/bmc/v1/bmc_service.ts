@@ -113,19 +113,29 @@ export namespace ConflictDecision {
   export type UNRECOGNIZED = typeof ConflictDecision.UNRECOGNIZED;
 }
 
-/** ListBmcsRequest asks for all rows. */
+/** ListBmcsRequest asks for all rows, or a page of them. */
 export interface ListBmcsRequest {
   /**
    * Whether only what a table shows is wanted: key, MAC and IP addresses, vendor, drivers, machine UUID, state with its reason, and
    * warnings. With thousands of rows that takes a fraction of the time.
    */
-  brief?: boolean | undefined;
+  brief?:
+    | boolean
+    | undefined;
+  /** The most rows of a page, which can have fewer: it ends after 16 MiB, too. Absent or 0: all rows in one answer. */
+  pageSize?:
+    | number
+    | undefined;
+  /** What the page before told as next_page_token; absent for the first one. */
+  pageToken?: string | undefined;
 }
 
 /** ListBmcsResponse holds the rows, without secrets. */
 export interface ListBmcsResponse {
   /** The rows. */
   bmcs: Bmc[];
+  /** For the next page. Absent after the last one. */
+  nextPageToken?: string | undefined;
 }
 
 /** GetBmcRequest asks for one row. */
@@ -525,13 +535,19 @@ export interface AuditEntry {
 }
 
 function createBaseListBmcsRequest(): ListBmcsRequest {
-  return { brief: undefined };
+  return { brief: undefined, pageSize: undefined, pageToken: undefined };
 }
 
 export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
   encode(message: ListBmcsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.brief !== undefined) {
       writer.uint32(8).bool(message.brief);
+    }
+    if (message.pageSize !== undefined) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== undefined) {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -557,6 +573,22 @@ export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
             message.brief = reader.bool();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -575,18 +607,23 @@ export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
   fromPartial<I extends Exact<DeepPartial<ListBmcsRequest>, I>>(object: I): ListBmcsRequest {
     const message = createBaseListBmcsRequest();
     message.brief = object.brief ?? undefined;
+    message.pageSize = object.pageSize ?? undefined;
+    message.pageToken = object.pageToken ?? undefined;
     return message;
   },
 };
 
 function createBaseListBmcsResponse(): ListBmcsResponse {
-  return { bmcs: [] };
+  return { bmcs: [], nextPageToken: undefined };
 }
 
 export const ListBmcsResponse: MessageFns<ListBmcsResponse> = {
   encode(message: ListBmcsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.bmcs) {
       Bmc.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== undefined) {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -612,6 +649,14 @@ export const ListBmcsResponse: MessageFns<ListBmcsResponse> = {
             message.bmcs.push(Bmc.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -630,6 +675,7 @@ export const ListBmcsResponse: MessageFns<ListBmcsResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListBmcsResponse>, I>>(object: I): ListBmcsResponse {
     const message = createBaseListBmcsResponse();
     message.bmcs = object.bmcs?.map((e) => Bmc.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? undefined;
     return message;
   },
 };
@@ -3669,7 +3715,10 @@ export const AuditEntry: MessageFns<AuditEntry> = {
  */
 export type BmcServiceService = typeof BmcServiceService;
 export const BmcServiceService = {
-  /** ListBmcs gives all rows, ordered by MAC; machines without BMC last. */
+  /**
+   * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
+   * 48 MiB.
+   */
   listBmcs: {
     path: "/metalstack.bmc.v1.BmcService/ListBmcs" as const,
     requestStream: false as const,
@@ -3896,7 +3945,10 @@ export const BmcServiceService = {
 } as const;
 
 export interface BmcServiceServer extends UntypedServiceImplementation {
-  /** ListBmcs gives all rows, ordered by MAC; machines without BMC last. */
+  /**
+   * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
+   * 48 MiB.
+   */
   listBmcs: handleUnaryCall<ListBmcsRequest, ListBmcsResponse>;
   /** GetBmc gives one row. */
   getBmc: handleUnaryCall<GetBmcRequest, GetBmcResponse>;
@@ -3948,7 +4000,10 @@ export interface BmcServiceServer extends UntypedServiceImplementation {
 }
 
 export interface BmcServiceClient extends Client {
-  /** ListBmcs gives all rows, ordered by MAC; machines without BMC last. */
+  /**
+   * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
+   * 48 MiB.
+   */
   listBmcs(
     request: ListBmcsRequest,
     callback: (error: ServiceError | null, response: ListBmcsResponse) => void,
