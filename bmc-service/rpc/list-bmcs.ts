@@ -6,7 +6,7 @@ import { invalid, RpcError } from "./rpc-error.ts";
 
 const mebibyte = 1_048_576;
 /** After so many bytes a page ends, and a list that is not asked for in pages is refused: a client takes 64 MiB, a row can have 300 KiB. */
-const mostBytes = { page: 16 * mebibyte, list: 48 * mebibyte };
+const mostBytes = { page: 16 * mebibyte, list: 60 * mebibyte };
 
 /**
  * A page of the rows, or all of them.

@@ -3717,7 +3717,7 @@ export type BmcServiceService = typeof BmcServiceService;
 export const BmcServiceService = {
   /**
    * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
-   * 48 MiB.
+   * 60 MiB.
    */
   listBmcs: {
     path: "/metalstack.bmc.v1.BmcService/ListBmcs" as const,
@@ -3947,7 +3947,7 @@ export const BmcServiceService = {
 export interface BmcServiceServer extends UntypedServiceImplementation {
   /**
    * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
-   * 48 MiB.
+   * 60 MiB.
    */
   listBmcs: handleUnaryCall<ListBmcsRequest, ListBmcsResponse>;
   /** GetBmc gives one row. */
@@ -4002,7 +4002,7 @@ export interface BmcServiceServer extends UntypedServiceImplementation {
 export interface BmcServiceClient extends Client {
   /**
    * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
-   * 48 MiB.
+   * 60 MiB.
    */
   listBmcs(
     request: ListBmcsRequest,
