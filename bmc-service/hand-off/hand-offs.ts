@@ -15,9 +15,10 @@ import { StoppingError } from "../stopping-error.ts";
 import { type AccountRow, type BmcRow, MissingStepError, NoSuchRowError, type Store } from "../store/store.ts";
 import type { Liveness } from "../tokens/liveness.ts";
 import { EventLog } from "./event-log.ts";
-import { attackOfBmc, failureName } from "./hand-off-error.ts";
+import { GuardedLogins } from "./guarded-logins.ts";
+import { attackOfBmc, failureName, HandOffError } from "./hand-off-error.ts";
 import { LoginQueue } from "./login-queue.ts";
-import { type By, isMoved, takeOverProved } from "./places.ts";
+import { type By, isMoved, type Travel, takeOverProved, visitElsewhere } from "./places.ts";
 import type { HandOffEvent } from "./prove.ts";
 import { type RotationWorld, rotatePassword } from "./rotate.ts";
 import {
@@ -45,6 +46,9 @@ export interface HandOffsOptions {
   readonly log: Logger;
 }
 
+/** Of so many BMCs it is remembered what they refused. */
+const mostRemembered = 10_000;
+
 /** How long a call of an agent waits for a hand-off that it does not follow, ms: less than agents wait for an answer. */
 const settleWaitMs = 5_000;
 
@@ -71,14 +75,18 @@ export class HandOffs {
   #asked = 0;
   readonly #rotating = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
-  /** Of BMCs that refused every login that was tried: those logins, by key. */
+  readonly #guard: GuardedLogins;
+  /** Of BMCs that refused every login that was tried: those logins, by key. The one that was noted last is the last. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
+  /** Enrolments that have reported a proved BMC at another place, until a login there has come to its end; by session. */
+  readonly #settling = new Map<string, Promise<void>>();
   /** What agents that follow a hand-off have written to their BMCs, by key. */
   readonly #nonces = new Map<string, string>();
 
   constructor(options: HandOffsOptions) {
     this.#options = options;
     this.#queue = new LoginQueue(options.mostLogins);
+    this.#guard = new GuardedLogins(options);
     options.metrics.observeQueue(
       () => this.#queue.running,
       () => this.#asked - this.#queue.running,
@@ -119,17 +127,27 @@ export class HandOffs {
    * that was proved is what proves the place. Waits for that, but not for long; the hand-off goes on.
    * @param lane of the caller in the queue
    */
-  async settleMoved(row: BmcRow, lane: string): Promise<void> {
+  async settleMoved(row: BmcRow, sessionId: string, lane: string): Promise<void> {
     if (row.reportedFacts === undefined) return;
-    const { store, addresses } = this.#options;
-    if (isMoved(row, await store.accounts(row.key), addresses)) await this.settle(row.key, lane);
+    const { store, addresses, limits } = this.#options;
+    if (!isMoved(row, await store.accounts(row.key), addresses)) return;
+    const settled = this.settle(row.key, lane, limits.totalMs).finally(() => {
+      if (this.#settling.get(sessionId) === settled) this.#settling.delete(sessionId);
+    });
+    this.#settling.set(sessionId, settled);
+    await orAborted(settled, AbortSignal.timeout(settleWaitMs)).catch(() => undefined);
+  }
+
+  /** Whether the login of settleMoved is still waited for: until its end, or for as long as a hand-off may take. */
+  isSettling(sessionId: string): boolean {
+    return this.#settling.has(sessionId);
   }
 
   /** Has a hand-off run that nobody follows. Waits for its end, however it ends, but not for long. */
-  async settle(key: string, lane: string): Promise<void> {
+  async settle(key: string, lane: string, waitMs = settleWaitMs): Promise<void> {
     const [newest] = await this.#options.store.accounts(key);
     const { done } = this.#join(key, newest, lane);
-    await orAborted(done, AbortSignal.timeout(settleWaitMs)).catch(() => undefined);
+    await orAborted(done, AbortSignal.timeout(waitMs)).catch(() => undefined);
   }
 
   /**
@@ -151,7 +169,7 @@ export class HandOffs {
     const { store } = this.#options;
     const signal = AbortSignal.any([gone, this.#stopping.signal]);
     const unheard = () => undefined;
-    return await this.#inTurn(key, laneOf(actor), signal, unheard, async () => {
+    return await this.#alone(key, laneOf(actor), signal, async () => {
       const { row: stored } = (await store.bmc(key)) ?? {};
       if (stored === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
       const givenAddress = address === undefined ? stored.givenAddress : formatEndpoint(address);
@@ -183,8 +201,7 @@ export class HandOffs {
   async rotate(key: string, actor: string, gone: AbortSignal): Promise<string> {
     const { signal: stopping } = this.#stopping;
     const signal = AbortSignal.any([gone, stopping]);
-    const unheard = () => undefined;
-    const work = this.#inTurn(key, laneOf(actor), signal, unheard, () =>
+    const work = this.#alone(key, laneOf(actor), signal, () =>
       rotatePassword(this.#rotationWorld(), key, actor, gone, stopping),
     );
     this.#rotating.add(work);
@@ -237,6 +254,13 @@ export class HandOffs {
   }
 
   /** Runs `work` when the BMC is free, from what came before and from drivers, and there is a place in the queue. */
+  async #alone<T>(key: string, lane: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { locks } = this.#options;
+    const unheard = () => undefined;
+    return await this.#inTurn(key, lane, signal, unheard, () => locks.run(key, signal, work));
+  }
+
+  /** Runs `work` when what came before for the BMC has ended, and there is a place in the queue; drivers may use the BMC meanwhile. */
   async #inTurn<T>(
     key: string,
     lane: string,
@@ -244,12 +268,9 @@ export class HandOffs {
     moved: (ahead: number) => void,
     work: () => Promise<T>,
   ): Promise<T> {
-    const { locks } = this.#options;
     this.#asked += 1;
     try {
-      return await this.#turns.run(key, signal, () =>
-        this.#queue.run(lane, signal, moved, () => locks.run(key, signal, work)),
-      );
+      return await this.#turns.run(key, signal, () => this.#queue.run(lane, signal, moved, work));
     } finally {
       this.#asked -= 1;
     }
@@ -287,25 +308,32 @@ export class HandOffs {
     events: EventLog<WatchHandOffResponse>,
     looked: (newest: string) => void,
   ): Promise<void> {
-    const { store, metrics, log } = this.#options;
+    const { store, locks, metrics, log } = this.#options;
     const { signal } = this.#stopping;
     const emit = (event: NonNullable<WatchHandOffResponse["event"]>) => events.append({ at: new Date(), event });
     const queued = (ahead: number) => events.pass({ at: new Date(), event: { $case: "queued", value: { ahead } } });
     await this.#inTurn(key, lane, signal, queued, async () => {
       const started = performance.now();
       const { row } = (await store.bmc(key)) ?? {};
-      if (row?.facts === undefined) throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
+      if (row?.facts === undefined) {
+        this.#refused.delete(key);
+        throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
+      }
       const accounts = await store.accounts(key);
       looked(accounts[0]?.id ?? "");
       const remedy = "Boot the machine again to make a new one";
       const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
-      const ended = await this.#takeOverProved(row, by, emit, signal);
-      const { outcome, failure, refusedBefore } = ended;
-      // What the end of the service has cut short says nothing about the BMC.
-      if (failure !== undefined && signal.aborted) throw new StoppingError();
-      if (refusedBefore.size === 0) this.#refused.delete(key);
-      else this.#refused.set(key, refusedBefore);
-      await store.settleHandOff(key, outcome, new Date());
+      const travel = await this.#travel(row, emit, signal);
+      const elsewhere = await visitElsewhere(travel, row, by);
+      const ended = await locks.run(key, signal, async () => {
+        const result = await takeOverProved(travel, row, by, elsewhere);
+        // What the end of the service has cut short says nothing about the BMC.
+        if (result.failure !== undefined && signal.aborted) throw new StoppingError();
+        this.#remember(key, result.refusedBefore);
+        await store.settleHandOff(key, result.outcome, new Date());
+        return result;
+      });
+      const { failure } = ended;
       // Not before its result is on the disk: who has seen it finds the row settled.
       emit(lastEvent(ended));
       const durationMs = performance.now() - started;
@@ -319,6 +347,14 @@ export class HandOffs {
     });
   }
 
+  /** Rows are deleted, forgotten and renamed: what was noted first goes. */
+  #remember(key: string, refused: ReadonlySet<string>): void {
+    this.#refused.delete(key);
+    if (refused.size > 0) this.#refused.set(key, refused);
+    const [first] = this.#refused.keys();
+    if (first !== undefined && this.#refused.size > mostRemembered) this.#refused.delete(first);
+  }
+
   /** See takeOverProved in places.ts. */
   async #takeOverProved(
     row: BmcRow,
@@ -326,10 +362,20 @@ export class HandOffs {
     emit: (event: HandOffEvent) => void,
     signal: AbortSignal,
   ): Promise<TakeOver> {
+    return takeOverProved(await this.#travel(row, emit, signal), row, by);
+  }
+
+  async #travel(row: BmcRow, emit: (event: HandOffEvent) => void, signal: AbortSignal): Promise<Travel> {
     const { addresses, store } = this.#options;
     const vouched = await store.vouchedAccounts(row.key);
-    const goTo = (moved: BmcRow, facts: BmcFacts, some: By) => this.#takeOver(moved, facts, some, emit, signal);
-    return takeOverProved({ addresses, vouched, takeOver: goTo, signal }, row, by);
+    const goTo = async (moved: BmcRow, facts: BmcFacts, by: By) => {
+      const endpoint = reachableAt(moved, addresses);
+      if (endpoint === undefined) return this.#takeOver(moved, facts, by, emit, signal);
+      const admitted = await this.#guard.admit(row, endpoint, by.accounts, signal).catch(asHandOffFailure);
+      if (admitted instanceof HandOffError) return notTried(admitted, by);
+      return this.#takeOver(moved, facts, { ...by, ...admitted }, emit, signal);
+    };
+    return { addresses, vouched, takeOver: goTo, signal };
   }
 
   #takeOver(
@@ -345,6 +391,19 @@ export class HandOffs {
     const subject = { mac, facts, machineUuid, nonce, endpoint: reachableAt(row, addresses), ...by };
     return takeOver({ ...this.#options, onLogin: metrics.lanLogin }, subject, emit, signal);
   }
+}
+
+/** @throws what is none */
+function asHandOffFailure(error: unknown): HandOffError {
+  if (error instanceof HandOffError) return error;
+  throw error;
+}
+
+/** No account was tried, so all are what they were. */
+function notTried(failure: HandOffError, { accounts, refusedBefore = new Set() }: By): TakeOver {
+  const considered = accounts.map(({ id }) => id);
+  const outcome = { kind: "failed", considered, refused: [], reason: failure.message } as const;
+  return { outcome, failure, refusedBefore };
 }
 
 /** Of an operator in the queue. */

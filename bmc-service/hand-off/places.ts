@@ -38,24 +38,35 @@ export interface Travel {
   readonly signal: AbortSignal;
 }
 
-export type By = Pick<Subject, "accounts" | "refusedBefore" | "knownBy" | "remedy">;
+export type By = Pick<Subject, "accounts" | "refusedBefore" | "knownBy" | "tryLogin" | "remedy">;
 
 /** A BMC that let in an account which proves nothing there. */
-type Doubted = TakeOver & { readonly doubt?: UnprovedPlace };
+export type Doubted = TakeOver & { readonly doubt?: UnprovedPlace };
+
+/**
+ * Goes where the agent has reported a proved BMC, if that is at another address than it was: what is done there keeps nobody from the
+ * BMC where it was proved. Undefined if there is no such place.
+ */
+export async function visitElsewhere(travel: Travel, row: BmcRow, by: By): Promise<Doubted | undefined> {
+  const reported = reportedPlace(travel, row);
+  if (reported === undefined || isSameEndpoint(knownPlace(travel, row), reported)) return undefined;
+  return withReport(await visit(travel, row, reported, by), reported.facts);
+}
 
 /**
  * Goes where the agent has reported the BMC. If it is proved, and not there, it is sought where it was before: what was proved stays
  * until something else is. What only an unproved account speaks for is no hand-off, but a claim.
+ * @param elsewhere what came of visitElsewhere, if it was called before
  */
-export async function takeOverProved(travel: Travel, row: BmcRow, by: By): Promise<TakeOver> {
+export async function takeOverProved(travel: Travel, row: BmcRow, by: By, elsewhere?: Doubted): Promise<TakeOver> {
   const known = knownPlace(travel, row);
   const reported = reportedPlace(travel, row);
   if (reported === undefined) return asClaim(withDescription(await visit(travel, row, known, by), row));
-  const first = withReport(await visit(travel, row, reported, by), reported.facts);
+  const isElsewhere = !isSameEndpoint(known, reported);
+  const first = elsewhere ?? withReport(await visit(travel, row, reported, by), reported.facts);
   if (first.failure === undefined || first.outcome.kind === "handed off" || travel.signal.aborted) return first;
-  const elsewhere = !isSameEndpoint(known, reported);
-  if (!elsewhere && first.failure.kind !== FailureKind.FAILURE_KIND_OTHER_BMC) return first;
-  const second = await visit(travel, row, known, elsewhere ? by : { ...by, refusedBefore: first.refusedBefore });
+  if (!isElsewhere && first.failure.kind !== FailureKind.FAILURE_KIND_OTHER_BMC) return first;
+  const second = await visit(travel, row, known, isElsewhere ? by : { ...by, refusedBefore: first.refusedBefore });
   return asClaim(first.doubt === undefined ? second : { ...second, doubt: first.doubt });
 }
 

@@ -12,6 +12,7 @@ import { type Candidate, candidates, refusedByNow } from "./candidates.ts";
 import { findLan } from "./find-lan.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
 import { type HandOffEvent, prove } from "./prove.ts";
+import { TooManyRefusedError } from "./refused-logins.ts";
 
 /** How long a hand-off waits, ms. */
 export interface HandOffLimits {
@@ -31,6 +32,9 @@ export interface Login {
   readonly password: Secret;
 }
 
+/** Does a login, or throws TooManyRefusedError without it. */
+export type TryLogin = <T>(candidate: Candidate, login: () => Promise<T>) => Promise<T>;
+
 /** Whom to log in to. */
 export interface Subject {
   /** MAC address by which the BMC is known and mapped; where it has moved, `facts` can have another one. */
@@ -44,6 +48,8 @@ export interface Subject {
   readonly refusedBefore?: ReadonlySet<string>;
   /** Another LAN channel by which the BMC was known before: it must have that too. */
   readonly knownBy?: FoundLan | undefined;
+  /** Undefined: each login may be tried. */
+  readonly tryLogin?: TryLogin | undefined;
   /** See `Expected`. */
   readonly nonce?: (() => string | undefined) | undefined;
   /** What to do if the BMC refuses them all, one sentence. */
@@ -99,7 +105,8 @@ export async function takeOver(
       randomize: true,
       signal: limit,
       shouldRetry: ({ error }) =>
-        asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE && !(error instanceof AddressRefusedError),
+        asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE &&
+        !(error instanceof AddressRefusedError || error instanceof TooManyRefusedError),
     });
     const outcome = { kind: "handed off", considered, refused: refusedIds(), ...reached } as const;
     return { outcome, failure: undefined, refusedBefore: new Set() };
@@ -192,17 +199,23 @@ async function login(
   }
   const isRefused = (candidate: Candidate) =>
     [...refused].some((each) => each.nameOf === candidate.nameOf && each.passwordOf === candidate.passwordOf);
-  const { mac } = subject;
+  const { mac, tryLogin = (_, connect) => connect() } = subject;
   let last: HandOffError | undefined;
+  let heldBack: TooManyRefusedError | undefined;
   for (const candidate of all.filter((each) => !isRefused(each))) {
     const password = withoutFill(candidate.passwordOf.password.reveal());
     try {
       const user = candidate.nameOf.userName;
       const privilege = loginLevels[world.privilege];
-      const session = await world.connect({ ...endpoint, mac, user, password, privilege, signal });
+      const connect = () => world.connect({ ...endpoint, mac, user, password, privilege, signal });
+      const session = await tryLogin(candidate, connect);
       world.onLogin("ok");
       return { session, candidate };
     } catch (error) {
+      if (error instanceof TooManyRefusedError) {
+        heldBack = error;
+        continue;
+      }
       if (error instanceof SessionError) world.onLogin(error.status);
       const failure = asHandOffError(error);
       // It has let the account in as far as that goes, and would answer every other one in the same way.
@@ -217,6 +230,7 @@ async function login(
       password.fill(0);
     }
   }
+  if (heldBack !== undefined) throw heldBack;
   const names = [...new Set(all.map(({ nameOf }) => `"${nameOf.userName}"`))].join(", ");
   throw new HandOffError(
     FailureKind.FAILURE_KIND_LOGIN_REFUSED,

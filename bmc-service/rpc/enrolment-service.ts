@@ -81,7 +81,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         const formerAccounts = requireRange("former_accounts", request.formerAccounts ?? 0, 0, 63);
         const row = await reportBmc(options, session, request, context);
         if (request.formerAccounts !== undefined) await store.setFormerAccounts(session, row.key, formerAccounts);
-        await handOffs.settleMoved(row, networkOf(context.from));
+        await handOffs.settleMoved(row, session.id, networkOf(context.from));
         return { passwordFormHint: await passwordFormHint(store, row) };
       } catch (error) {
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
@@ -293,6 +293,10 @@ async function escrow(
   const slot = requireRange("slot", request.slot, 1, 63);
   const { bmcKey } = session;
   if (bmcKey === undefined) throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
+  if (handOffs.isSettling(session.id)) {
+    const text = `BMC ${mac} is reported at another place than the one that was proved, and a login there is under way: try again`;
+    throw new RpcError(status.UNAVAILABLE, text);
+  }
   // The row of a proved BMC goes by its former MAC address until a remote login has found the new one too.
   const { row } = (await store.bmc(bmcKey)) ?? {};
   if (bmcKey !== mac && row?.reportedFacts?.mac !== mac) {
