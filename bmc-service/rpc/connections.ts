@@ -81,9 +81,9 @@ export class Connections implements Disposable {
   readonly #suspect: Suspect;
   /** By peer as grpc-js writes it: "10.0.0.7:50022". The oldest first. */
   readonly #open = new Map<string, Connection>();
-  readonly #taken = { strangers: 0, agents: 0, people: 0 };
-  /** The oldest first. */
-  readonly #onTrial = new Set<Connection>();
+  readonly #taken = { trial: 0, strangers: 0, agents: 0, people: 0 };
+  /** By network; the oldest first. */
+  readonly #onTrial = new Map<string, Set<Connection>>();
   readonly #perNetwork = new Map<string, FromThere>();
   readonly #looking: NodeJS.Timeout;
   #minuteBegan = performance.now();
@@ -178,34 +178,29 @@ export class Connections implements Disposable {
   #makeRoom(place: "strangers" | "agents", network: string): boolean {
     const full = this.#fullFor(place, network);
     if (full === undefined) return true;
-    const [oldest] = (full === "network" ? this.#perNetwork.get(network)?.strangers : this.#mostStrangers()) ?? [];
+    const all = this.#perNetwork.values().map(({ strangers }) => strangers);
+    const [oldest] = (full === "network" ? this.#perNetwork.get(network)?.strangers : largest(all)) ?? [];
     if (oldest === undefined) return false;
     this.#refuse(oldest);
     return this.#fullFor(place, network) === undefined || this.#makeRoom(place, network);
   }
 
-  #mostStrangers(): ReadonlySet<Connection> {
-    let most: ReadonlySet<Connection> = new Set();
-    for (const { strangers } of this.#perNetwork.values()) if (strangers.size > most.size) most = strangers;
-    return most;
-  }
-
   /** Where all places on trial are taken, the network that has most of them leaves its oldest one. */
   #makeRoomForTrial(): void {
-    if (this.#onTrial.size < trials.atOnce) return;
-    const perNetwork = Map.groupBy(this.#onTrial, (each) => each.network);
-    const [[oldest] = []] = [...perNetwork.values()].toSorted((one, other) => other.length - one.length);
+    if (this.#taken.trial < trials.atOnce) return;
+    const [oldest] = largest(this.#onTrial.values());
     if (oldest !== undefined) this.#refuse(oldest);
   }
 
   #take(connection: Connection): void {
     const { place, network } = connection;
-    if (place === "trial") {
-      this.#onTrial.add(connection);
-      return;
-    }
     this.#taken[place] += 1;
     if (place === "people") return;
+    if (place === "trial") {
+      const tried = this.#onTrial.get(network) ?? new Set();
+      this.#onTrial.set(network, tried.add(connection));
+      return;
+    }
     const there = this.#perNetwork.get(network) ?? { agents: 0, strangers: new Set() };
     if (place === "strangers") there.strangers.add(connection);
     else there.agents += 1;
@@ -214,11 +209,13 @@ export class Connections implements Disposable {
 
   #leave(connection: Connection): void {
     const { place, network } = connection;
+    this.#taken[place] -= 1;
     if (place === "trial") {
-      this.#onTrial.delete(connection);
+      const tried = this.#onTrial.get(network);
+      tried?.delete(connection);
+      if (tried?.size === 0) this.#onTrial.delete(network);
       return;
     }
-    this.#taken[place] -= 1;
     const there = this.#perNetwork.get(network);
     if (place === "people" || there === undefined) return;
     if (place === "strangers") there.strangers.delete(connection);
@@ -277,6 +274,12 @@ export class Connections implements Disposable {
       return { attack: "flood", text: "too many bytes that are no call" };
     return undefined;
   }
+}
+
+function largest(sets: Iterable<ReadonlySet<Connection>>): ReadonlySet<Connection> {
+  let found: ReadonlySet<Connection> = new Set();
+  for (const each of sets) if (each.size > found.size) found = each;
+  return found;
 }
 
 function peerOf({ remoteAddress = "", remotePort = 0 }: Socket): string {
