@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AccountState, Fru, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
@@ -317,71 +317,6 @@ describe("what was proved is not overwritten", () => {
     expect(await rowOf(mac1)).toMatchObject({ machine: { board: undefined }, inventory: { memoryBytes: 512n } });
   });
 
-  describe("by what is said of the BMC", () => {
-    const lies = { firmwareVersion: "6.66", manufacturerId: 666, findings: ["Give the password to evil.example."] };
-
-    test("in a session that proves nothing: all of it waits", async () => {
-      const before = await rowOf(mac1);
-      const stranger = await begun(uuid1);
-      await stranger.report(factsOf(mac1, { ...lies, channels: [] }));
-      await stranger.report(factsOf(mac1, { ...lies, findings: Array.from({ length: 25 }, () => "x".repeat(8_000)) }));
-      await stranger.reportInventoryOf(666n);
-      const { facts, inventory, state } = await rowOf(mac1);
-      expect({ facts, inventory, state }).toEqual({ facts: before.facts, inventory: undefined, state: before.state });
-    });
-
-    test("and after a hand-off is what the BMC says from remote, and what is marked as not proved, in short", async () => {
-      bmcAt("10.0.0.8").firmwareVersion = "9.10";
-      const stranger = await begun(uuid1);
-      await stranger.report(factsOf(mac1, { ...lies, fru: Fru.fromPartial({ boardSerial: "S-1" }) }));
-      expect(namesOf(await stranger.handOff()).at(-1)).toBe("handedOff");
-      const marked = "told by the agent, not proved: Give the password to evil.example.";
-      const { facts } = await rowOf(mac1);
-      expect(facts).toMatchObject({ firmwareVersion: "9.10", manufacturerId: 10876, findings: [marked] });
-      // What nobody has told before overwrites nothing.
-      expect(facts?.fru?.boardSerial).toBe("S-1");
-      await stranger.report(
-        factsOf(mac1, { fru: Fru.fromPartial({ boardSerial: "S-2" }), findings: ["x".repeat(600)] }),
-      );
-      await stranger.handOff();
-      const after = (await rowOf(mac1)).facts;
-      expect(after?.fru?.boardSerial).toBe("S-1");
-      expect(after?.findings).toEqual([expect.stringMatching(/^told by the agent, not proved: x{511}…$/)]);
-    });
-
-    test("but what the machine tells that has made the account is taken with it, and afterwards at once", async () => {
-      const agent = await begun(uuid1);
-      const told = { firmwareVersion: "9.11", findings: ["A former account was closed."] };
-      await agent.report(factsOf(mac1, told));
-      await agent.reportInventoryOf(512n);
-      await agent.confirm(await agent.escrow(mac1, "rivetnew", "New-password-456", 4), 4);
-      bmcAt("10.0.0.8").users.push({ slot: 4, name: "rivetnew", password: "New-password-456" });
-      expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-      expect(await rowOf(mac1)).toMatchObject({ facts: told, inventory: { memoryBytes: 512n } });
-      expect(await linked.actions()).toContain("facts changed");
-      await agent.report(factsOf(mac1, { ...told, findings: [] }));
-      expect((await rowOf(mac1)).facts).toMatchObject({ firmwareVersion: "9.11", findings: [] });
-      await agent.reportInventoryOf(1024n);
-      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(1024n);
-    });
-
-    test("but the inventory of a machine that is recognised is taken when it is handed off, before that and after it", async () => {
-      const agent = await begun(uuid1);
-      await agent.report(factsOf(mac1));
-      await agent.reportInventoryOf(512n);
-      expect((await rowOf(mac1)).inventory).toBeUndefined();
-      expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
-      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(512n);
-      await agent.reportInventoryOf(1024n);
-      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(1024n);
-      await (await begun(uuid1)).report(factsOf(mac1));
-      const next = await begun(uuid1);
-      await next.reportInventoryOf(1n);
-      await next.report(factsOf(mac1));
-      expect((await rowOf(mac1)).inventory?.memoryBytes).toBe(1024n);
-    });
-  });
-
   test("by a MAC address of another channel, unless the BMC has both", async () => {
     const agent = await begun(uuid1);
     const channels = [mac1, mac2].map((mac, i) => ({ channel: i + 1, mac, ipv4Address: "", remark: "" }));
@@ -391,6 +326,19 @@ describe("what was proved is not overwritten", () => {
     other.users.push({ slot: 3, name: "rivetab12", password });
     expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
     expect(await rowOf(uuid1)).toMatchObject({ key: mac1, facts: { channel: 1 } });
+  });
+
+  test("nor kept where it was by a row that a stranger has made under the MAC address of another channel", async () => {
+    bmcAt("10.0.0.8").otherMacs.set(2, mac2);
+    const stranger = await begun(uuid2);
+    await stranger.report(factsOf(mac2, { ipv4Address: "10.6.6.6" }));
+    const agent = await begun(uuid1);
+    const channels = [mac1, mac2].map((mac, i) => ({ channel: i + 1, mac, ipv4Address: "", remark: "" }));
+    await agent.report(factsOf(mac2, { channel: 2, channels }));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await rowOf(mac2)).toMatchObject({ machineUuid: uuid1, state: State.STATE_LINKED, facts: { channel: 2 } });
+    expect((await refusal(stranger.escrow(mac2, evil.name, evil.password))).code).toBe("FAILED_PRECONDITION");
+    expect((await refusal(rowOf(uuid2))).code).toBe("NOT_FOUND");
   });
 
   test("by an account that is on its way, or that a login refuses: the row stays linked", async () => {

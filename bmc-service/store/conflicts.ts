@@ -16,8 +16,12 @@ import type { Tables } from "./tables.ts";
 
 /** Conflicts kept. Those that were decided make room; when all are open, one more entry counts what comes. */
 const kept = 1_000;
-/** Open ones against one row, and by one certificate: who makes many leaves room for others. */
+/**
+ * Open ones against one row, and by one certificate: who makes many leaves room for others. Those by a machine with the UUID of the
+ * linked one have places of their own: it may be that machine, with a part that was replaced.
+ */
 const openOfRow = 50;
+const openOfOwnUuid = 10;
 const openOfClaimant = kept / 2;
 
 const {
@@ -40,7 +44,7 @@ export function claimOf(
 
 /**
  * Keeps a claim; the same one is kept once and counted while it is open.
- * @returns whether it is new
+ * @returns whether it is new, and none had to go for it: a flood of them fills no history
  */
 export function keepClaim(
   tables: Tables,
@@ -52,17 +56,18 @@ export function keepClaim(
 ): boolean {
   const entry = { ...claim, bmcKey: row.key, claimedBy: toldBy(tables, session).claimedBy, text };
   if (countAgain(tables.database, entry, now)) return false;
-  const isRoom = hasShareLeft(tables.database, entry) && makeRoom(tables.database);
+  const isRoom = makeRoom(tables, entry, row.machineUuid ?? "");
   const overflow = {
     ...noClaim,
     bmcKey: "",
     claimedBy: "",
     text:
-      `claims beyond those that are kept (${kept}, ${openOfRow} against one row, ${openOfClaimant} by one certificate): ` +
+      `claims beyond those that are kept (${kept}, ${openOfRow} against one row, ${openOfOwnUuid} more by machines with its UUID, ` +
+      `${openOfClaimant} by one certificate): ` +
       "decide about those, and find out who makes so many",
   };
-  if (!isRoom && countAgain(tables.database, overflow, now)) return false;
-  insert(tables.database, isRoom ? entry : overflow, now);
+  if (!isRoom && !countAgain(tables.database, overflow, now)) insert(tables.database, overflow, now);
+  insert(tables.database, entry, now);
   tables.changed(row.key);
   return isRoom;
 }
@@ -98,20 +103,42 @@ function insert(database: Database, entry: Entry, now: Date): void {
   );
 }
 
-function hasShareLeft(database: Database, { bmcKey, claimedBy }: Entry): boolean {
-  const { row, claimant } =
-    database.get(
-      "SELECT sum(bmc_key = ?) AS row, sum(claimed_by = ?) AS claimant FROM conflicts WHERE decision = 0 AND bmc_key <> ''",
-      bmcKey,
-      claimedBy,
-    ) ?? {};
-  return Number(row) < openOfRow && Number(claimant) < openOfClaimant;
+/**
+ * Makes room for a claim. Where a share is full, the claim that was not made for the longest time goes, of whoever has most.
+ * @param ownUuid of the machine that is linked
+ * @returns whether no open claim had to go
+ */
+function makeRoom(tables: Tables, { bmcKey, claimedBy, machineUuid }: Entry, ownUuid: string): boolean {
+  const isOwn = machineUuid === ownUuid;
+  const ofRow = `bmc_key = ? AND machine_uuid ${isOwn ? "=" : "<>"} ?`;
+  const hasRoom = [
+    keepShare(tables, isOwn ? openOfOwnUuid : openOfRow, ofRow, bmcKey, ownUuid),
+    keepShare(tables, openOfClaimant, "claimed_by = ?", claimedBy),
+    forgetDecided(tables.database) || keepShare(tables, kept, "TRUE"),
+  ];
+  return hasRoom.every(Boolean);
 }
 
-/** @returns whether there is room for one more */
-function makeRoom(database: Database): boolean {
-  const count = () => Number(database.get("SELECT count(*) AS number FROM conflicts WHERE bmc_key <> ''")?.number);
-  if (count() < kept) return true;
+/** @returns whether there is room in the share for one more; if not, there is now */
+function keepShare(tables: Tables, most: number, which: string, ...values: string[]): boolean {
+  const ofShare = `decision = 0 AND bmc_key <> '' AND ${which}`;
+  const { number } = tables.database.get(`SELECT count(*) AS number FROM conflicts WHERE ${ofShare}`, ...values) ?? {};
+  if (Number(number) < most) return true;
+  const found = tables.database.get(
+    `SELECT id, bmc_key, count(*) OVER (PARTITION BY bmc_key, claimed_by) AS number FROM conflicts WHERE ${ofShare}
+     ORDER BY number DESC, last_at, id LIMIT 1`,
+    ...values,
+  );
+  const { id = 0, bmc_key: key } = found ?? {};
+  tables.database.run("DELETE FROM conflicts WHERE id = ?", id);
+  if (tables.bmc(String(key)) !== undefined) tables.changed(String(key));
+  return false;
+}
+
+/** Those that were decided make room first. @returns whether one has */
+function forgetDecided(database: Database): boolean {
+  const { number } = database.get("SELECT count(*) AS number FROM conflicts WHERE bmc_key <> ''") ?? {};
+  if (Number(number) < kept) return false;
   const oldest = "SELECT id FROM conflicts WHERE decision <> 0 ORDER BY decided_at, id LIMIT 1";
   return database.run(`DELETE FROM conflicts WHERE id IN (${oldest})`) > 0;
 }

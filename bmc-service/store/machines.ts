@@ -111,14 +111,18 @@ function provedTwins(tables: Tables, machineUuid: string, mac: string, serial: s
 /**
  * Which channel a BMC is known by may change from boot to boot, as cables and addresses come and go. Rule 3.
  * Its row goes by the MAC that is reported now, and keeps its accounts, unless another row has that MAC. One that is proved does so
- * when a remote login has found both: see reported-facts.ts.
+ * when a remote login has found both, and takes the place of a row that is not: see reported-facts.ts.
  * @returns the key of the row that the report is about, if there is any
  */
 export function followChannel(tables: Tables, session: Session, { mac, channels }: BmcFacts, now: Date): string {
   const own = new Set(channels.map((channel) => channel.mac.toLowerCase()));
   const row = tables.bmcsOfUuid(session.machineUuid).find((each) => each.mac !== "" && own.has(each.mac));
-  if (row === undefined || row.mac === mac || tables.bmc(mac) !== undefined) return mac;
-  if (isPlaceProved(row, tables.accounts(row.key))) return row.key;
+  if (row === undefined || row.mac === mac) return mac;
+  const other = tables.bmc(mac);
+  const isRowProved = isPlaceProved(row, tables.accounts(row.key));
+  // Anybody can make a row that nothing has proved: it is no obstacle for one that is.
+  if (other !== undefined && (!isRowProved || isPlaceProved(other, tables.accounts(mac)))) return mac;
+  if (isRowProved) return row.key;
   changeChannel(tables, row, mac, "agent", now);
   return mac;
 }
