@@ -213,7 +213,9 @@ export class Enrolment implements AsyncDisposable {
   async handOff(signal: AbortSignal): Promise<string> {
     const events = this.#client.watchHandOff({ sessionToken: this.#sessionToken }, signal);
     try {
-      return await followHandOff(events, this.#world.note);
+      const { driver, userName } = await followHandOff(events, this.#world.note);
+      this.loggedInAs = userName;
+      return driver;
     } finally {
       await this.takeBackNonce(signal);
     }
@@ -230,6 +232,9 @@ export class Enrolment implements AsyncDisposable {
     };
     await this.#tryFor(this.#world.settings.limits.inventoryMs, "The inventory was not reported", report, runLimit);
   }
+
+  /** Name of the account with which the service has logged in at the hand-off; empty before that, and if it does not tell. */
+  loggedInAs = "";
 
   /** Once the service has read the nonce, or nobody will. Never rejects. */
   takeBackNonce: (signal: AbortSignal) => Promise<void> = async () => undefined;

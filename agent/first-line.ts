@@ -3,10 +3,14 @@ import type { LogFormat } from "./config/settings.ts";
 import { type Console, openConsole } from "./console.ts";
 import { version } from "./version.ts";
 
-/** A console whose first line is out, and its format. */
+/** A console whose first line is out, its format, and the kernel command line, which may hold secrets and is read once. */
 export interface Begun {
   readonly console: Console;
   readonly format: LogFormat;
+  /** Empty if it could not be read. */
+  readonly cmdline: Uint8Array;
+  /** Why it could not be read. */
+  readonly cmdlineError?: unknown;
 }
 
 /**
@@ -14,11 +18,12 @@ export interface Begun {
  * a machine start wants to know that it got here.
  */
 export async function sayFirstLine(args: readonly string[]): Promise<Begun> {
-  const format = flagValue(args, "--log") ?? peekLogFormat(readOr(flagValue(args, "--cmdline") ?? "/proc/cmdline"));
+  const { bytes: cmdline, error: cmdlineError } = read(flagValue(args, "--cmdline") ?? "/proc/cmdline");
+  const format = flagValue(args, "--log") ?? peekLogFormat(cmdline);
   const known = format === "json" ? "json" : "text";
   const console = await openConsole(known);
-  console.first(version, readOr("/proc/sys/kernel/osrelease").toString("latin1").trim() || "an unknown kernel");
-  return { console, format: known };
+  console.first(version, read("/proc/sys/kernel/osrelease").bytes.toString("latin1").trim() || "an unknown kernel");
+  return { console, format: known, cmdline, cmdlineError };
 }
 
 /** The value of `--name VALUE` or `--name=VALUE`; the last one counts, as for the parser. */
@@ -34,11 +39,11 @@ export function peekLogFormat(cmdline: Uint8Array): LogFormat {
   return /(^|\s)rivet\.log="?json"?(\s|$)/.test(text) ? "json" : "text";
 }
 
-/** A file's bytes; none where it cannot be read. */
-function readOr(path: string): Buffer {
+/** A file's bytes; none where it cannot be read, and why. */
+function read(path: string): { readonly bytes: Buffer; readonly error?: unknown } {
   try {
-    return readFileSync(path);
-  } catch {
-    return Buffer.alloc(0);
+    return { bytes: readFileSync(path) };
+  } catch (error) {
+    return { bytes: Buffer.alloc(0), error };
   }
 }

@@ -28,16 +28,23 @@ export class HandOffCutError extends Error {
   }
 }
 
+/** How the service controls the BMC. */
+export interface HandedOff {
+  readonly driver: string;
+  /** Name of the account with which it has logged in; empty if it does not tell. */
+  readonly userName: string;
+}
+
 /**
  * Follows the hand-off to its end.
  * @param note takes one line for each event
- * @returns the driver with which the service controls the BMC
  * @throws HandOffFailedError, HandOffCutError, and what the stream throws
  */
 export async function followHandOff(
   events: AsyncIterable<WatchHandOffResponse>,
   note: (text: string) => void,
-): Promise<string> {
+): Promise<HandedOff> {
+  let userName = "";
   for await (const { event } of events) {
     // An event of a newer service says nothing to us.
     if (event === undefined) continue;
@@ -49,6 +56,7 @@ export async function followHandOff(
         note(`hand-off: the service connects to ${event.value.address}`);
         break;
       case "loggedIn":
+        userName = event.value.userName;
         note(`hand-off: logged in as "${event.value.userName}", cipher suite ${event.value.cipherSuite}`);
         break;
       case "macMatches":
@@ -65,7 +73,7 @@ export async function followHandOff(
         note(`hand-off: privilege ${event.value.privilege} granted`);
         break;
       case "handedOff":
-        return event.value.driver;
+        return { driver: event.value.driver, userName };
       case "failed":
         throw new HandOffFailedError(event.value);
       default:

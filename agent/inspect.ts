@@ -11,13 +11,9 @@ import { Pace } from "../inband/pace.ts";
 import { identifyMachine } from "../inband/smbios/identify-machine.ts";
 import { parseSmbios, type Smbios } from "../inband/smbios/parse-smbios.ts";
 import { readSmbiosTables, type SmbiosTables } from "../inband/smbios/read-tables.ts";
-import {
-  type DeviceIdentity,
-  DeviceIdRefusedError,
-  unknownDevice,
-  waitUntilReady,
-} from "../inband/wait-until-ready.ts";
+import { DeviceIdRefusedError, unknownDevice, waitUntilReady } from "../inband/wait-until-ready.ts";
 import { getUserAccess } from "../ipmi/commands/get-user-access.ts";
+import type { DeviceIdentity } from "../ipmi/device-identity.ts";
 import { manufacturerName } from "../ipmi/manufacturer.ts";
 import type { Transport } from "../ipmi/transport.ts";
 import { type CountingTransport, countingTransport } from "./counting-transport.ts";

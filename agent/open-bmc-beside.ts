@@ -2,12 +2,8 @@ import { withinLimit } from "../inband/conversation.ts";
 import { NoBmcError, type TriedWay } from "../inband/openipmi/open-bmc.ts";
 import { Pace } from "../inband/pace.ts";
 import type { IpmiDeviceInformation } from "../inband/smbios/type-38-ipmi-device.ts";
-import {
-  type DeviceIdentity,
-  DeviceIdRefusedError,
-  unknownDevice,
-  waitUntilReady,
-} from "../inband/wait-until-ready.ts";
+import { DeviceIdRefusedError, unknownDevice, waitUntilReady } from "../inband/wait-until-ready.ts";
+import type { DeviceIdentity } from "../ipmi/device-identity.ts";
 import type { CompletionCodeError } from "../ipmi/errors.ts";
 import { type CountingTransport, countingTransport } from "./counting-transport.ts";
 import type { Step } from "./step.ts";

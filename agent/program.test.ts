@@ -37,6 +37,7 @@ test("inspect", () => {
     output: "json",
     device: "/dev/x",
   });
+  expect(invoke("inspect", "--output", "text").invocation).toMatchObject({ output: "table" });
   expect(() => invoke("inspect", "--output", "xml")).toThrow(UsageError);
 });
 
@@ -59,7 +60,8 @@ test("plan", () => {
       ["user_slot", "5"],
     ]),
   });
-  expect(() => invoke("plan", "--output", "table")).toThrow(UsageError);
+  expect(invoke("plan", "--output", "table").invocation).toMatchObject({ output: "text" });
+  expect(() => invoke("plan", "--output", "xml")).toThrow(UsageError);
   expect(() => invoke("plan", "--account", "longer than 16 characters")).toThrow(UsageError);
 });
 

@@ -134,7 +134,9 @@ export function readInvocation(
     );
   addKeys(plan, planned);
   plan.action((options: Options & { output: string; device?: string; account?: string; cmdline: string }) => {
-    const { output, device, account, cmdline } = options;
+    const { device, account, cmdline } = options;
+    // As other commands call what is for people.
+    const output = options.output === "table" ? "text" : options.output;
     if (output !== "text" && output !== "yaml" && output !== "json") {
       throw new UsageError("--output", `"${output}" is not allowed; allowed: text, yaml or json`);
     }
@@ -155,7 +157,7 @@ export function readInvocation(
       "\nNeeds no service and no configuration. Without a BMC it says which ways were tried\nand why each failed, and still exits 0. Passwords are neither read nor shown.\n\nExamples:\n  metal-rivet inspect\n  metal-rivet inspect --output json | jq .bmc.mac",
     )
     .action((options: { output: string; device?: string; kcs?: string }) => {
-      const { output } = options;
+      const output = options.output === "text" ? "table" : options.output;
       if (output !== "table" && output !== "yaml" && output !== "json") {
         throw new UsageError("--output", `"${output}" is not allowed; allowed: table, yaml or json`);
       }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { ConfigError, fileProblem } from "./config/config-error.ts";
 import type { KeyName } from "./config/keys.ts";
 import type { Source } from "./config/settings.ts";
@@ -21,11 +20,14 @@ export interface Guest {
   readonly prepare: (from: LocalSources, console: Console) => Promise<void>;
 }
 
-/** `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code. */
+/**
+ * `metal-rivet run` as an ordinary program, for a ramdisk that has an init of its own. Returns the exit code.
+ * @param cmdlineFile where `begun` has read the kernel command line
+ */
 export async function runOnce(
   flags: ReadonlyMap<KeyName, string>,
   cmdlineFile: string,
-  { console: first, format }: Begun,
+  { console: first, format, cmdline, cmdlineError }: Begun,
   guest?: Guest,
 ): Promise<number> {
   const startedAt = performance.now();
@@ -37,7 +39,10 @@ export async function runOnce(
   let console = first;
 
   const work = async (): Promise<RunEnd> => {
-    const from = readLocalSources(flags, readCommandLine(cmdlineFile), guest?.defaults);
+    if (cmdlineError !== undefined) {
+      throw new ConfigError(`file ${cmdlineFile}`, "--cmdline", `cannot be read: ${fileProblem(cmdlineError)}`);
+    }
+    const from = readLocalSources(flags, cmdline, guest?.defaults);
     record.begin(from, guest !== undefined, console);
     for (const remark of from.remarks) console.note(remark);
     const configure = async () => {
@@ -61,12 +66,4 @@ export async function runOnce(
   });
   await record.end(ended, console);
   return ended.exitCode;
-}
-
-function readCommandLine(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new ConfigError(`file ${path}`, "--cmdline", `cannot be read: ${fileProblem(error)}`);
-  }
 }

@@ -19,6 +19,8 @@ export type Attack =
   | "refused login"
   /** A BMC with another MAC address or GUID than the linked one. */
   | "another BMC"
+  /** A BMC that is said to be where the service does not go. */
+  | "address"
   /** A claim that contradicts a proved linkage. */
   | "claim"
   /** A client certificate that does not hold. */
@@ -27,6 +29,8 @@ export type Attack =
   | "no TLS"
   /** A call whose request is too large, cannot be read or never comes to its end. */
   | "unreadable request"
+  /** A call of somebody who has shown no certificate, refused before it was known what they want. */
+  | "stranger"
   /** A connection that ended without any call. */
   | "connection without call"
   /** More than one caller may have or do in a minute. */

@@ -55,9 +55,13 @@ test("an account that a full disk does not take is refused, and all goes on when
   // The agent asks again, and ends without having touched the BMC if there is no room in time.
   expect(refused).toMatchObject({ code: "UNAVAILABLE", details: expect.stringContaining("the disk is full") });
   expect(refused?.details).not.toContain(canary);
+  const health = () => fetch(`http://127.0.0.1:${service.running.healthPort}/healthz`);
+  const ill = await health();
+  expect([ill.status, await ill.text()]).toEqual([503, expect.stringContaining("the disk is full")]);
   expect((await accounts()).map(({ id }) => id)).toEqual(stored);
 
   limitPages(1_000_000);
+  expect((await health()).status).toBe(200);
   const id = await agent.escrow(mac1, "rivetab12", `${canary}-end`);
   expect((await accounts()).map((each) => each.id)).toEqual([id, ...stored]);
 });

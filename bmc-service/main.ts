@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { ExitCode } from "../proto/exit-code.ts";
+import { closeMemory } from "./closed-memory.ts";
 import { runProgram } from "./program.ts";
 
 /** The first signal ends the service in peace; a second one ends the process at once, as if we were not there. */
@@ -13,6 +14,14 @@ function toldToStop(): Promise<unknown> {
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
+
+const open = closeMemory();
+if (open !== undefined) {
+  process.stderr.write(
+    `bmc-service: the memory of this process could not be closed (${open}). A core dump of it would hold keys and passwords: ` +
+      "type `ulimit -c 0` before, and let nobody else work on this machine\n",
+  );
+}
 
 runProgram(process.argv.slice(2), {
   environment: process.env,

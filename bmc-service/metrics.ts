@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Attack } from "./attack.ts";
+import type { Stored } from "./store/store.ts";
 import { version } from "./version.ts";
 
 /** What the service counts, for Prometheus. */
@@ -115,11 +116,24 @@ export class Metrics {
 
   observeQueue(running: () => number, waiting: () => number): void {
     this.#gauge("bmc_service_hand_offs_running", "Remote logins that run now.", running);
-    this.#gauge("bmc_service_hand_offs_queued", "Hand-offs that wait for a place.", waiting);
+    this.#gauge("bmc_service_hand_offs_queued", "Hand-offs that wait for a place, or for the BMC.", waiting);
   }
 
   observeSessions(count: () => Promise<number>): void {
     this.#gauge("bmc_service_sessions", "Enrolment sessions whose token is valid.", count);
+  }
+
+  /** What the limits count. */
+  observeStored(count: () => Promise<Stored>): void {
+    new Gauge({
+      name: "bmc_service_stored",
+      help: "What takes room in the database: sessions whose time is not over, machines, BMCs.",
+      labelNames: ["what"],
+      registers: [this.registry],
+      async collect() {
+        for (const [what, number] of Object.entries(await count())) this.set({ what }, number);
+      },
+    });
   }
 
   observeRows(countByState: () => Promise<ReadonlyMap<string, number>>): void {

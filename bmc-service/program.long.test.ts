@@ -119,6 +119,8 @@ describe("serve refuses", () => {
     ["--bmc-address", "52:54:00:b1:00=127.0.0.1:9001"],
     ["--bmc-address", "27:53:57:51:6b:c8=127.0.0.1:9001"],
     ["--bmc-address", "52:54:00:b1:00:01=127.0.0.1"],
+    ["--bmc-networks", "10.0.0.0/33"],
+    ["--bmc-networks", "10.0.0.0/8,bmc7"],
     ["--fresh-for", "soon"],
     ["--max-logins", "0"],
     ["--user-prefix", "Rivet"],

@@ -3,30 +3,37 @@ import type { Logger } from "pino";
 import { State } from "../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BmcServiceService } from "../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { EnrolmentServiceService, type Policy } from "../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
+import { SampledRefusals } from "./audit/sampled-refusals.ts";
 import { DriverList } from "./drivers/driver-list.ts";
 import { ipmiDriver, type PowerPatience } from "./drivers/ipmi/ipmi-driver.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { type KeepTimes, startForgetting } from "./forgetting.ts";
 import { HandOffs } from "./hand-off/hand-offs.ts";
 import type { HandOffLimits } from "./hand-off/take-over.ts";
 import { HealthServer } from "./health-server.ts";
 import { reportKeysPath } from "./import/report-keys.ts";
 import { Metrics } from "./metrics.ts";
+import type { SubjectAttributes } from "./pki/agent-certificates.ts";
 import { loadServerPki } from "./pki/load-pki.ts";
 import type { AddressMap } from "./reach/bmc-address.ts";
 import { BmcLocks } from "./reach/bmc-locks.ts";
+import type { BmcNetworks } from "./reach/bmc-networks.ts";
 import { type ConnectBmc, loginLevels } from "./reach/connect-bmc.ts";
+import { judgedConnect } from "./reach/judged-connect.ts";
 import { bmcService } from "./rpc/bmc-service.ts";
 import { Connections, type Suspect } from "./rpc/connections.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
 import { type Listener, listen, newGrpcServer, requireLoopback } from "./rpc/grpc-server.ts";
 import { Guard } from "./rpc/guarded.ts";
-import { BeginLimits, type Limits } from "./rpc/limits.ts";
+import { EnrolmentLimits, type Limits } from "./rpc/limits.ts";
 import { bmcRules, enrolmentRules } from "./rpc/rules.ts";
+import { withWipedBytes } from "./rpc/wiped-requests.ts";
 import { SampledLog } from "./sampled-log.ts";
 import { StoppingError } from "./stopping-error.ts";
 import { databasePath } from "./store/data-directory.ts";
 import { databaseKey } from "./store/database-key.ts";
 import { chooseKeySource } from "./store/key-file.ts";
+import { requireSound } from "./store/require-sound.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
 import { StoreLock } from "./store/store-lock.ts";
@@ -48,6 +55,10 @@ export interface ServiceSettings {
   readonly health: Endpoint | undefined;
   readonly key: string | undefined;
   readonly addresses: AddressMap;
+  /** Where BMCs may be; `addresses` may lead elsewhere. */
+  readonly networks: BmcNetworks;
+  /** Subjects of certificates that agents share. */
+  readonly agentCertificates: readonly SubjectAttributes[];
   readonly freshForMs: number;
   readonly sessionMs: number;
   /** How long an enrolment that says nothing keeps another one of its machine waiting, ms. */
@@ -56,6 +67,7 @@ export interface ServiceSettings {
   readonly insecurePlaintext: boolean;
   readonly mostLogins: number;
   readonly limits: Limits;
+  readonly keep: KeepTimes;
   readonly policy: Policy & { readonly privilege: 3 | 4 };
   readonly handOffLimits: HandOffLimits;
   readonly powerPatience: PowerPatience;
@@ -80,7 +92,8 @@ export interface RunningService {
  * @throws ConfigError, StoreError: then nothing is left open
  */
 export async function startService(settings: ServiceSettings, world: ServiceWorld): Promise<RunningService> {
-  const { log, connect } = world;
+  const { log } = world;
+  const connect = judgedConnect(world.connect, settings.networks, settings.addresses);
   sendGrpcLogTo(log);
   await using cleanUp = new AsyncDisposableStack();
   const pki = settings.insecurePlaintext
@@ -92,10 +105,11 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
   const store = cleanUp.use(await openStore(path, settings, world.environment));
   const metrics = new Metrics();
   metrics.observeSessions(() => store.countSessions(new Date()));
+  metrics.observeStored(() => store.countStored(new Date()));
   metrics.observeRows(() => countByState(store));
 
   const locks = new BmcLocks();
-  const { addresses, policy } = settings;
+  const { addresses, networks, policy } = settings;
   const onLogin = metrics.lanLogin;
   const drivers = new DriverList({
     drivers: [
@@ -114,36 +128,48 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
 
   const stopping = new AbortController();
   const agentsCa = pki === "plaintext" ? undefined : pki.agentsCa;
-  const authority = pki === "plaintext" ? pki : agentsCa;
+  const agents = { issuer: agentsCa?.name, shared: settings.agentCertificates };
   const sampled = cleanUp.use(new SampledLog(log));
-  const guarded = { audit: store, authority, log, sampled, metrics, stopping: stopping.signal };
+  const refusals = cleanUp.use(
+    new SampledRefusals(store, (error) => log.error({ err: error }, "refused calls not stored")),
+  );
+  const common = { audit: store, refusals, log, sampled, metrics, stopping: stopping.signal };
+  const guarded = { ...common, agents: pki === "plaintext" ? pki : agents };
   const { limits } = settings;
   const suspect: Suspect = (attack, fields, text) => {
     metrics.attack(attack);
     sampled.warn(attack, { attack, ...fields }, text);
   };
-  const watch = { limits, connections: new Connections(limits, suspect), suspect };
+  const watch = { limits, connections: cleanUp.use(new Connections(limits, suspect)), suspect, agents };
   const server = newGrpcServer(watch);
-  const beginLimits = new BeginLimits(limits, () => store.countSessions(new Date()));
+  const enrolmentLimits = new EnrolmentLimits(limits, settings.sessionMs, () => store.countStored(new Date()));
   const enrolment = {
     store,
     handOffs,
     metrics,
-    admission: new Admission({ store, metrics, liveness, agentsCa, limits: beginLimits }),
+    admission: new Admission({ store, metrics, liveness, agentsCa, limits: enrolmentLimits }),
     liveness,
+    limits: enrolmentLimits,
     policy,
     freshForMs: settings.freshForMs,
     sessionMs: settings.sessionMs,
   };
   const imports = { liveness, keys: reportKeysPath(settings.pki), patienceMs: importPatienceMs };
   server.addService(
-    EnrolmentServiceService,
+    withWipedBytes(EnrolmentServiceService),
     enrolmentService(enrolment, new Guard({ ...guarded, service: "EnrolmentService", rules: enrolmentRules })),
   );
   server.addService(
-    BmcServiceService,
+    withWipedBytes(BmcServiceService),
     bmcService(
-      { store, drivers, handOffs, addresses, takesTokens: authority !== undefined, imports },
+      {
+        store,
+        drivers,
+        handOffs,
+        reach: { addresses, networks },
+        takesTokens: pki === "plaintext" || agentsCa !== undefined,
+        imports,
+      },
       new Guard({ ...guarded, service: "BmcService", rules: bmcRules }),
     ),
   );
@@ -167,6 +193,7 @@ export async function startService(settings: ServiceSettings, world: ServiceWorl
     },
     "listening",
   );
+  cleanUp.use(startForgetting(store, settings.keep, log));
   await handOffs.settleInterrupted();
   const opened = cleanUp.move();
   return {
@@ -196,7 +223,9 @@ async function openStore(
   { key, pki }: ServiceSettings,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Store> {
-  return new SqliteStore(path, await databaseKey(await chooseKeySource({ key, pki }, environment), path));
+  const opened = await databaseKey(await chooseKeySource({ key, pki }, environment), path);
+  await requireSound(path);
+  return new SqliteStore(path, opened);
 }
 
 async function listenForHealth(health: HealthServer, asked: Endpoint | undefined, port: number): Promise<number> {

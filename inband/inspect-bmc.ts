@@ -1,4 +1,5 @@
 import { getSystemGuid } from "../ipmi/commands/get-system-guid.ts";
+import type { DeviceIdentity } from "../ipmi/device-identity.ts";
 import {
   defaultGatewayAddress,
   ipAddressSource,
@@ -13,7 +14,6 @@ import { findLanChannel, type NoLanChannelError, type SeenChannel } from "./lan-
 import type { Note } from "./note.ts";
 import { type FruRead, readFru } from "./read-fru.ts";
 import { isRefusal, isUnsupported, readParameter, refusalText } from "./read-parameter.ts";
-import type { DeviceIdentity } from "./wait-until-ready.ts";
 import { findWeakLogins } from "./weak-logins.ts";
 
 /** What a BMC tells of itself. What it did not tell is left out; nothing is guessed but the RMCP port. */

@@ -1,19 +1,9 @@
 import { getDeviceId } from "../ipmi/commands/get-device-id.ts";
 import { CompletionCode } from "../ipmi/completion-code.ts";
+import { type DeviceIdentity, deviceIdentity } from "../ipmi/device-identity.ts";
 import { CompletionCodeError, DecodeError, TransportError } from "../ipmi/errors.ts";
 import { isClosed } from "./closed-access.ts";
 import { type Conversation, sendOnce, withinLimit } from "./send-once.ts";
-
-/** What Get Device ID told of a BMC that is ready. */
-export interface DeviceIdentity {
-  /** For example "9.08". */
-  readonly firmwareVersion: string;
-  /** For example "2.0". */
-  readonly ipmiVersion: string;
-  /** IANA enterprise number; 0 is unspecified. */
-  readonly manufacturerId: number;
-  readonly productId: number;
-}
 
 /** Of a BMC that does not tell. */
 export const unknownDevice: DeviceIdentity = { firmwareVersion: "", ipmiVersion: "", manufacturerId: 0, productId: 0 };
@@ -161,14 +151,7 @@ async function ask(conversation: Conversation, leftMs: number): Promise<Answer> 
       sendOnce({ ...conversation, signal: limited }, getDeviceId, {}),
     );
     if (!id.firmware.deviceAvailable) return { problem: "firmware update or initialization in progress" };
-    return {
-      identity: {
-        firmwareVersion: `${id.firmware.majorRevision}.${id.firmwareMinorRevisionBcd.toString(16).padStart(2, "0")}`,
-        ipmiVersion: `${id.ipmiVersion.major}.${id.ipmiVersion.minor}`,
-        manufacturerId: id.manufacturerId,
-        productId: id.productId,
-      },
-    };
+    return { identity: deviceIdentity(id) };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof CompletionCodeError) {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { execa } from "execa";
@@ -151,6 +151,7 @@ beforeAll(async () => {
   try {
     const config = JSON.parse(await readFile(join(root, "biome.json"), "utf8"));
     await writeFile(join(folder, "biome.json"), JSON.stringify({ ...config, vcs: { enabled: false } }));
+    await copyFile(join(root, "no-late-builtins.grit"), join(folder, "no-late-builtins.grit"));
     for (const { from, allowed, forbidden } of borders) {
       await mkdir(dirname(join(folder, from)), { recursive: true });
       await writeFile(join(folder, probe.forbidden(from)), source(forbidden));

@@ -1,5 +1,5 @@
 import { ConfigError, quoted } from "./config-error.ts";
-import { findKey, type Key, type KeyName, keys } from "./keys.ts";
+import { findKey, type Key, type KeyName, keys, mostNtpServers, ntpServerForm } from "./keys.ts";
 
 /** A document holds three PEM texts and some lines; more is a mistake (an image, an HTML page, a log). */
 export const maxDocumentBytes = 256 * 1024;
@@ -26,7 +26,13 @@ const syntaxErrors: Readonly<Record<string, string>> = {
 };
 
 /** How pixie's /certs names our keys; it is known by having `ca_cert`. */
-const pixieNames: Readonly<Record<string, KeyName>> = { address: "service", ca_cert: "ca", cert: "cert", key: "key" };
+const pixieNames: Readonly<Record<string, KeyName>> = {
+  address: "service",
+  ca_cert: "ca",
+  cert: "cert",
+  key: "key",
+  ntp_servers: "ntp",
+};
 
 /**
  * Reads a document: JSON or YAML with our keys, or pixie's /certs.
@@ -34,7 +40,7 @@ const pixieNames: Readonly<Record<string, KeyName>> = { address: "service", ca_c
  * Throws ConfigError with line and column for bad syntax, an unknown or doubled key, and a value that is not a scalar.
  */
 export async function readDocument(bytes: Uint8Array, source: string): Promise<DocumentKeys> {
-  const { isMap, isScalar, LineCounter, parseDocument } = await import("yaml");
+  const { isMap, isScalar, isSeq, LineCounter, parseDocument } = await import("yaml");
   if (bytes.length > maxDocumentBytes) {
     throw new ConfigError(source, "document", `${bytes.length} bytes, more than ${maxDocumentBytes}`);
   }
@@ -81,12 +87,26 @@ export async function readDocument(bytes: Uint8Array, source: string): Promise<D
       const known = keys.filter((each: Key) => !each.notInDocument).map((each) => each.name);
       throw new ConfigError(source, at(offset), `unknown key ${quoted(name)}; known are ${known.join(", ")}`);
     }
+    if (isPixie && key.name === "ntp") {
+      const servers = isSeq(value) ? value.items.map((each) => (isScalar(each) ? String(each.value) : "")) : [];
+      const usable = usableNtpServers(servers);
+      if (usable !== "") values.set("ntp", usable);
+      continue;
+    }
     if (!isScalar(value) || value.value === null) {
       throw new ConfigError(source, at(offset), `${name}: must have a single value, not a list, mapping or nothing`);
     }
     values.set(key.name, typeof value.value === "string" ? value.value : (value.source ?? String(value.value)));
   }
   return { values, form: isPixie ? "pixie" : "rivet" };
+}
+
+/** pixie's list is for other programs as well: what we could not ask is no reason to stop. */
+function usableNtpServers(servers: readonly string[]): string {
+  return servers
+    .filter((each) => ntpServerForm.test(each))
+    .slice(0, mostNtpServers)
+    .join(",");
 }
 
 /** The yaml package calls itself once for each level: lists in lists in lists, some thousands deep, overflow the stack. */

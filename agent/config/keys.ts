@@ -36,7 +36,11 @@ export interface Key {
 const hostAndPort = /^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):([1-9]\d{0,4})$/;
 
 const ntpServer = String.raw`(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[1-9]\d{0,4})?`;
-const ntpServers = new RegExp(`^${ntpServer}(,${ntpServer}){0,3}$`);
+/** One NTP server. */
+export const ntpServerForm = new RegExp(`^${ntpServer}$`);
+/** How many of them are asked. */
+export const mostNtpServers = 4;
+const ntpServers = new RegExp(`^${ntpServer}(,${ntpServer}){0,${mostNtpServers - 1}}$`);
 
 /** Longest `limit` with `watchdog`, seconds: the BMC counts down from 6553.5 s at most, and waits a minute longer than the run. */
 export const longestWatchedSeconds = 6_493;

@@ -303,6 +303,21 @@ describe("document", () => {
   });
 
   test.each([
+    [["0.pool.ntp.org", "10.0.0.1"], "0.pool.ntp.org,10.0.0.1"],
+    [["a", "http://b", 7, ["c"], "[fd00::1]:123", "d", "e", "f"], "a,7,[fd00::1]:123,d"],
+    [["not a name"], undefined],
+    [[], undefined],
+    [null, undefined],
+    ["a", undefined],
+  ])("pixie's NTP servers %j are asked unless rivet.ntp names others", async (ntp_servers, ntp) => {
+    const { values } = await parse(JSON.stringify({ ca_cert: "C", ntp_servers }));
+    expect(values.get("ntp")).toBe(ntp);
+    const document: Source = { name: "pixie", kind: "document", values };
+    expect(localSettings([document]).ntp.join(",")).toBe(ntp ?? "");
+    expect(localSettings([source("kernel", { ntp: "mine" }), document]).ntp).toEqual(["mine"]);
+  });
+
+  test.each([
     ["service: a\nservice: b", "line 2, column 1: neither JSON nor YAML: a key given twice"],
     ['{"service": "a"\n "log": "json"}', "line 2, column 2: neither JSON nor YAML: a missing"],
     ["service:\n\t- a", "line 2, column 1: neither JSON nor YAML: a tab"],

@@ -8,8 +8,6 @@ import { kernelRelease, mountKernelFileSystems } from "./mounts.ts";
 
 /** What process 1 did before it loaded the rest of itself. */
 export interface BegunInit extends Begun {
-  /** The kernel command line; empty if it could not be read. */
-  readonly cmdline: Uint8Array;
   /** The running kernel's release. */
   readonly release: string;
 }

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
-import { setImmediate } from "node:timers/promises";
 import type { Database, SqlRow } from "../store/database.ts";
+
+/** Entries that are in memory at once where the whole log is read. */
+const pageSize = 1_000;
 
 /** What is written down of a change or a look at a secret. Never a secret. */
 export interface NewAuditEntry {
@@ -8,7 +10,7 @@ export interface NewAuditEntry {
   /** Common name of the caller's certificate; "bmc-service" for a command on the service's own machine. */
   readonly actor: string;
   readonly role: string;
-  /** "SetPower", "show secrets". */
+  /** "SetPower", "ShowSecrets", "Backup". */
   readonly action: string;
   /** Key of the row, or identifier of the token or conflict. */
   readonly subject: string;
@@ -35,9 +37,6 @@ export interface AuditQuery {
   readonly before: number | undefined;
 }
 
-/** Entries hashed at a stretch before others get their turn. */
-const stretch = 1_000;
-
 /**
  * Writes an entry behind the last one. For use inside a transaction: it is on the disk when that ends.
  * @throws StoreError
@@ -63,39 +62,77 @@ export function appendAudit(database: Database, entry: NewAuditEntry): AuditEntr
   return { ...entry, number, hash };
 }
 
-/** What a command on the service's own machine has changed. */
-export function doneHere(action: string, detail: string): NewAuditEntry {
-  return { at: new Date(), actor: "bmc-service", role: "", action, subject: "", detail, result: "OK", from: "" };
-}
-
-/** Newest first. */
-export function readAudit(database: Database, { limit, subjects, before }: AuditQuery): AuditEntryRow[] {
-  const sql = `SELECT * FROM audit WHERE number < coalesce(?, number + 1)
-    AND (? IS NULL OR subject IN (SELECT value FROM json_each(?))) ORDER BY number DESC LIMIT ?`;
-  const wanted = subjects === undefined ? null : JSON.stringify(subjects);
-  return database.all(sql, before ?? null, wanted, wanted, limit).map(entryOf);
+/** Entries, and whether they hold. */
+export interface AuditPage {
+  /** Newest first. */
+  readonly entries: readonly AuditEntryRow[];
+  /** See `readAudit`. */
+  readonly intact: boolean;
 }
 
 /**
- * Whether no entry was changed or taken away: the hashes hold from the first entry to the last, and the last is the one that
- * SQLite remembers as such. Whoever can write to the file can make a new log with new hashes; the service's own log has number
- * and hash of the last entry of each call, and is to be kept elsewhere.
+ * Reads entries and looks whether each of them follows from the one before it, whether one is missing between them, and whether the
+ * last one is that which SQLite remembers as such. It costs what it reads; who reads all pages has looked at the whole log.
+ *
+ * Whoever can write to the file can make a new log with new hashes; the service's own log has number and hash of the last entry of
+ * each call, and is to be kept elsewhere.
  */
-export async function isAuditIntact(database: Database): Promise<boolean> {
-  let last: { readonly number: number; readonly hash: unknown } = { number: 0, hash: undefined };
-  for (;;) {
-    const rows = database.all("SELECT * FROM audit WHERE number > ? ORDER BY number LIMIT ?", last.number, stretch);
-    for (const row of rows) {
-      const entry = entryOf(row);
-      const expected = hashOf(last.hash, last.number + 1, entry);
-      if (entry.number !== last.number + 1 || !expected.equals(entry.hash)) return false;
-      last = entry;
-    }
-    if (rows.length < stretch) {
-      return Number(database.get("SELECT seq FROM sqlite_sequence WHERE name = 'audit'")?.seq ?? 0) === last.number;
-    }
-    await setImmediate();
+export function readAudit(database: Database, { limit, subjects, before }: AuditQuery): AuditPage {
+  const { newest, last } = ends(database);
+  const below = Math.min(before ?? newest + 1, newest + 1);
+  const rows =
+    subjects === undefined
+      ? database.all("SELECT * FROM audit WHERE number < ? ORDER BY number DESC LIMIT ?", below, limit)
+      : database.all(
+          `SELECT * FROM audit WHERE number < ? AND subject IN (SELECT value FROM json_each(?))
+           ORDER BY number DESC LIMIT ?`,
+          below,
+          JSON.stringify(subjects),
+          limit,
+        );
+  const entries = rows.map(entryOf);
+  const isGapless = subjects !== undefined || hasNoGap(entries, below, limit);
+  return {
+    entries,
+    intact: newest === last && isGapless && entries.every((entry, i) => follows(entry, entries[i + 1])),
+  };
+
+  /** @param next the entry after it on the page */
+  function follows(entry: AuditEntryRow, next: AuditEntryRow | undefined): boolean {
+    const { number } = entry;
+    const previous =
+      next?.number === number - 1 ? next : database.get("SELECT number, hash FROM audit WHERE number = ?", number - 1);
+    if ((previous === undefined) !== (number === 1)) return false;
+    return hashOf(previous?.hash, number, entry).equals(entry.hash);
   }
+}
+
+/** Whether the whole log holds; a database from before there was one has none that could be wrong. */
+export function auditHolds(database: Database): boolean {
+  if (database.get("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") === undefined) return true;
+  let before: number | undefined;
+  for (;;) {
+    const { entries, intact } = readAudit(database, { limit: pageSize, subjects: undefined, before });
+    if (!intact) return false;
+    if (entries.length < pageSize) return true;
+    before = entries.at(-1)?.number;
+  }
+}
+
+/** The newest entry that is there, and the last one that was ever written; 0: none. */
+function ends(database: Database): { readonly newest: number; readonly last: number } {
+  const row = database.get(
+    `SELECT (SELECT max(number) FROM audit) AS newest, (SELECT seq FROM sqlite_sequence WHERE name = 'audit') AS last`,
+  );
+  return { newest: Number(row?.newest ?? 0), last: Number(row?.last ?? 0) };
+}
+
+/** Whether they are all that there have to be below a number. */
+function hasNoGap(entries: readonly AuditEntryRow[], below: number, limit: number): boolean {
+  return (
+    entries.length === Math.min(limit, Math.max(below - 1, 0)) &&
+    entries.every(({ number }, i) => number === below - 1 - i)
+  );
 }
 
 function hashOf(previous: unknown, number: number, entry: NewAuditEntry): Buffer {

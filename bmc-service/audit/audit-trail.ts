@@ -1,6 +1,7 @@
 import { parseUuid } from "../../ipmi/guid.ts";
 import { formatMac, parseMac } from "../../ipmi/mac.ts";
 import type { AuditEntryRow, NewAuditEntry } from "./audit-log.ts";
+import type { SampledRefusals } from "./sampled-refusals.ts";
 
 /** Where entries go; each is on the disk when it resolves. Rejects with StoreError. */
 export interface AuditLog {
@@ -27,15 +28,17 @@ const longest = 512;
  *
  * A change has two entries: BEGUN before it is made, and its result after. So none is made that is not in the log, and one whose
  * result is missing (the service died, the disk is full) may have been made. A look at a secret has one entry, written before the
- * answer goes out. What is refused has one entry with the refusal.
+ * answer goes out. What is refused before it began has one entry with the refusal, as long as its caller has not too many of them.
  */
 export class AuditTrail {
   readonly #log: AuditLog;
+  readonly #refusals: SampledRefusals;
   readonly #call: AuditedCall;
   #begun: number | undefined;
 
-  constructor(log: AuditLog, call: AuditedCall) {
+  constructor(log: AuditLog, refusals: SampledRefusals, call: AuditedCall) {
     this.#log = log;
+    this.#refusals = refusals;
     this.#call = call;
   }
 
@@ -52,8 +55,10 @@ export class AuditTrail {
    * Says what came of the call.
    * @param problem why it was refused or failed; empty if it was not
    * @param subject what it turned out to be about; undefined: what was asked for
+   * @returns the entry; undefined if the refusal is only counted
    */
-  end(result: string, problem: string, subject: string | undefined): Promise<AuditEntryRow> {
+  async end(result: string, problem: string, subject: string | undefined): Promise<AuditEntryRow | undefined> {
+    if (result !== "OK" && this.#begun === undefined && !this.#refusals.takes(this.#call)) return undefined;
     const { detail } = this.#call;
     const begun = this.#begun === undefined ? "" : `begun as ${this.#begun}`;
     const parts = [detail, problem, begun].filter((part) => part !== "");

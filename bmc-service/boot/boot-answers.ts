@@ -57,6 +57,8 @@ export class BootRefusal extends Error {
   }
 }
 
+const minuteMs = 60_000;
+
 /** What machines are told that may boot; each answer has a token for one enrolment. All methods reject with BootRefusal. */
 export class BootAnswers {
   readonly #options: BootAnswersOptions;
@@ -64,7 +66,7 @@ export class BootAnswers {
 
   constructor(options: BootAnswersOptions) {
     this.#options = options;
-    this.#buckets = new TokenBuckets(options.mostPerMinute);
+    this.#buckets = new TokenBuckets(options.mostPerMinute, minuteMs);
   }
 
   /**

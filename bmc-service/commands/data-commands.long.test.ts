@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canary } from "../fixture/enrolling.ts";
@@ -90,6 +90,22 @@ test("a directory without database, and a key that nobody names, are refused", a
     expect(keyless).toMatchObject({ code: 78, err: expect.stringContaining("--key FILE, or --pki DIR") });
     expect(await run(...command)).toMatchObject({ code: 64, err: expect.stringContaining("--data") });
   }
+});
+
+test("serve refuses a database of which a page is damaged, and changes nothing", async () => {
+  const spoiled = readFileSync(database).fill(0xa5, 20_480, 24_576);
+  writeFileSync(database, spoiled);
+  const refused = await run("serve", ...where(), "--listen", "127.0.0.1:0", "--log-level", "silent");
+  expect(refused.code).toBe(78);
+  expect(refused.err).toMatch(
+    /^bmc-service: database \S+bmc-service.db: it is damaged.*bring it back from your backup/s,
+  );
+  expect(readFileSync(database).equals(spoiled)).toBe(true);
+});
+
+test("0 is no time, and the message says so", async () => {
+  const refused = await run("serve", ...where(), "--session-for", "0s");
+  expect(refused).toMatchObject({ code: 64, err: expect.stringContaining("0 is not allowed") });
 });
 
 test("the example for systemd starts a service", async () => {

@@ -15,7 +15,8 @@ export function endpointOption(flags: string, description: string): Option {
 export function durationOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     const ms = parseDuration(text);
-    if (ms === undefined || ms === 0) throw new InvalidArgumentError("give a number with unit: 90s, 15m, 12h, 30d");
+    if (ms === 0) throw new InvalidArgumentError("0 is not allowed: give a time above 0, as 90s");
+    if (ms === undefined) throw new InvalidArgumentError("give a number with unit: 90s, 15m, 12h, 30d");
     return ms;
   });
 }

@@ -4,7 +4,9 @@ import { defaultPowerPatience } from "../drivers/ipmi/ipmi-driver.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { defaultHandOffLimits } from "../hand-off/take-over.ts";
 import { type LogLevel, logLevels, newLog } from "../log.ts";
+import { parseSubject, type SubjectAttributes } from "../pki/agent-certificates.ts";
 import { parseAddressEntry } from "../reach/bmc-address.ts";
+import { BmcNetworks, type Network, parseNetwork } from "../reach/bmc-networks.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import { startService } from "../service.ts";
 import { countOption, durationOption, endpointOption } from "./option-kinds.ts";
@@ -26,7 +28,8 @@ Environment:
 Signals: SIGTERM and SIGINT end the service; remote logins that run get 10 seconds.
 
 Standard output carries the log, one JSON object a line; the line with msg "listening" says which
-addresses are open. GET /healthz answers 200 if the database can be read; GET /metrics is for Prometheus.
+addresses are open. GET /healthz answers 200 if the database can be read
+and the last write was stored, else 503 with the reason; GET /metrics is for Prometheus.
 
 Examples:
   $ bmc-service init-pki --out pki --name bmc.example.org
@@ -45,6 +48,8 @@ interface ServeOptions {
   readonly health?: Endpoint;
   readonly key?: string;
   readonly bmcAddress: ReadonlyMap<string, Endpoint>;
+  readonly bmcNetworks: readonly Network[];
+  readonly agentCertificate: readonly SubjectAttributes[];
   readonly freshFor: number;
   readonly sessionFor: number;
   readonly sessionIdle: number;
@@ -53,8 +58,13 @@ interface ServeOptions {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
   readonly maxSessions: number;
+  readonly maxSessionsPerAddress: number;
+  readonly maxMachines: number;
+  readonly maxNewMachines: number;
   readonly maxBegins: number;
   readonly maxWrongTokens: number;
+  readonly keepUnproved: number;
+  readonly keepConflicts: number;
   readonly userPrefix: string;
   readonly privilege: "operator" | "administrator";
   readonly logLevel: LogLevel;
@@ -90,6 +100,22 @@ export function serveCommand(
         .argParser(addAddress)
         .default(new Map(), "the reported addresses"),
     )
+    .addOption(
+      new Option(
+        "--bmc-networks <CIDR,...>",
+        "where BMCs may be; the service logs in nowhere else (default: everywhere but at its own machine's and link-local addresses, which a network of this list can allow: 127.0.0.0/8, ::1, 169.254.0.0/16, fe80::/10)",
+      )
+        .argParser(addNetworks)
+        .default([], "see above"),
+    )
+    .addOption(
+      new Option(
+        "--agent-certificate <SUBJECT...>",
+        "certificates with these attributes in their subject (CN=grpc-client,OU=DevOps) are agents' and nobody else's, as if they had OU=agent; may be repeated",
+      )
+        .argParser(addSubject)
+        .default([], "none"),
+    )
     .option("--key <FILE>", "key of the secrets in the database (default: see below)")
     .addOption(
       durationOption(
@@ -113,15 +139,41 @@ export function serveCommand(
     )
     .addOption(countOption("--max-sessions <N>", "enrolments whose time is not over").default(defaultLimits.sessions))
     .addOption(
+      countOption("--max-sessions-per-address <N>", "of those, from one address").default(
+        defaultLimits.sessionsPerAddress,
+      ),
+    )
+    .addOption(
+      countOption("--max-machines <N>", "machines that are known, and as many BMCs").default(defaultLimits.machines),
+    )
+    .addOption(
+      countOption(
+        "--max-new-machines <N>",
+        "machines not known before, per day from one address with one certificate or token",
+      ).default(defaultLimits.newMachinesPerDay),
+    )
+    .addOption(
       countOption(
         "--max-begins <N>",
         "how often a machine may begin with one certificate or token, per minute",
       ).default(defaultLimits.beginsPerMinute),
     )
     .addOption(
-      countOption("--max-wrong-tokens <N>", "unknown enrolment tokens of one address, per minute").default(
+      countOption("--max-wrong-tokens <N>", "enrolment tokens that open nothing from one address, per minute").default(
         defaultLimits.wrongTokensPerMinute,
       ),
+    )
+    .addOption(
+      durationOption(
+        "--keep-unproved <DURATION>",
+        "when a row is forgotten that no remote login has proved, after its machine was last heard",
+      ).default(90 * 86_400_000, "90d"),
+    )
+    .addOption(
+      durationOption(
+        "--keep-conflicts <DURATION>",
+        "when a conflict is forgotten, after it was last claimed or decided",
+      ).default(90 * 86_400_000, "90d"),
     )
     .addOption(
       new Option("--user-prefix <PREFIX>", "how the user names of new accounts begin")
@@ -151,6 +203,8 @@ export function serveCommand(
           health: options.health,
           key: options.key,
           addresses: options.bmcAddress,
+          networks: new BmcNetworks(options.bmcNetworks),
+          agentCertificates: options.agentCertificate,
           freshForMs: options.freshFor,
           sessionMs: options.sessionFor,
           sessionIdleMs: options.sessionIdle,
@@ -161,9 +215,13 @@ export function serveCommand(
             connections: options.maxConnections,
             connectionsPerAddress: options.maxConnectionsPerAddress,
             sessions: options.maxSessions,
+            sessionsPerAddress: options.maxSessionsPerAddress,
+            machines: options.maxMachines,
+            newMachinesPerDay: options.maxNewMachines,
             beginsPerMinute: options.maxBegins,
             wrongTokensPerMinute: options.maxWrongTokens,
           },
+          keep: { unprovedMs: options.keepUnproved, conflictsMs: options.keepConflicts },
           policy: {
             userNamePrefix: options.userPrefix,
             privilege,
@@ -185,6 +243,22 @@ function addAddress(text: string, before: ReadonlyMap<string, Endpoint>): Readon
     const [mac, endpoint] = parseAddressEntry(text);
     if (before.has(mac)) throw new RangeError(`${mac} is given twice`);
     return new Map([...before, [mac, endpoint]]);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function addNetworks(text: string, before: readonly Network[]): readonly Network[] {
+  try {
+    return [...before, ...text.split(",").map(parseNetwork)];
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function addSubject(text: string, before: readonly SubjectAttributes[]): readonly SubjectAttributes[] {
+  try {
+    return [...before, parseSubject(text)];
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }

@@ -6,7 +6,7 @@ async function slotOf(wanted: string, names: readonly string[]): Promise<number>
   const bmc = new FakeBmc("52:54:00:b1:00:01");
   bmc.users.push(...names.map((name, at) => ({ slot: at + 2, name, password: "x" })));
   const signal = AbortSignal.timeout(5_000);
-  const login = { host: "10.0.0.7", port: 623, user: names[0] ?? "", password: Buffer.from("x") };
+  const login = { mac: "", host: "10.0.0.7", port: 623, user: names[0] ?? "", password: Buffer.from("x") };
   await using session = await bmc.connect({ ...login, privilege: "administrator", signal });
   return await findSlot(session, 1, wanted, signal);
 }

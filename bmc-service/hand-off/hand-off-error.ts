@@ -3,6 +3,8 @@ import { CompletionCodeError, DecodeError, EncodeError, TransportError } from ".
 import { SessionError } from "../../outband-client/lan/index.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Attack } from "../attack.ts";
+import { AddressRefusedError } from "../reach/judged-connect.ts";
+import { TooManyRefusedError } from "./refused-logins.ts";
 
 /** The service could not take control. */
 export class HandOffError extends Error {
@@ -50,6 +52,8 @@ export function isLoginRefused(error: unknown): boolean {
 
 function kindOf(error: unknown): FailureKind | undefined {
   if (error instanceof SessionError) return kindOfLogin(error);
+  if (error instanceof AddressRefusedError || error instanceof TooManyRefusedError)
+    return FailureKind.FAILURE_KIND_UNREACHABLE;
   if (error instanceof TransportError) return FailureKind.FAILURE_KIND_UNREACHABLE;
   if (error instanceof CompletionCodeError && isBusy(error)) return FailureKind.FAILURE_KIND_UNREACHABLE;
   // The BMC refused a command that every BMC has, or answered it with something else.
@@ -78,7 +82,9 @@ function kindOfLogin({ status }: SessionError): FailureKind {
 }
 
 /** What it looks like that a BMC behaves so; undefined: like no attack. */
-export function attackOfBmc({ kind }: HandOffError): Attack | undefined {
+export function attackOfBmc({ kind, cause }: HandOffError): Attack | undefined {
+  if (cause instanceof AddressRefusedError) return "address";
+  if (cause instanceof TooManyRefusedError) return "refused login";
   if (kind === FailureKind.FAILURE_KIND_OTHER_BMC) return "another BMC";
   return kind === FailureKind.FAILURE_KIND_LOGIN_REFUSED ? "refused login" : undefined;
 }

@@ -1,7 +1,6 @@
 import type { Logger } from "pino";
 import { AccountState, BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
-  FailureKind,
   InbandProof,
   PasswordForm,
   type WatchHandOffResponse,
@@ -10,22 +9,23 @@ import { NotReadyError } from "../drivers/driver-list.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import type { Metrics } from "../metrics.ts";
 import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
-import type { BmcLocks } from "../reach/bmc-locks.ts";
+import { BmcLocks, orAborted } from "../reach/bmc-locks.ts";
 import { type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
 import { StoppingError } from "../stopping-error.ts";
-import { tellsNewAddress } from "../store/reported-facts.ts";
 import { type AccountRow, type BmcRow, MissingStepError, NoSuchRowError, type Store } from "../store/store.ts";
 import type { Liveness } from "../tokens/liveness.ts";
 import { EventLog } from "./event-log.ts";
-import { attackOfBmc, failureName } from "./hand-off-error.ts";
+import { GuardedLogins } from "./guarded-logins.ts";
+import { attackOfBmc, failureName, HandOffError } from "./hand-off-error.ts";
 import { LoginQueue } from "./login-queue.ts";
+import { type By, isMoved, type Travel, takeOverProved, visitElsewhere } from "./places.ts";
 import type { HandOffEvent } from "./prove.ts";
 import { type RotationWorld, rotatePassword } from "./rotate.ts";
 import {
   type HandOffLimits,
   type Login,
+  lastEvent,
   requireEndpoint,
-  type Subject,
   type TakeOver,
   takeOver,
   withoutFill,
@@ -46,50 +46,108 @@ export interface HandOffsOptions {
   readonly log: Logger;
 }
 
+/** Of so many BMCs it is remembered what they refused. */
+const mostRemembered = 10_000;
+
+/** How long a call of an agent waits for a hand-off that it does not follow, ms: less than agents wait for an answer. */
+const settleWaitMs = 5_000;
+
 /** Of a BMC that was never reported. */
 const noFacts = BmcFacts.fromPartial({});
+
+/** One hand-off, from when it was asked for. */
+interface HandOff {
+  readonly events: EventLog<WatchHandOffResponse>;
+  readonly done: Promise<void>;
+  /** Id of the newest account that it knows; undefined while it waits: it looks when it begins. */
+  newest?: string;
+}
 
 /** All hand-offs that run. One goes on when nobody follows it any more: its result is for the row. */
 export class HandOffs {
   readonly #options: HandOffsOptions;
   readonly #queue: LoginQueue;
-  readonly #running = new Map<string, { events: EventLog<WatchHandOffResponse>; done: Promise<void> }>();
+  /** By key, at most two: one that runs, and one that waits for it. */
+  readonly #handOffs = new Map<string, readonly HandOff[]>();
+  /** Whoever waits for a BMC that is being logged in to holds no place in the queue meanwhile. */
+  readonly #turns = new BmcLocks();
+  /** Remote logins that run or wait for something. */
+  #asked = 0;
   readonly #rotating = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
-  /** Of BMCs that refused every login that was tried: those logins, by key. */
+  readonly #guard: GuardedLogins;
+  /** Of BMCs that refused every login that was tried: those logins, by key. The one that was noted last is the last. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
+  /** Enrolments that have reported a proved BMC at another place, until a login there has come to its end; by session. */
+  readonly #settling = new Map<string, Promise<void>>();
   /** What agents that follow a hand-off have written to their BMCs, by key. */
   readonly #nonces = new Map<string, string>();
 
   constructor(options: HandOffsOptions) {
     this.#options = options;
     this.#queue = new LoginQueue(options.mostLogins);
+    this.#guard = new GuardedLogins(options);
     options.metrics.observeQueue(
       () => this.#queue.running,
-      () => this.#queue.waiting,
+      () => this.#asked - this.#queue.running,
     );
   }
 
   /**
-   * Starts a hand-off, or joins the one that runs already with the same accounts.
+   * Starts a hand-off, or joins the one that waits already or runs with the same accounts.
    * @param key of a row with a BMC
+   * @param lane of the caller in the queue
    * @param nonce what the agent has written to the BMC, and leaves there until the stream ends
    */
   async *watch(
     key: string,
+    lane: string,
     signal: AbortSignal,
     nonce?: string,
   ): AsyncGenerator<WatchHandOffResponse, void, undefined> {
     const [newest] = await this.#options.store.accounts(key);
-    const name = `${key} ${newest?.id ?? ""}`;
     if (nonce === undefined) this.#nonces.delete(key);
     else this.#nonces.set(key, nonce);
-    const running = this.#running.get(name) ?? this.#start(name, key);
+    const { events } = this.#join(key, newest, lane);
     try {
-      yield* running.events.follow(signal);
+      yield* events.follow(signal);
     } finally {
       if (this.#nonces.get(key) === nonce) this.#nonces.delete(key);
     }
+  }
+
+  #join(key: string, newest: AccountRow | undefined, lane: string): HandOff {
+    const last = this.#handOffs.get(key)?.at(-1);
+    const isSame = last !== undefined && (last.newest === undefined || last.newest === (newest?.id ?? ""));
+    return isSame ? last : this.#start(key, lane);
+  }
+
+  /**
+   * If an agent reports a proved BMC at another place, has it logged in to there before its machine gives it a new account: the one
+   * that was proved is what proves the place. Waits for that, but not for long; the hand-off goes on.
+   * @param lane of the caller in the queue
+   */
+  async settleMoved(row: BmcRow, sessionId: string, lane: string): Promise<void> {
+    if (row.reportedFacts === undefined) return;
+    const { store, addresses, limits } = this.#options;
+    if (!isMoved(row, await store.accounts(row.key), addresses)) return;
+    const settled = this.settle(row.key, lane, limits.totalMs).finally(() => {
+      if (this.#settling.get(sessionId) === settled) this.#settling.delete(sessionId);
+    });
+    this.#settling.set(sessionId, settled);
+    await orAborted(settled, AbortSignal.timeout(settleWaitMs)).catch(() => undefined);
+  }
+
+  /** Whether the login of settleMoved is still waited for: until its end, or for as long as a hand-off may take. */
+  isSettling(sessionId: string): boolean {
+    return this.#settling.has(sessionId);
+  }
+
+  /** Has a hand-off run that nobody follows. Waits for its end, however it ends, but not for long. */
+  async settle(key: string, lane: string, waitMs = settleWaitMs): Promise<void> {
+    const [newest] = await this.#options.store.accounts(key);
+    const { done } = this.#join(key, newest, lane);
+    await orAborted(done, AbortSignal.timeout(waitMs)).catch(() => undefined);
   }
 
   /**
@@ -108,33 +166,31 @@ export class HandOffs {
     actor: string,
     gone: AbortSignal,
   ): Promise<string> {
-    const { store, locks } = this.#options;
+    const { store } = this.#options;
     const signal = AbortSignal.any([gone, this.#stopping.signal]);
     const unheard = () => undefined;
-    return await this.#queue.run(signal, unheard, () =>
-      locks.run(key, signal, async () => {
-        const { row: stored } = (await store.bmc(key)) ?? {};
-        if (stored === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
-        const givenAddress = address === undefined ? stored.givenAddress : formatEndpoint(address);
-        const row = { ...stored, givenAddress };
-        if (row.mac === "" && address === undefined) {
-          throw new NotReadyError(`the BMC of machine ${key} told no MAC address: say where it is (--address)`);
-        }
-        const considered = (await store.accounts(key)).map(({ id }) => id);
-        const by = {
-          accounts: [givenAccount(key, login, actor)],
-          remedy: "Nothing was changed; check name and password at the BMC itself",
-        };
-        const { outcome, failure } =
-          address === undefined
-            ? await this.#takeOverProved(row, by, [], unheard, signal)
-            : await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
-        signal.throwIfAborted();
-        if (failure !== undefined) throw failure;
-        const given = { ...login, address: address && formatEndpoint(address) };
-        return await store.adoptAccount(key, given, outcome, considered, actor, new Date());
-      }),
-    );
+    return await this.#alone(key, laneOf(actor), signal, async () => {
+      const { row: stored } = (await store.bmc(key)) ?? {};
+      if (stored === undefined) throw new NoSuchRowError(`there is no BMC ${key}`);
+      const givenAddress = address === undefined ? stored.givenAddress : formatEndpoint(address);
+      const row = { ...stored, givenAddress };
+      if (row.mac === "" && address === undefined) {
+        throw new NotReadyError(`the BMC of machine ${key} told no MAC address: say where it is (--address)`);
+      }
+      const considered = (await store.accounts(key)).map(({ id }) => id);
+      const by = {
+        accounts: [givenAccount(key, login, actor)],
+        remedy: "Nothing was changed; check name and password at the BMC itself",
+      };
+      const { outcome, failure } =
+        address === undefined
+          ? await this.#takeOverProved(row, by, unheard, signal)
+          : await this.#takeOver(row, row.facts ?? noFacts, by, unheard, signal);
+      signal.throwIfAborted();
+      if (failure !== undefined) throw failure;
+      const given = { ...login, address: address && formatEndpoint(address) };
+      return await store.adoptAccount(key, given, outcome, considered, actor, new Date());
+    });
   }
 
   /**
@@ -143,12 +199,10 @@ export class HandOffs {
    * @returns what was done, for the history
    */
   async rotate(key: string, actor: string, gone: AbortSignal): Promise<string> {
-    const { locks } = this.#options;
     const { signal: stopping } = this.#stopping;
     const signal = AbortSignal.any([gone, stopping]);
-    const unheard = () => undefined;
-    const work = this.#queue.run(signal, unheard, () =>
-      locks.run(key, signal, () => rotatePassword(this.#rotationWorld(), key, actor, gone, stopping)),
+    const work = this.#alone(key, laneOf(actor), signal, () =>
+      rotatePassword(this.#rotationWorld(), key, actor, gone, stopping),
     );
     this.#rotating.add(work);
     try {
@@ -168,13 +222,13 @@ export class HandOffs {
       limits,
       takeOver: (row, accounts, signal) => {
         const refusedBefore = this.#refused.get(row.key) ?? new Set<string>();
-        return this.#takeOverProved(row, { accounts, remedy, refusedBefore }, [], () => undefined, signal);
+        return this.#takeOverProved(row, { accounts, remedy, refusedBefore }, () => undefined, signal);
       },
       login: async (row, account, signal) => {
         const password = withoutFill(account.password.reveal());
         try {
           const endpoint = requireEndpoint(row.mac, reachableAt(row, addresses));
-          const login = { user: account.userName, password, privilege: loginLevels[privilege], signal };
+          const login = { mac: row.mac, user: account.userName, password, privilege: loginLevels[privilege], signal };
           return await connect({ ...endpoint, ...login });
         } finally {
           password.fill(0);
@@ -189,19 +243,45 @@ export class HandOffs {
 
   /** Finds out which password a rotation has left on the BMC that the end of the service has cut short. */
   async settleInterrupted(): Promise<void> {
-    for (const key of await this.#options.store.interruptedRotations()) this.#start(`${key} interrupted`, key);
+    for (const key of await this.#options.store.interruptedRotations()) this.#start(key, "service");
   }
 
   /** Waits for what runs; after the limit it is ended, and the rows say so. */
   async stop(limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.#stopping.abort(new StoppingError()), limitMs);
-    await Promise.allSettled([...[...this.#running.values()].map(({ done }) => done), ...this.#rotating]);
+    await Promise.allSettled([...[...this.#handOffs.values()].flat().map(({ done }) => done), ...this.#rotating]);
     clearTimeout(timer);
   }
 
-  #start(name: string, key: string) {
+  /** Runs `work` when the BMC is free, from what came before and from drivers, and there is a place in the queue. */
+  async #alone<T>(key: string, lane: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { locks } = this.#options;
+    const unheard = () => undefined;
+    return await this.#inTurn(key, lane, signal, unheard, () => locks.run(key, signal, work));
+  }
+
+  /** Runs `work` when what came before for the BMC has ended, and there is a place in the queue; drivers may use the BMC meanwhile. */
+  async #inTurn<T>(
+    key: string,
+    lane: string,
+    signal: AbortSignal,
+    moved: (ahead: number) => void,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    this.#asked += 1;
+    try {
+      return await this.#turns.run(key, signal, () => this.#queue.run(lane, signal, moved, work));
+    } finally {
+      this.#asked -= 1;
+    }
+  }
+
+  #start(key: string, lane: string): HandOff {
     const events = new EventLog<WatchHandOffResponse>();
-    const done = this.#run(key, events)
+    const looked = (newest: string) => {
+      handOff.newest = newest;
+    };
+    const done = this.#run(key, lane, events, looked)
       .then(
         () => events.end(),
         (error: unknown) => {
@@ -211,90 +291,124 @@ export class HandOffs {
           events.end(error);
         },
       )
-      .finally(() => this.#running.delete(name));
-    const running = { events, done };
-    this.#running.set(name, running);
-    return running;
+      .finally(() => {
+        const left = (this.#handOffs.get(key) ?? []).filter((each) => each !== handOff);
+        if (left.length > 0) this.#handOffs.set(key, left);
+        else this.#handOffs.delete(key);
+      });
+    const handOff: HandOff = { events, done };
+    this.#handOffs.set(key, [...(this.#handOffs.get(key) ?? []), handOff]);
+    return handOff;
   }
 
-  async #run(key: string, events: EventLog<WatchHandOffResponse>): Promise<void> {
+  /** @param looked told the id of the newest account, when the accounts are read; empty if there is none */
+  async #run(
+    key: string,
+    lane: string,
+    events: EventLog<WatchHandOffResponse>,
+    looked: (newest: string) => void,
+  ): Promise<void> {
     const { store, locks, metrics, log } = this.#options;
     const { signal } = this.#stopping;
     const emit = (event: NonNullable<WatchHandOffResponse["event"]>) => events.append({ at: new Date(), event });
-    const queued = (ahead: number) => emit({ $case: "queued", value: { ahead } });
-    await this.#queue.run(signal, queued, () =>
-      locks.run(key, signal, async () => {
-        const started = performance.now();
-        const { row } = (await store.bmc(key)) ?? {};
-        if (row?.facts === undefined) throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
-        const accounts = await store.accounts(key);
-        const remedy = "Boot the machine again to make a new one";
-        // The last event is held back until its result is on the disk: who has seen it finds the row settled.
-        const held: Parameters<typeof emit>[0][] = [];
-        const unlessLast: typeof emit = (event) =>
-          event.$case === "handedOff" || event.$case === "failed" ? void held.push(event) : emit(event);
-        const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
-        const { outcome, failure, refusedBefore } = await this.#takeOverProved(row, by, held, unlessLast, signal);
+    const queued = (ahead: number) => events.pass({ at: new Date(), event: { $case: "queued", value: { ahead } } });
+    await this.#inTurn(key, lane, signal, queued, async () => {
+      const started = performance.now();
+      const { row } = (await store.bmc(key)) ?? {};
+      if (row?.facts === undefined) {
+        this.#refused.delete(key);
+        throw new MissingStepError(`the row ${key} was deleted meanwhile: begin again`);
+      }
+      const accounts = await store.accounts(key);
+      looked(accounts[0]?.id ?? "");
+      const remedy = "Boot the machine again to make a new one";
+      const by = { accounts, remedy, refusedBefore: this.#refused.get(key) ?? new Set<string>() };
+      const travel = await this.#travel(row, emit, signal);
+      const elsewhere = await visitElsewhere(travel, row, by);
+      const ended = await locks.run(key, signal, async () => {
+        const result = await takeOverProved(travel, row, by, elsewhere);
         // What the end of the service has cut short says nothing about the BMC.
-        if (failure !== undefined && signal.aborted) throw new StoppingError();
-        if (refusedBefore.size === 0) this.#refused.delete(key);
-        else this.#refused.set(key, refusedBefore);
-        await store.settleHandOff(key, outcome, new Date());
-        for (const event of held) emit(event);
-        const durationMs = performance.now() - started;
-        const result = failure === undefined ? "handed_off" : failureName(failure.kind);
-        metrics.handOff(result, durationMs);
-        const entry = { mac: key, machine: row.machineUuid, result, durationMs: Math.round(durationMs) };
-        if (failure === undefined) return log.info(entry, "handed off");
-        const attack = attackOfBmc(failure);
-        if (attack !== undefined) metrics.attack(attack);
-        log.warn({ ...entry, reason: failure.message, attack }, "hand-off failed");
-      }),
-    );
+        if (result.failure !== undefined && signal.aborted) throw new StoppingError();
+        this.#remember(key, result.refusedBefore);
+        await store.settleHandOff(key, result.outcome, new Date());
+        return result;
+      });
+      const { failure } = ended;
+      // Not before its result is on the disk: who has seen it finds the row settled.
+      emit(lastEvent(ended));
+      const durationMs = performance.now() - started;
+      const result = failure === undefined ? "handed_off" : failureName(failure.kind);
+      metrics.handOff(result, durationMs);
+      const entry = { mac: key, machine: row.machineUuid, result, durationMs: Math.round(durationMs) };
+      if (failure === undefined) return log.info(entry, "handed off");
+      const attack = attackOfBmc(failure);
+      if (attack !== undefined) metrics.attack(attack);
+      log.warn({ ...entry, reason: failure.message, attack }, "hand-off failed");
+    });
   }
 
-  /**
-   * Goes where the agent has reported the BMC. If it is proved, and not there, it is sought where it was before: what was proved
-   * stays until something else is.
-   * @param held the last event; that of the first try is none if there is another one
-   */
+  /** Rows are deleted, forgotten and renamed: what was noted first goes. */
+  #remember(key: string, refused: ReadonlySet<string>): void {
+    this.#refused.delete(key);
+    if (refused.size > 0) this.#refused.set(key, refused);
+    const [first] = this.#refused.keys();
+    if (first !== undefined && this.#refused.size > mostRemembered) this.#refused.delete(first);
+  }
+
+  /** See takeOverProved in places.ts. */
   async #takeOverProved(
     row: BmcRow,
-    by: Pick<Subject, "accounts" | "refusedBefore" | "remedy">,
-    held: HandOffEvent[],
+    by: By,
     emit: (event: HandOffEvent) => void,
     signal: AbortSignal,
   ): Promise<TakeOver> {
-    const { facts = noFacts, reportedFacts: reported } = row;
-    if (reported === undefined) return this.#takeOver(row, facts, by, emit, signal);
-    const { addresses } = this.#options;
-    const moved = { ...row, facts: reported, givenAddress: tellsNewAddress(facts, reported) ? "" : row.givenAddress };
-    const [there, before] = [reachableAt(moved, addresses), reachableAt(row, addresses)];
-    if (there === undefined) return this.#takeOver(row, facts, by, emit, signal);
-    const knownBy = reported.mac === facts.mac ? undefined : facts;
-    const first = await this.#takeOver(moved, reported, { ...by, knownBy }, emit, signal);
-    if (first.failure === undefined) return { ...first, outcome: { ...first.outcome, reported } };
-    const elsewhere = before !== undefined && formatEndpoint(before) !== formatEndpoint(there);
-    const isOther = first.failure.kind === FailureKind.FAILURE_KIND_OTHER_BMC;
-    if (signal.aborted || !(elsewhere || isOther)) return first;
-    held.length = 0;
-    const again = { ...by, refusedBefore: first.refusedBefore };
-    return this.#takeOver(row, facts, elsewhere ? by : again, emit, signal);
+    return takeOverProved(await this.#travel(row, emit, signal), row, by);
+  }
+
+  async #travel(row: BmcRow, emit: (event: HandOffEvent) => void, signal: AbortSignal): Promise<Travel> {
+    const { addresses, store } = this.#options;
+    const vouched = await store.vouchedAccounts(row.key);
+    const goTo = async (moved: BmcRow, facts: BmcFacts, by: By) => {
+      const endpoint = reachableAt(moved, addresses);
+      if (endpoint === undefined) return this.#takeOver(moved, facts, by, emit, signal);
+      const admitted = await this.#guard.admit(row, endpoint, by.accounts, signal).catch(asHandOffFailure);
+      if (admitted instanceof HandOffError) return notTried(admitted, by);
+      return this.#takeOver(moved, facts, { ...by, ...admitted }, emit, signal);
+    };
+    return { addresses, vouched, takeOver: goTo, signal };
   }
 
   #takeOver(
     row: BmcRow,
     facts: BmcFacts,
-    by: Pick<Subject, "accounts" | "refusedBefore" | "knownBy" | "remedy">,
+    by: By,
     emit: (event: HandOffEvent) => void,
     signal: AbortSignal,
   ): Promise<TakeOver> {
     const { addresses, metrics } = this.#options;
-    const { machineUuid = "" } = row;
+    const { mac, machineUuid = "" } = row;
     const nonce = () => this.#nonces.get(row.key);
-    const subject = { facts, machineUuid, nonce, endpoint: reachableAt(row, addresses), ...by };
+    const subject = { mac, facts, machineUuid, nonce, endpoint: reachableAt(row, addresses), ...by };
     return takeOver({ ...this.#options, onLogin: metrics.lanLogin }, subject, emit, signal);
   }
+}
+
+/** @throws what is none */
+function asHandOffFailure(error: unknown): HandOffError {
+  if (error instanceof HandOffError) return error;
+  throw error;
+}
+
+/** No account was tried, so all are what they were. */
+function notTried(failure: HandOffError, { accounts, refusedBefore = new Set() }: By): TakeOver {
+  const considered = accounts.map(({ id }) => id);
+  const outcome = { kind: "failed", considered, refused: [], reason: failure.message } as const;
+  return { outcome, failure, refusedBefore };
+}
+
+/** Of an operator in the queue. */
+export function laneOf(actor: string): string {
+  return `operator ${actor}`;
 }
 
 /** What an operator has given, in the form of what an agent makes; it is not stored so. */

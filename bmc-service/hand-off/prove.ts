@@ -1,6 +1,7 @@
 import { send } from "../../ipmi/command.ts";
 import { getSystemGuid } from "../../ipmi/commands/get-system-guid.ts";
 import { getUserAccess } from "../../ipmi/commands/get-user-access.ts";
+import type { DeviceIdentity } from "../../ipmi/device-identity.ts";
 import { CompletionCodeError } from "../../ipmi/errors.ts";
 import { macAddress, readLanParameter } from "../../ipmi/lan-parameters.ts";
 import { type PrivilegeLevel, privilegeLevels } from "../../ipmi/privilege-level.ts";
@@ -17,6 +18,7 @@ import { findSlot } from "./find-slot.ts";
 import { compareGuid } from "./guid-comparison.ts";
 import { HandOffError, isBusy } from "./hand-off-error.ts";
 import { readNonce } from "./linkage-nonce.ts";
+import { readDevice } from "./read-device.ts";
 import { findWeakLogins } from "./weak-logins.ts";
 
 export type HandOffEvent = NonNullable<WatchHandOffResponse["event"]>;
@@ -44,6 +46,8 @@ export interface Proof {
   readonly remarks: readonly string[];
   /** Logins that ask for no good password, for an operator; undefined if the BMC did not tell. */
   readonly weakLogins: readonly string[] | undefined;
+  /** Undefined if the BMC did not tell. */
+  readonly device: DeviceIdentity | undefined;
 }
 
 /**
@@ -86,7 +90,8 @@ export async function prove(
 
   const chassis = await optionally("chassis state", remarks, () => readChassisState(session, signal));
   const weakLogins = await findWeakLogins(session, facts.channel, signal);
-  return { guid, chassis, slot, remarks, weakLogins };
+  const device = await readDevice(session, signal);
+  return { guid, chassis, slot, remarks, weakLogins, device };
 }
 
 /** Undefined if the BMC says that it has none; while it is busy it says nothing of the kind. */

@@ -6,11 +6,13 @@ import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { type BmcSession, type ConnectBmc, loginLevels } from "../reach/connect-bmc.ts";
-import type { AccountRow, FoundLan, HandOffFailure, HandOffSuccess } from "../store/store.ts";
+import { AddressRefusedError } from "../reach/judged-connect.ts";
+import type { AccountRow, FoundLan, HandOffOutcome, HandOffSuccess } from "../store/store.ts";
 import { type Candidate, candidates, refusedByNow } from "./candidates.ts";
 import { findLan } from "./find-lan.ts";
 import { asHandOffError, HandOffError } from "./hand-off-error.ts";
 import { type HandOffEvent, prove } from "./prove.ts";
+import { TooManyRefusedError } from "./refused-logins.ts";
 
 /** How long a hand-off waits, ms. */
 export interface HandOffLimits {
@@ -30,8 +32,13 @@ export interface Login {
   readonly password: Secret;
 }
 
+/** Does a login, or throws TooManyRefusedError without it. */
+export type TryLogin = <T>(candidate: Candidate, login: () => Promise<T>) => Promise<T>;
+
 /** Whom to log in to. */
 export interface Subject {
+  /** MAC address by which the BMC is known and mapped; where it has moved, `facts` can have another one. */
+  readonly mac: string;
   readonly facts: BmcFacts;
   readonly machineUuid: string;
   readonly endpoint: Endpoint | undefined;
@@ -41,6 +48,8 @@ export interface Subject {
   readonly refusedBefore?: ReadonlySet<string>;
   /** Another LAN channel by which the BMC was known before: it must have that too. */
   readonly knownBy?: FoundLan | undefined;
+  /** Undefined: each login may be tried. */
+  readonly tryLogin?: TryLogin | undefined;
   /** See `Expected`. */
   readonly nonce?: (() => string | undefined) | undefined;
   /** What to do if the BMC refuses them all, one sentence. */
@@ -56,14 +65,23 @@ export interface TakeOverWorld {
   readonly onLogin: (result: string) => void;
 }
 
-/** How a hand-off ended; the kind of a failure is for who asked. */
+/**
+ * How a hand-off ended; the kind of a failure is for who asked. Who asked with an account that does not do fails also where another
+ * one holds what was proved.
+ */
 export type TakeOver = (
   | { readonly outcome: HandOffSuccess; readonly failure: undefined }
-  | { readonly outcome: HandOffFailure; readonly failure: HandOffError }
+  | { readonly outcome: HandOffOutcome; readonly failure: HandOffError }
 ) & {
   /** What the next hand-off tries last. */
   readonly refusedBefore: ReadonlySet<string>;
 };
+
+/** The last event of a hand-off. */
+export function lastEvent({ failure }: TakeOver): HandOffEvent {
+  if (failure === undefined) return { $case: "handedOff", value: { driver: "IPMI" } };
+  return { $case: "failed", value: { kind: failure.kind, reason: failure.message } };
+}
 
 /**
  * Logs in to a BMC with the newest account that it accepts and proves that it is the machine's own.
@@ -86,15 +104,15 @@ export async function takeOver(
       factor: 2,
       randomize: true,
       signal: limit,
-      shouldRetry: ({ error }) => asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE,
+      shouldRetry: ({ error }) =>
+        asHandOffError(error)?.kind === FailureKind.FAILURE_KIND_UNREACHABLE &&
+        !(error instanceof AddressRefusedError || error instanceof TooManyRefusedError),
     });
-    emit({ $case: "handedOff", value: { driver: "IPMI" } });
     const outcome = { kind: "handed off", considered, refused: refusedIds(), ...reached } as const;
     return { outcome, failure: undefined, refusedBefore: new Set() };
   } catch (error) {
     const failure = limit.aborted ? endedBy(signal, world.limits.totalMs, error) : asHandOffError(error);
     if (failure === undefined) throw error;
-    emit({ $case: "failed", value: { kind: failure.kind, reason: failure.message } });
     const outcome = { kind: "failed", considered, refused: refusedIds(), reason: failure.message } as const;
     return {
       outcome,
@@ -138,6 +156,7 @@ async function attempt(
       remoteGuid: proof.guid,
       chassis: proof.chassis,
       weakLogins: proof.weakLogins,
+      device: proof.device,
       detail: detail.join("; "),
     };
   } finally {
@@ -180,16 +199,23 @@ async function login(
   }
   const isRefused = (candidate: Candidate) =>
     [...refused].some((each) => each.nameOf === candidate.nameOf && each.passwordOf === candidate.passwordOf);
+  const { mac, tryLogin = (_, connect) => connect() } = subject;
   let last: HandOffError | undefined;
+  let heldBack: TooManyRefusedError | undefined;
   for (const candidate of all.filter((each) => !isRefused(each))) {
     const password = withoutFill(candidate.passwordOf.password.reveal());
     try {
       const user = candidate.nameOf.userName;
       const privilege = loginLevels[world.privilege];
-      const session = await world.connect({ ...endpoint, user, password, privilege, signal });
+      const connect = () => world.connect({ ...endpoint, mac, user, password, privilege, signal });
+      const session = await tryLogin(candidate, connect);
       world.onLogin("ok");
       return { session, candidate };
     } catch (error) {
+      if (error instanceof TooManyRefusedError) {
+        heldBack = error;
+        continue;
+      }
       if (error instanceof SessionError) world.onLogin(error.status);
       const failure = asHandOffError(error);
       // It has let the account in as far as that goes, and would answer every other one in the same way.
@@ -204,6 +230,7 @@ async function login(
       password.fill(0);
     }
   }
+  if (heldBack !== undefined) throw heldBack;
   const names = [...new Set(all.map(({ nameOf }) => `"${nameOf.userName}"`))].join(", ");
   throw new HandOffError(
     FailureKind.FAILURE_KIND_LOGIN_REFUSED,

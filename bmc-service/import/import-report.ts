@@ -4,7 +4,7 @@ import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { ImportResult } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { InbandProof } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { ConfigError } from "../config-error.ts";
-import type { HandOffs } from "../hand-off/hand-offs.ts";
+import { type HandOffs, laneOf } from "../hand-off/hand-offs.ts";
 import type { CallContext } from "../rpc/guarded.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { readablePassword } from "../store/account-password.ts";
@@ -116,7 +116,13 @@ async function tell(
     bootId: report.bootId,
     agentVersion: report.agentVersion,
     claimedBy: name,
-    binding: { certificate, keyHash: certificate, tokenHash: undefined, heardMs: liveness.heardMs },
+    binding: {
+      certificate,
+      keyHash: certificate,
+      tokenHash: undefined,
+      heardMs: liveness.heardMs,
+      admitNew: () => undefined,
+    },
     now,
     expiresAt: new Date(now.getTime() + sessionMs),
   });
@@ -184,7 +190,11 @@ async function logIn(
 ): Promise<string | undefined> {
   const patience = AbortSignal.timeout(patienceMs);
   try {
-    for await (const { event } of handOffs.watch(key, AbortSignal.any([patience, context.signal]))) {
+    for await (const { event } of handOffs.watch(
+      key,
+      laneOf(context.caller.name),
+      AbortSignal.any([patience, context.signal]),
+    )) {
       if (event?.$case === "handedOff") return undefined;
       if (event?.$case === "failed") return event.value.reason;
     }

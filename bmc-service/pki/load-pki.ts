@@ -1,8 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { access, readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { PeerCertificate } from "node:tls";
 import { ConfigError, systemReason } from "../config-error.ts";
+import { isThere } from "../store/is-there.ts";
+import { requirePrivate } from "../store/key-file.ts";
 
 /** What the server needs for mutual TLS; PEM. */
 export interface ServerPki {
@@ -36,7 +38,7 @@ export async function loadServerPki(directory: string, now: Date): Promise<Serve
   };
   const ca = await read(paths.ca);
   const certificate = await read(paths.certificate);
-  const key = await read(paths.key);
+  const key = await readPrivate(paths.key);
   const caCertificate = parseCertificate(paths.ca, ca);
   const own = parseCertificate(paths.certificate, certificate);
   if (!own.checkPrivateKey(parseKey(paths.key, key))) {
@@ -53,10 +55,18 @@ export async function loadServerPki(directory: string, now: Date): Promise<Serve
 
 async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Date): Promise<AgentsCa | undefined> {
   const paths = { certificate: join(directory, "agents-ca.pem"), key: join(directory, "agents-ca.key") };
-  const [hasCertificate, hasKey] = await Promise.all([isThere(paths.certificate), isThere(paths.key)]);
+  const [hasCertificate, hasKey] = await Promise.all([exists(paths.certificate), exists(paths.key)]);
   if (!hasCertificate && !hasKey) return undefined;
+  const half = hasKey ? paths.certificate : paths.key;
+  if (!hasCertificate || !hasKey) {
+    const advice = `bring it back from your backup, or type: bmc-service init-pki --out ${directory} --agents-ca-only --force`;
+    throw new ConfigError(
+      "--pki",
+      `${half} is missing, and ${hasKey ? paths.key : paths.certificate} is there; ${advice}`,
+    );
+  }
   const certificate = await read(paths.certificate);
-  const key = await read(paths.key);
+  const key = await readPrivate(paths.key);
   const parsed = parseCertificate(paths.certificate, certificate);
   if (!parsed.checkPrivateKey(parseKey(paths.key, key))) {
     throw wrong(paths.key, `it is not the key of ${paths.certificate}`);
@@ -73,11 +83,11 @@ async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Dat
   return { certificate, key, name: parsed.toLegacyObject().subject };
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
-  );
+/** @throws ConfigError if that cannot be told */
+function exists(path: string): Promise<boolean> {
+  return isThere(path).catch((error: unknown) => {
+    throw wrong(path, systemReason(error), error);
+  });
 }
 
 function requireValid(path: string, certificate: X509Certificate, now: Date): void {
@@ -97,6 +107,16 @@ async function read(path: string): Promise<Buffer> {
   } catch (error) {
     throw wrong(path, systemReason(error), error);
   }
+}
+
+/** Systems keep keys of TLS for a group (Debian's ssl-cert), and systemd shows an ACL's mask where the group's bits are. */
+const othersBits = 0o007;
+
+/** A key, which nobody but its owner and group may read. */
+async function readPrivate(path: string): Promise<Buffer> {
+  const key = await read(path);
+  requirePrivate("--pki", path, (await stat(path)).mode, othersBits);
+  return key;
 }
 
 function parseCertificate(path: string, data: Buffer): X509Certificate {

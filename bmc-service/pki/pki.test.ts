@@ -1,7 +1,7 @@
 import "reflect-metadata";
 
 import { KeyObject, webcrypto, X509Certificate } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BasicConstraintsExtension, X509CertificateGenerator } from "@peculiar/x509";
@@ -144,8 +144,11 @@ describe("the server's files", () => {
 
   test("the authority for agents may be missing, but not be half there or another's", async () => {
     rmSync(join(out, "agents-ca.key"));
-    await expect(loadServerPki(out, now)).rejects.toThrow(`${join(out, "agents-ca.key")}: there is no such file`);
-    writeFileSync(join(out, "agents-ca.key"), read("agent.key"));
+    await expect(loadServerPki(out, now)).rejects.toThrow(
+      `${join(out, "agents-ca.key")} is missing, and ${join(out, "agents-ca.pem")} is there`,
+    );
+    await expect(loadServerPki(out, now)).rejects.toThrow(`bmc-service init-pki --out ${out} --agents-ca-only --force`);
+    writeFileSync(join(out, "agents-ca.key"), read("agent.key"), { mode: 0o600 });
     await expect(loadServerPki(out, now)).rejects.toThrow("it is not the key of");
     writeFileSync(join(out, "agents-ca.pem"), read("agent.pem"));
     await expect(loadServerPki(out, now)).rejects.toThrow("it is no certificate of an authority");
@@ -169,8 +172,18 @@ describe("the server's files", () => {
     });
     writeFileSync(join(out, "agents-ca.pem"), made.toString("pem"));
     const key = KeyObject.from(keys.privateKey).export({ type: "pkcs8", format: "pem" });
-    writeFileSync(join(out, "agents-ca.key"), key);
+    writeFileSync(join(out, "agents-ca.key"), key, { mode: 0o600 });
     await expect(loadServerPki(out, now)).rejects.toThrow(`${join(out, "agents-ca.pem")}: ${problem}`);
+  });
+
+  test.each(["server.key", "agents-ca.key"])("with a %s that others may read are refused", async (name) => {
+    chmodSync(join(out, name), 0o644);
+    await expect(loadServerPki(out, now)).rejects.toThrow(`Type: chmod 600 ${join(out, name)}`);
+  });
+
+  test("with keys that a group may read are taken", async () => {
+    for (const name of ["server.key", "agents-ca.key"]) chmodSync(join(out, name), 0o640);
+    await expect(loadServerPki(out, now)).resolves.toBeDefined();
   });
 
   test("that are out of their time say when it was", async () => {

@@ -1,11 +1,9 @@
 import { isIP } from "node:net";
 import { ipKind, parseIpv4, parseIpv6 } from "../../ipmi/ip.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
-import { type Endpoint, formatEndpoint, formatHost, parseEndpoint } from "../endpoint.ts";
+import { type Endpoint, parseEndpoint } from "../endpoint.ts";
 import type { BmcRow } from "../store/store.ts";
-
-/** UDP port of IPMI over LAN unless the BMC told another. IPMI 2.0 §13.1.2. */
-const rmcpPort = 623;
+import { rmcpPort, toldEndpoint } from "./told-endpoint.ts";
 
 /** Where BMCs are that are not at the address they report. */
 export type AddressMap = ReadonlyMap<string, Endpoint>;
@@ -59,15 +57,9 @@ function isHostName(text: string): boolean {
 /** What tells where a BMC is. */
 export type Located = Pick<BmcRow, "mac" | "givenAddress" | "facts">;
 
-/** Where to reach a BMC: by the map, else where an operator said, else as it reported, IPv4 first; undefined if it has no address. */
+/** Where to reach a BMC: by the map, else where an operator said, else as it reported. Undefined if it has no address. */
 export function reachableAt({ mac, givenAddress, facts }: Located, map: AddressMap): Endpoint | undefined {
   const told = map.get(mac) ?? parseEndpoint(givenAddress);
   if (told !== undefined || facts === undefined) return told;
-  const host = facts.ipv4Address || facts.ipv6Addresses[0]?.split("/")[0];
-  return host === undefined || host === "" ? undefined : { host, port: facts.rmcpPort || rmcpPort };
-}
-
-/** The address as a row shows it: without the port where it is 623. */
-export function shownAddress(endpoint: Endpoint): string {
-  return endpoint.port === rmcpPort ? formatHost(endpoint.host) : formatEndpoint(endpoint);
+  return toldEndpoint(facts);
 }

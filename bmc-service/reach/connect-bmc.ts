@@ -6,6 +6,8 @@ export const loginLevels: Readonly<Record<3 | 4, LoginPrivilege>> = { 3: "operat
 
 /** Where and as whom to log in. */
 export interface BmcLogin {
+  /** MAC address of the BMC that is meant; "" where none is known. */
+  readonly mac: string;
   readonly host: string;
   readonly port: number;
   readonly user: string;

@@ -54,4 +54,10 @@ test("a BMC is where the map says, else where an operator said, else where it sa
   expect(reachableAt(row, new Map())).toEqual({ host: "bmc7", port: 9001 });
   expect(reachableAt({ ...row, givenAddress: "" }, new Map())).toEqual({ host: "10.0.0.8", port: 664 });
   expect(reachableAt({ ...row, givenAddress: "", facts: undefined }, new Map())).toBeUndefined();
+  const reported = (ipv4Address: string, ...ipv6Addresses: string[]) =>
+    reachableAt({ ...row, givenAddress: "", facts: { ...facts, ipv4Address, ipv6Addresses } }, new Map())?.host;
+  expect(reported("169.254.3.4", "fe80::1/64", "2001:db8::7/64")).toBe("2001:db8::7");
+  expect(reported("169.254.3.4")).toBe("169.254.3.4");
+  expect(reported("", "2001:db8::7/64")).toBe("2001:db8::7");
+  expect(reported("")).toBeUndefined();
 });

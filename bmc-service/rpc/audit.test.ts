@@ -51,8 +51,8 @@ describe("the audit log", () => {
     const { entries, intact } = await audit();
     expect(intact).toBe(true);
     expect(entries.map(shown)).toEqual([
-      `operator/operator show secrets ${mac1} OK`,
-      `operator/operator show secrets ${mac1} OK`,
+      `operator/operator ShowSecrets ${mac1} OK`,
+      `operator/operator ShowSecrets ${mac1} OK`,
       `operator/operator SetPower ${mac1} off; begun as 1 OK`,
       `operator/operator SetPower ${mac1} off BEGUN`,
     ]);
@@ -74,8 +74,33 @@ describe("the audit log", () => {
     );
     expect(entries[1]).toBe(`operator/operator SetPower ${mac1} on BEGUN`);
     expect(entries[2]).toMatch(/^operator\/operator DeleteBmc \S+ DeleteBmc needs role "admin".* PERMISSION_DENIED$/);
-    expect(entries[3]).toMatch(/^viewer\/viewer show secrets .* needs role "operator".* PERMISSION_DENIED$/);
+    expect(entries[3]).toMatch(/^viewer\/viewer ShowSecrets .* needs role "operator".* PERMISSION_DENIED$/);
     expect(entries[4]).toMatch(/^viewer\/viewer SetPower \S+ on; SetPower needs role "operator".* PERMISSION_DENIED$/);
+  });
+
+  test("has of what one caller may not do so many entries in a minute, then their number", async () => {
+    for (let i = 0; i < 15; i += 1) {
+      await refusal(setPower(PowerAction.POWER_ACTION_ON, service.viewer));
+      await refusal(showSecrets(service.viewer));
+    }
+    await refusal(call(service.operator.bmc, service.operator.bmc.deleteBmc, { key: mac1 }));
+    expect(await written()).toHaveLength(21);
+    const refused = service.log.filter((line) => line.includes("call refused"));
+    expect(refused).toHaveLength(31);
+    await setPower(PowerAction.POWER_ACTION_OFF);
+    await service[Symbol.asyncDispose]();
+    service = await startTestService(site, bmc.connect);
+    const entries = await written();
+    expect(entries).toHaveLength(24);
+    expect(entries[0]).toBe(
+      "viewer/viewer RefusedCalls besides those that have an entry, within a minute: SetPower 5, ShowSecrets 5 REFUSED",
+    );
+  });
+
+  test("has each change that failed, however many", async () => {
+    bmc.users.length = 0;
+    for (let i = 0; i < 25; i += 1) await refusal(setPower(PowerAction.POWER_ACTION_ON));
+    expect(await written()).toHaveLength(50);
   });
 
   test("has nothing of what only reads, and nothing of agents", async () => {
@@ -158,6 +183,7 @@ describe("the audit log", () => {
     ["cut off at its end", "DELETE FROM audit WHERE number = 4"],
     ["cut off at its beginning", "DELETE FROM audit WHERE number = 1"],
     ["emptied", "DELETE FROM audit"],
+    ["changed so that it has a gap", "UPDATE audit SET number = 9 WHERE number = 4"],
     ["exchanged", "UPDATE audit SET hash = x'00' WHERE number = 3"],
   ])("that was %s behind its back says so", async (_, sql) => {
     await setPower(PowerAction.POWER_ACTION_OFF);

@@ -128,6 +128,7 @@ describe("EscrowAccount refuses", () => {
       ["rivetab12", "", 3, "password"],
       ["rivetab12", "123456789012345678901", 3, "password"],
       ["rivetab12", "secr\u0000et", 3, "password"],
+      ["rivetab12", "Weak-Secret-1", 3, "password"],
       ["rivetab12", "pass", 0, "slot"],
       ["rivetab12", "pass", 64, "slot"],
     ] as const) {

@@ -3,16 +3,25 @@ import { isPlaceholder } from "../../ipmi/placeholder.ts";
 import { type Account, Bmc, BmcFacts, type Warning, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { AuditEntry, Conflict, HistoryEntry } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { AuditEntryRow } from "../audit/audit-log.ts";
-import { type AddressMap, reachableAt, shownAddress } from "../reach/bmc-address.ts";
+import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import { type AddressMap, reachableAt } from "../reach/bmc-address.ts";
+import type { BmcNetworks } from "../reach/bmc-networks.ts";
+import { shownAddress } from "../reach/told-endpoint.ts";
 import { boardSerial } from "../store/machines.ts";
 import type { AccountRow, BmcOutline, BmcRecord, ConflictRow, HistoryRow, Twin } from "../store/store.ts";
 import { isBoundTo } from "./role.ts";
 
+/** How the service reaches BMCs. */
+export interface Reach {
+  readonly addresses: AddressMap;
+  readonly networks: BmcNetworks;
+}
+
 /** @param showSecrets whether the password is filled in */
-export function bmcMessage(record: BmcRecord, addresses: AddressMap, showSecrets: boolean): Bmc {
+export function bmcMessage(record: BmcRecord, reach: Reach, showSecrets: boolean): Bmc {
   const { row, machine, account } = record;
   return {
-    ...outlineOf(record, addresses),
+    ...outlineOf(record, reach),
     createdAt: row.createdAt,
     changedAt: row.changedAt,
     verifiedAt: row.verifiedAt,
@@ -30,17 +39,17 @@ const nothingTold = Bmc.fromPartial({});
 const noFacts = BmcFacts.fromPartial({});
 
 /** What ListBmcs tells of a row if it is asked to be brief. */
-export function briefMessage(outline: BmcOutline, addresses: AddressMap): Bmc {
+export function briefMessage(outline: BmcOutline, reach: Reach): Bmc {
   const { facts } = outline.row;
   const { ipv4Address, ipv6Addresses } = facts ?? noFacts;
   return {
     ...nothingTold,
-    ...outlineOf(outline, addresses),
+    ...outlineOf(outline, reach),
     facts: facts && { ...noFacts, ipv4Address, ipv6Addresses },
   };
 }
 
-function outlineOf(outline: BmcOutline, addresses: AddressMap) {
+function outlineOf(outline: BmcOutline, { addresses, networks }: Reach) {
   const { row, twins } = outline;
   const endpoint = reachableAt(row, addresses);
   return {
@@ -55,6 +64,7 @@ function outlineOf(outline: BmcOutline, addresses: AddressMap) {
       ...(twins.length === 0 ? [] : [duplicateUuid(outline)]),
       ...sharedCertificate(outline),
       ...conflictWarning(outline),
+      ...(endpoint === undefined || addresses.has(row.mac) ? [] : addressWarning(endpoint, networks)),
     ],
     key: row.key,
   };
@@ -87,18 +97,38 @@ function conflictWarning({ conflicts: [newest, ...more] }: BmcOutline): Warning[
   return [{ kind: WarningKind.WARNING_KIND_CONFLICT, text: `conflict ${newest.id}: ${newest.text}${others}` }];
 }
 
+/** See reach/bmc-networks.ts. */
+function addressWarning(endpoint: Endpoint, networks: BmcNetworks): Warning[] {
+  const problem = networks.problem(endpoint);
+  if (problem === undefined) return [];
+  return [
+    {
+      kind: WarningKind.WARNING_KIND_ADDRESS,
+      text: `the service does not go to ${formatEndpoint(endpoint)}: ${problem}`,
+    },
+  ];
+}
+
 export function accountMessage(account: AccountRow, showSecrets: boolean): Account {
   return {
     id: account.id,
     mac: account.bmcKey,
     userName: account.userName,
-    password: showSecrets ? Buffer.from(account.password.reveal()).toString("latin1").replace(/\0+$/, "") : "",
+    password: showSecrets ? shownPassword(account) : "",
     slot: account.slot,
     state: account.state,
     createdAt: account.createdAt,
     verifiedAt: account.verifiedAt,
     stateReason: account.stateReason,
   };
+}
+
+/** The contract has it as a text, so here, and only here, a password is one. */
+function shownPassword({ password }: AccountRow): string {
+  const bytes = Buffer.from(password.reveal().buffer);
+  const text = bytes.toString("latin1").replace(/\0+$/, "");
+  bytes.fill(0);
+  return text;
 }
 
 export function auditMessage({ number, hash: _, ...entry }: AuditEntryRow): AuditEntry {

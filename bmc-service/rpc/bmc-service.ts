@@ -3,6 +3,7 @@ import {
   type BmcServiceServer,
   BootTarget,
   ConflictDecision,
+  type GivenAccount,
   PowerAction,
   type SetIdentifyLedRequest,
 } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -11,9 +12,7 @@ import { type DriverList, NotReadyError, type Served } from "../drivers/driver-l
 import type { Endpoint } from "../endpoint.ts";
 import { HandOffError } from "../hand-off/hand-off-error.ts";
 import type { HandOffs } from "../hand-off/hand-offs.ts";
-import type { Login } from "../hand-off/take-over.ts";
 import { type ImportOptions, importReport } from "../import/import-report.ts";
-import type { AddressMap } from "../reach/bmc-address.ts";
 import { type BmcRecord, type BmcRow, ClaimConflictError, NoSuchRowError, type Store } from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
 import {
@@ -23,11 +22,13 @@ import {
   briefMessage,
   conflictMessage,
   historyMessage,
+  type Reach,
 } from "./bmc-message.ts";
 import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
 import type { CallContext, Guard } from "./guarded.ts";
+import { listBmcs } from "./list-bmcs.ts";
 import { invalid } from "./rpc-error.ts";
 import { tokenCalls } from "./token-calls.ts";
 
@@ -35,7 +36,7 @@ export interface BmcServiceOptions {
   readonly store: Store;
   readonly drivers: DriverList;
   readonly handOffs: HandOffs;
-  readonly addresses: AddressMap;
+  readonly reach: Reach;
   /** Whether a machine that comes with an enrolment token can be given a certificate. */
   readonly takesTokens: boolean;
   readonly imports: Omit<ImportOptions, "store" | "handOffs">;
@@ -47,7 +48,7 @@ const pageMost = 1_000;
 
 /** The service that operators call; see the contract. */
 export function bmcService(
-  { store, drivers, handOffs, addresses, takesTokens, imports }: BmcServiceOptions,
+  { store, drivers, handOffs, reach, takesTokens, imports }: BmcServiceOptions,
   guard: Guard,
 ): BmcServiceServer {
   /** @throws NoSuchRowError; RpcError if a UUID has several rows: which one is meant is not for us to guess */
@@ -114,11 +115,12 @@ export function bmcService(
   /** Takes an account that an operator gave; the history says so also when it was refused. */
   async function adopt(
     { key, mac, machineUuid = "" }: BmcRow,
-    login: Login,
+    account: GivenAccount,
     address: Endpoint | undefined,
     context: CallContext,
   ): Promise<string> {
     const actor = context.caller.name;
+    const login = requireGivenAccount(account);
     try {
       return await handOffs.adopt(key, login, address, actor, context.signal);
     } catch (error) {
@@ -128,6 +130,8 @@ export function bmcService(
         await unlessStoreFails(context, () => store.addHistory({ ...entry, detail }));
       }
       throw error;
+    } finally {
+      login.password.wipe();
     }
   }
 
@@ -152,36 +156,35 @@ export function bmcService(
   const bootResponse = ({ value, servedBy }: Served<BootOverride>) => ({ ...value, servedBy });
 
   return {
-    listBmcs: guard.unary("ListBmcs", async ({ brief = false }) => ({
-      bmcs: brief
-        ? (await store.bmcOutlines()).map((outline) => briefMessage(outline, addresses))
-        : (await store.bmcs()).map((record) => bmcMessage(record, addresses, false)),
-    })),
+    listBmcs: guard.unary("ListBmcs", ({ brief = false, ...page }) =>
+      listBmcs(store, page, async (outline) =>
+        brief ? briefMessage(outline, reach) : bmcMessage(await store.whole(outline), reach, false),
+      ),
+    ),
 
     getBmc: guard.unary("GetBmc", async ({ key, showSecrets }, context) => {
       const record = await byKey("key", key, context);
       if (showSecrets) await noteSecretsShown(store, record, context);
-      return { bmc: bmcMessage(record, addresses, showSecrets) };
+      return { bmc: bmcMessage(record, reach, showSecrets) };
     }),
 
     watchBmcs: guard.stream("WatchBmcs", (_request, { signal }) =>
-      watchBmcs(store, (record) => bmcMessage(record, addresses, false), signal),
+      watchBmcs(store, (record) => bmcMessage(record, reach, false), signal),
     ),
 
     updateBmc: guard.unary("UpdateBmc", async (request, context) => {
       const { row } = await byKey("mac", request.mac, context);
-      const login = request.account && requireGivenAccount(request.account);
-      const address = requireGivenAddress(request);
+      const address = requireGivenAddress(request, reach.networks);
       if (request.drivers.length > 0) checkDrivers(request.drivers, drivers.names);
-      if (row.mac === "" && login === undefined) {
+      if (row.mac === "" && request.account === undefined) {
         throw new NotReadyError(`machine ${row.key} has no BMC that is known: give an account and its address`);
       }
       // The account first: if it is refused, nothing is changed.
-      const key = login === undefined ? row.key : await adopt(row, login, address, context);
+      const key = request.account === undefined ? row.key : await adopt(row, request.account, address, context);
       if (request.drivers.length > 0) {
         await store.updateDrivers(key, request.drivers, context.caller.name, new Date());
       }
-      return { bmc: bmcMessage(await byKey("mac", key, context), addresses, false) };
+      return { bmc: bmcMessage(await byKey("mac", key, context), reach, false) };
     }),
 
     deleteBmc: guard.unary("DeleteBmc", async ({ key }, context) => {
@@ -255,12 +258,12 @@ export function bmcService(
 
     rotateAccount: guard.unary("RotateAccount", async ({ mac }, context) => {
       await rotate((await byMac(mac, context)).row, context);
-      return { bmc: bmcMessage(await byMac(mac, context), addresses, false) };
+      return { bmc: bmcMessage(await byMac(mac, context), reach, false) };
     }),
 
     importReport: guard.unary("ImportReport", async ({ report }, context) => {
       const { key, ...imported } = await importReport({ store, handOffs, ...imports }, report, context);
-      return { ...imported, bmc: bmcMessage(await byKey("report", key, context), addresses, false) };
+      return { ...imported, bmc: bmcMessage(await byKey("report", key, context), reach, false) };
     }),
 
     ...tokenCalls(store, guard, takesTokens),
@@ -273,6 +276,7 @@ export function bmcService(
       context.note({ conflict: id });
       switch (decision) {
         case ConflictDecision.CONFLICT_DECISION_ACCEPTED:
+        case ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE:
         case ConflictDecision.CONFLICT_DECISION_DISMISSED: {
           const decided = await store.resolveConflict(Number(id), decision, context.caller.name, new Date());
           return { conflict: conflictMessage(decided) };
@@ -285,12 +289,12 @@ export function bmcService(
     listAudit: guard.unary("ListAudit", async ({ limit, key, before }) => {
       const wanted = limit === 0 ? pageDefault : requireRange("limit", limit, 1, pageMost);
       const subjects = key === "" ? undefined : await subjectsOf(store, key);
-      const entries = await store.audit({
+      const { entries, intact } = await store.audit({
         limit: wanted,
         subjects,
         before: before === 0n ? undefined : Number(before),
       });
-      return { entries: entries.map(auditMessage), intact: await store.isAuditIntact() };
+      return { entries: entries.map(auditMessage), intact };
     }),
     listHistory: guard.unary("ListHistory", async ({ key, limit }, context) => {
       const wanted = limit === 0 ? pageDefault : requireRange("limit", limit, 1, pageMost);

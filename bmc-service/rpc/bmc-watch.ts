@@ -20,7 +20,10 @@ export async function* watchBmcs(
     more.resolve();
   });
   try {
-    for (const record of await store.bmcs()) yield { change: { $case: "bmc", value: toMessage(record) } };
+    // Row by row: all of them with their inventories may be more than there is memory.
+    for (const outline of await store.bmcOutlines()) {
+      yield { change: { $case: "bmc", value: toMessage(await store.whole(outline)) } };
+    }
     yield { change: { $case: "snapshotComplete", value: true } };
     for (;;) {
       await orAborted(more.promise, signal);

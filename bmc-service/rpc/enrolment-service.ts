@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { Secret } from "../../ipmi/secret.ts";
-import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
   type BeginRequest,
   type BeginResponse,
@@ -18,14 +18,26 @@ import type { HandOffs } from "../hand-off/hand-offs.ts";
 import { nonceOf } from "../hand-off/linkage-nonce.ts";
 import type { Metrics } from "../metrics.ts";
 import { readablePassword } from "../store/account-password.ts";
-import { type BmcRow, ClaimConflictError, MissingStepError, type Session, type Store } from "../store/store.ts";
+import {
+  type AccountRow,
+  type BmcRow,
+  ClaimConflictError,
+  MissingStepError,
+  type Session,
+  type Store,
+  TooManyAccountsError,
+} from "../store/store.ts";
 import type { Admission } from "../tokens/admission.ts";
 import type { Liveness } from "../tokens/liveness.ts";
 import { sha256 } from "../tokens/sha256.ts";
 import { requireAscii, requireFacts, requireMac, requireMachine, requireRange, requireText } from "./fields.ts";
 import type { CallContext, Guard } from "./guarded.ts";
-import { requireOwnMachine } from "./role.ts";
+import type { EnrolmentLimits } from "./limits.ts";
+import { networkOf } from "./network-of.ts";
+import { requireStrong } from "./password-strength.ts";
+import { type Caller, requireOwnMachine } from "./role.ts";
 import { invalid, RpcError } from "./rpc-error.ts";
+import { WrittenNonces } from "./written-nonces.ts";
 
 export interface EnrolmentOptions {
   readonly store: Store;
@@ -33,6 +45,7 @@ export interface EnrolmentOptions {
   readonly metrics: Metrics;
   readonly admission: Admission;
   readonly liveness: Liveness;
+  readonly limits: EnrolmentLimits;
   readonly policy: Policy;
   /** How long after a remote login the BMC is left alone at a boot, ms. */
   readonly freshForMs: number;
@@ -42,9 +55,8 @@ export interface EnrolmentOptions {
 
 /** The service that the agent calls; see the contract. */
 export function enrolmentService(options: EnrolmentOptions, guard: Guard): EnrolmentServiceServer {
-  const { store, handOffs, metrics, admission, liveness } = options;
-  /** What agents wrote last to their BMCs, by key. */
-  const nonces = new Map<string, string>();
+  const { store, handOffs, metrics, admission, liveness, limits } = options;
+  const nonces = new WrittenNonces();
 
   async function sessionOf({ sessionToken }: { readonly sessionToken: string }, context: CallContext) {
     const session = sessionToken === "" ? undefined : await store.session(sha256(sessionToken), new Date());
@@ -54,6 +66,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
     }
     context.note({ machine: session.machineUuid });
     admission.requireBound(session, context.caller);
+    await limits.call(session.id);
     return session;
   }
 
@@ -68,6 +81,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         const formerAccounts = requireRange("former_accounts", request.formerAccounts ?? 0, 0, 63);
         const row = await reportBmc(options, session, request, context);
         if (request.formerAccounts !== undefined) await store.setFormerAccounts(session, row.key, formerAccounts);
+        await handOffs.settleMoved(row, session.id, networkOf(context.from));
         return { passwordFormHint: await passwordFormHint(store, row) };
       } catch (error) {
         if (error instanceof ClaimConflictError) metrics.enrolment("conflict");
@@ -102,8 +116,7 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
         new Date(),
       );
       if (session.bmcKey !== undefined) {
-        if (request.nonceWritten) nonces.set(session.bmcKey, nonceOf(request.sessionToken));
-        else nonces.delete(session.bmcKey);
+        nonces.set(session.bmcKey, request.nonceWritten ? nonceOf(request.sessionToken) : undefined);
       }
       metrics.enrolment("confirmed");
       return {};
@@ -126,7 +139,12 @@ export function enrolmentService(options: EnrolmentOptions, guard: Guard): Enrol
       context.note({ mac: key });
       using _ = liveness.follow(session.id);
       const nonce = nonceOf(request.sessionToken);
-      yield* handOffs.watch(key, context.signal, nonces.get(key) === nonce ? nonce : undefined);
+      const written = nonces.has(key, nonce) ? nonce : undefined;
+      for await (const each of handOffs.watch(key, networkOf(context.from), context.signal, written)) {
+        // Also where no account of this session was needed.
+        if (each.event?.$case === "handedOff") await store.handedOff(session, new Date());
+        yield each;
+      }
       liveness.over(session.id);
     }),
   };
@@ -146,7 +164,7 @@ async function begin(
   const sessionToken = randomBytes(32).toString("base64url");
   const now = new Date();
   const expiresAt = new Date(now.getTime() + sessionMs);
-  const { certificate, binding } = await admission.admit(request, uuid, context, expiresAt);
+  const { certificate, binding } = await admission.admit(request, uuid, context, now, expiresAt);
   const session = {
     id: randomUUID(),
     tokenHash: sha256(sessionToken),
@@ -158,7 +176,7 @@ async function begin(
     now,
     expiresAt,
   };
-  const machineKey = await store.beginSession(session).catch((error) => admission.holdBack(error, binding));
+  const machineKey = await store.beginSession(session).catch((error) => admission.refuse(error, context));
   metrics.enrolment("begun");
   const linkage = await linkageOf(store, machineKey, uuid, now, freshForMs);
   return { sessionToken, linkage, policy, certificate, linkageNonce: nonceOf(sessionToken) };
@@ -191,20 +209,32 @@ async function linkageOf(
   const damaged = account !== undefined && readablePassword(account) === undefined;
   // A machine that is left alone looks for no others of ours: those that were to be closed would stay open.
   const unfinished = await store.hasFormerAccounts(row.key);
+  const untried = hasUntriedAccount(accounts.flat().filter(({ bmcKey }) => bmcKey === row.key));
   return {
     mac: row.mac,
     channel: row.facts?.channel ?? 0,
     userName: own?.userName ?? "",
     slot: own?.slot ?? 0,
     verifiedAt: row.verifiedAt,
-    fresh: row.state === State.STATE_LINKED && age < freshForMs && !damaged && !unfinished,
+    fresh: row.state === State.STATE_LINKED && age < freshForMs && !damaged && !unfinished && !untried,
     knownUserNames,
     given: account !== undefined && own === undefined,
   };
 }
 
+/** Whether a run has put an account into escrow since one was proved: the BMC may have it instead. */
+function hasUntriedAccount(accounts: readonly AccountRow[]): boolean {
+  const proved = accounts.findIndex(({ state }) => state === AccountState.ACCOUNT_STATE_VERIFIED);
+  return accounts
+    .slice(0, Math.max(proved, 0))
+    .some(
+      ({ state }) => state === AccountState.ACCOUNT_STATE_ESCROWED || state === AccountState.ACCOUNT_STATE_CONFIRMED,
+    );
+}
+
 /** What others of the row's kind took; a BMC that does not tell its kind is like no other. */
-async function passwordFormHint(store: Store, { facts }: BmcRow): Promise<PasswordForm> {
+async function passwordFormHint(store: Store, row: BmcRow): Promise<PasswordForm> {
+  const facts = row.reportedFacts ?? row.facts;
   const known = facts === undefined || facts.manufacturerId === 0 ? undefined : await store.passwordForm(facts);
   return known ?? PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 }
@@ -216,8 +246,13 @@ function knownForm(form: PasswordForm): PasswordForm {
     : PasswordForm.PASSWORD_FORM_UNSPECIFIED;
 }
 
+/** By what a caller's limits go: one that was issued for an enrolment is another one each time. */
+function credentialOf({ credential, name, certificate }: Caller): string {
+  return credential === "of one enrolment" ? name : Buffer.from(certificate).toString("hex");
+}
+
 async function reportBmc(
-  { store, metrics }: EnrolmentOptions,
+  { store, metrics, limits }: EnrolmentOptions,
   session: Session,
   { found }: ReportBmcRequest,
   context: CallContext,
@@ -227,7 +262,10 @@ async function reportBmc(
       throw invalid("found", "give bmc or no_bmc");
     case "bmc": {
       const facts = requireFacts("bmc", found.value);
-      context.note({ mac: facts.mac });
+      const { mac } = facts;
+      context.note({ mac });
+      const { caller, from } = context;
+      if (mac !== "") await limits.report(session.id, mac, await store.knowsBmc(mac), credentialOf(caller), from);
       const row = await store.reportBmc(session, facts, new Date());
       metrics.enrolment("reported");
       return row;
@@ -243,7 +281,7 @@ async function reportBmc(
 }
 
 async function escrow(
-  { store, metrics, policy }: EnrolmentOptions,
+  { store, metrics, policy, handOffs }: EnrolmentOptions,
   session: Session,
   request: EscrowAccountRequest,
   context: CallContext,
@@ -251,19 +289,21 @@ async function escrow(
   const mac = requireMac("mac", request.mac);
   context.note({ mac });
   const userName = requireAscii("user_name", request.userName, 16);
-  const password = Secret.fromBytes(request.password);
-  requireAscii("password", request.password.toString("latin1"), 20);
-  request.password.fill(0);
+  requireAscii("password", request.password, 20);
   const slot = requireRange("slot", request.slot, 1, 63);
-  if (session.bmcKey === undefined)
-    throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
+  const { bmcKey } = session;
+  if (bmcKey === undefined) throw new MissingStepError("no BMC was reported by this session: call ReportBmc first");
+  if (handOffs.isSettling(session.id)) {
+    const text = `BMC ${mac} is reported at another place than the one that was proved, and a login there is under way: try again`;
+    throw new RpcError(status.UNAVAILABLE, text);
+  }
   // The row of a proved BMC goes by its former MAC address until a remote login has found the new one too.
-  const { row } = (await store.bmc(session.bmcKey)) ?? {};
-  if (session.bmcKey !== mac && row?.reportedFacts?.mac !== mac) {
-    throw invalid("mac", `${mac} is not what this session reported (${session.bmcKey})`);
+  const { row } = (await store.bmc(bmcKey)) ?? {};
+  if (bmcKey !== mac && row?.reportedFacts?.mac !== mac) {
+    throw invalid("mac", `${mac} is not what this session reported (${bmcKey})`);
   }
   if (!userName.startsWith(policy.userNamePrefix)) {
-    const known = (await store.accounts(session.bmcKey)).some(
+    const known = (await store.accounts(bmcKey)).some(
       (account) => account.userName === userName && account.givenBy === "",
     );
     if (!known) {
@@ -271,9 +311,20 @@ async function escrow(
       throw new RpcError(status.PERMISSION_DENIED, text);
     }
   }
-  const id = await store.escrowAccount(session, { userName, password, slot }, new Date());
-  metrics.enrolment("escrowed");
-  return id;
+  requireStrong("password", request.password);
+  const password = Secret.fromBytes(request.password);
+  try {
+    const id = await store.escrowAccount(session, { userName, password, slot }, new Date()).catch((error: unknown) => {
+      // A login settles which of them is live, and makes room.
+      if (error instanceof TooManyAccountsError)
+        handOffs.settle(bmcKey, networkOf(context.from)).catch(() => undefined);
+      throw error;
+    });
+    metrics.enrolment("escrowed");
+    return id;
+  } finally {
+    password.wipe();
+  }
 }
 
 /** The BMC to hand off: what the session has reported, else what its machine is known to have. */

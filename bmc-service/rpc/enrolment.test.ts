@@ -104,12 +104,11 @@ describe("a first enrolment", () => {
     const short = { manufacturerId: 0, channels: [], ipv4Address: "10.0.0.9" };
     await agent.report(factsOf(mac1, short));
     const after = await rowOf(mac1);
-    expect(after.facts).toEqual(before.facts);
+    expect(after.facts).toEqual({ ...before.facts, ipv4Address: "10.0.0.9" });
     expect(after.state).toBe(State.STATE_LINKED);
     bmc.logins.length = 0;
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(bmc.logins).toEqual(["rivetab12"]);
-    expect((await rowOf(mac1)).facts).toEqual({ ...before.facts, ipv4Address: "10.0.0.9" });
   });
 
   test("leaves a machine alone at its next boot only when the run has closed all former accounts", async () => {
@@ -404,8 +403,6 @@ describe("what was proved", () => {
   test("moves with a new address", async () => {
     const ipv6 = { ipv4Address: "", ipv6Addresses: ["2001:db8::7/64"], rmcpPort: 1623 };
     await agent.report(factsOf(mac1, ipv6));
-    expect(await rowOf(mac1)).toMatchObject({ address: "10.0.0.8", state: State.STATE_LINKED });
-    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(await rowOf(mac1)).toMatchObject({ address: "[2001:db8::7]:1623", state: State.STATE_LINKED });
     expect((await historyOf(mac1)).slice(0, 3)).toEqual(["linked", "address changed", "address reported"]);
   });

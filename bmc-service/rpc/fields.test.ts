@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Timestamp } from "../../proto/gen/google/protobuf/timestamp.ts";
 import { Fru } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { checkSizes } from "./fields.ts";
+import { factsOf, mac1 } from "../fixture/enrolling.ts";
+import { checkSizes, requireFacts } from "./fields.ts";
 
 /** A FRU whose manufacturing date is that many seconds after 1970, as it comes off the wire. */
 function fruOf(seconds: bigint): Fru {
@@ -42,4 +43,25 @@ test.each<[string, object, string]>([
 test("what is just not too long is taken", () => {
   const message = { vendor: "x".repeat(1_024), reason: "x".repeat(8_192), euros: "€".repeat(341), none: undefined };
   expect(() => checkSizes({ ...message, list: Array(1_024).fill(message), bytes: Buffer.alloc(1_024) })).not.toThrow();
+});
+
+describe("of the remarks of a report", () => {
+  const note = (number: number) =>
+    `${number} further remarks of this report are left out: they are too many or too long`;
+
+  test.each<[string, readonly string[], readonly string[]]>([
+    ["64 are kept", Array(64).fill("x"), Array(64).fill("x")],
+    ["no more are", Array(70).fill("x"), [...Array(63).fill("x"), note(7)]],
+    ["16 KiB are kept", Array(2).fill("x".repeat(8_192)), Array(2).fill("x".repeat(8_192))],
+    ["no more is", Array(25).fill("x".repeat(8_192)), [...Array(2).fill("x".repeat(8_192)), note(23)]],
+  ])("%s", (_what, findings, kept) => {
+    expect(requireFacts("bmc", factsOf(mac1, { findings: [...findings] })).findings).toEqual(kept);
+  });
+});
+
+test("a report whose facts are too large for a row is refused", () => {
+  const remark = "x".repeat(8_192);
+  const channels = [1, 2].map((channel) => ({ channel, mac: "", ipv4Address: "", remark }));
+  expect(() => requireFacts("bmc", factsOf(mac1, { channels }))).toThrow(/^bmc: 16\d{3} bytes without findings/);
+  expect(() => requireFacts("bmc", factsOf(mac1, { channels: channels.slice(1) }))).not.toThrow();
 });

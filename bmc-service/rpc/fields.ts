@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { isBogusUuid, parseUuid, uuidVersion } from "../../ipmi/guid.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
-import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { hideTokens } from "../../proto/hide-tokens.ts";
 import { mostReportBytes } from "../../proto/report-json.ts";
@@ -13,6 +13,10 @@ const sentenceLimit = 8_192;
 const sentences: ReadonlySet<string> = new Set(["reason", "remark", "findings", "gaps", "defects"]);
 /** The most entries of a list: a machine has fewer disks, a BMC fewer channels. */
 const listLimit = 1_024;
+/** The most that is kept of the remarks of one report. */
+const findingsLimit = { entries: 64, bytes: 16_384 };
+/** The most bytes of the facts without their remarks: a FRU has three areas of 2 KiB, and a BMC at most 11 LAN channels. */
+const factsLimit = 16_384;
 
 /**
  * Holds every text, list and time of a request against its limit.
@@ -139,11 +143,13 @@ export function requireRange(field: string, value: number, low: number, high: nu
   return value;
 }
 
-/** A text of printable ASCII, for what goes to a BMC. The value is not quoted: it may be a secret. */
-export function requireAscii(field: string, text: string, mostBytes: number): string {
-  if (text === "") throw invalid(field, "it is missing");
+/** A text of printable ASCII, for what goes to a BMC. The value is not quoted: it may be a secret, and that comes as bytes. */
+export function requireAscii<T extends string | Uint8Array>(field: string, text: T, mostBytes: number): T {
+  if (text.length === 0) throw invalid(field, "it is missing");
   if (text.length > mostBytes) throw invalid(field, `${text.length} characters, at most ${mostBytes} are allowed`);
-  if (!/^[\x20-\x7e]+$/.test(text)) throw invalid(field, "it is not printable ASCII");
+  const isAscii =
+    typeof text === "string" ? /^[\x20-\x7e]+$/.test(text) : text.every((byte) => byte >= 0x20 && byte <= 0x7e);
+  if (!isAscii) throw invalid(field, "it is not printable ASCII");
   return text;
 }
 
@@ -153,6 +159,21 @@ export function requireText(field: string, text: string): string {
   return text;
 }
 
+/** Remarks that are too many or too long are no reason to refuse a machine: those that come last are left out, and it is said. */
+function cutFindings(findings: readonly string[]): string[] {
+  let bytes = 0;
+  const tooMany = findings.findIndex((each, i) => {
+    bytes += Buffer.byteLength(each);
+    return i >= findingsLimit.entries || bytes > findingsLimit.bytes;
+  });
+  if (tooMany === -1) return [...findings];
+  const kept = findings.slice(0, Math.min(tooMany, findingsLimit.entries - 1));
+  return [
+    ...kept,
+    `${findings.length - kept.length} further remarks of this report are left out: they are too many or too long`,
+  ];
+}
+
 /** The facts with every identifier in its one form. A BMC that tells no MAC address has no channel either. */
 export function requireFacts(path: string, facts: BmcFacts): BmcFacts {
   const field = (name: string) => `${path}.${name}`;
@@ -160,6 +181,8 @@ export function requireFacts(path: string, facts: BmcFacts): BmcFacts {
     if (text !== "" && !isIPv4(text)) throw invalid(field(name), `${quoted(text)} is no IPv4 address`);
     return text;
   };
+  const size = BmcFacts.encode({ ...facts, findings: [] }).finish().length;
+  if (size > factsLimit) throw invalid(path, `${size} bytes without findings, at most ${factsLimit} are accepted`);
   const address = ipv4("ipv4_address", facts.ipv4Address);
   if (address === "0.0.0.0") throw invalid(field("ipv4_address"), "0.0.0.0 is no address: leave it empty");
   for (const [i, each] of facts.ipv6Addresses.entries()) {
@@ -182,5 +205,6 @@ export function requireFacts(path: string, facts: BmcFacts): BmcFacts {
     vlanId: requireRange(field("vlan_id"), facts.vlanId, 0, 4095),
     rmcpPort: requireRange(field("rmcp_port"), facts.rmcpPort, 0, 65_535),
     guid: facts.guid.toLowerCase(),
+    findings: cutFindings(facts.findings),
   };
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PowerAction } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
@@ -166,7 +166,7 @@ describe("an account that an operator gives for a locked BMC", () => {
     const account = { userName: "ADMIN", password: Buffer.from("another") };
     const second = client.updateBmc({ mac: mac1, drivers: [], account, address: "" }, () => undefined);
     const metrics = async () => (await fetch(`http://127.0.0.1:${service.running.healthPort}/metrics`)).text();
-    await expect.poll(metrics).toContain("bmc_service_hand_offs_running 2\n");
+    await expect.poll(metrics).toContain("bmc_service_hand_offs_queued 1\n");
     second.cancel();
     await expect.poll(() => service.log.join("")).toContain('"code":"CANCELLED"');
     gate.resolve();
@@ -389,7 +389,7 @@ describe("a BMC that tells nothing in-band", () => {
 
 describe("several passwords of one enrolment", () => {
   const userName = "rivetab12";
-  const password = (i: number) => `Secret-pass-${i}`;
+  const password = (i: number) => `Secret-pass-100${i}`;
 
   test("are all kept until one is confirmed and proved, which retires the others", async () => {
     await agent.begin(uuid1);
@@ -407,12 +407,19 @@ describe("several passwords of one enrolment", () => {
   });
 
   test("of which none was confirmed are tried a few at a time, those that were refused last", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
     await agent.begin(uuid1);
     await agent.report(factsOf(mac1, { guid }));
     for (let i = 0; i < 8; i += 1) await agent.escrow(mac1, userName, password(i));
     bmc.users.push({ slot: 3, name: userName, password: password(1) });
     expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
     expect(bmc.logins).toHaveLength(4);
+    // As many as a BMC takes for a person's mistakes; then its users are locked out.
+    const held = (await agent.handOff()).at(-1)?.event;
+    expect(held?.$case === "failed" && held.value.reason).toContain("4 logins in 15 minutes were refused there");
+    expect(bmc.logins).toHaveLength(4);
+    vi.advanceTimersByTime(15 * 60_000 + 1);
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     expect(bmc.logins).toHaveLength(7);
     expect((await rowOf())?.account).toMatchObject({ userName, password: password(1) });

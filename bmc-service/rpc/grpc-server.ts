@@ -5,18 +5,21 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { addressOf } from "../audit/audit-trail.ts";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import type { AgentCertificates } from "../pki/agent-certificates.ts";
 import type { ServerPki } from "../pki/load-pki.ts";
-import type { Connections, Suspect } from "./connections.ts";
+import type { Connections, Suspect, Visitor } from "./connections.ts";
 import type { Limits } from "./limits.ts";
+import { identityOf, roleOf } from "./role.ts";
 import { watchedRequests } from "./watched-requests.ts";
 
 /** The largest message that is read at all; what fits is then held against the limit of each field. */
 const largestMessage = 256 * 1024;
 /** What a server keeps of its callers. */
 export interface Watch {
-  readonly limits: Pick<Limits, "requestMs">;
+  readonly limits: Pick<Limits, "requestMs" | "idleMs">;
   readonly connections: Connections;
   readonly suspect: Suspect;
+  readonly agents: AgentCertificates;
 }
 
 /** A gRPC server without a port; `listen` brings it connections. */
@@ -34,6 +37,7 @@ export function newGrpcServer({ limits, connections, suspect }: Watch): Server {
     // A machine that was switched off leaves a dead connection behind.
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.max_connection_idle_ms": limits.idleMs,
   });
 }
 
@@ -73,21 +77,29 @@ export async function listen(
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener =
     pki === "plaintext"
-      ? createPlainServer((socket) => injector.injectConnection(socket))
+      ? createPlainServer((socket) => {
+          // Without TLS there is nothing to show: whoever is on this machine is let in.
+          if (watch.connections.admit(socket, "agent")) injector.injectConnection(socket);
+        })
       : tlsServer(pki, watch, (socket) => injector.injectConnection(socket));
-  listener.on("connection", (socket: Socket) => watch.connections.add(socket));
+  // Before the handshake begins.
+  listener.prependListener("connection", (socket: Socket) => watch.connections.add(socket));
   const port = await bound(listener, endpoint);
   return {
     port,
     close: () => closed(listener),
     [Symbol.dispose]() {
       listener.close();
-      watch.connections.destroy();
+      watch.connections[Symbol.dispose]();
     },
   };
 }
 
-function tlsServer(pki: ServerPki, { limits, suspect }: Watch, take: (socket: TLSSocket) => void): NetServer {
+function tlsServer(
+  pki: ServerPki,
+  { limits, connections, suspect, agents }: Watch,
+  take: (socket: TLSSocket) => void,
+): NetServer {
   const { ca, certificate, key, agentsCa } = pki;
   const options = {
     ca: agentsCa === undefined ? [ca] : [ca, agentsCa.certificate],
@@ -105,7 +117,10 @@ function tlsServer(pki: ServerPki, { limits, suspect }: Watch, take: (socket: TL
     // What happens to a connection is told by its calls.
     socket.on("error", () => undefined);
     const shown = socket.getPeerX509Certificate();
-    if (shown === undefined || socket.authorized) return take(rememberPeer(socket));
+    if (shown === undefined || socket.authorized) {
+      if (connections.admit(socket, visitorOf(socket, shown !== undefined, agents))) take(rememberPeer(socket));
+      return;
+    }
     const { remoteAddress: from } = socket;
     // Typed as an Error; at run time it is OpenSSL's name of the verification error.
     const reason = String(socket.authorizationError);
@@ -117,6 +132,12 @@ function tlsServer(pki: ServerPki, { limits, suspect }: Watch, take: (socket: TL
     suspect("no TLS", { from, reason: error.code ?? error.message }, "no TLS agreed on");
   });
   return server;
+}
+
+function visitorOf(socket: TLSSocket, hasCertificate: boolean, agents: AgentCertificates): Visitor {
+  if (!hasCertificate) return "stranger";
+  const role = roleOf(identityOf(socket.getPeerCertificate(), agents));
+  return role === undefined || role === "agent" ? "agent" : "person";
 }
 
 /** grpc-js asks for the certificate at each call, and to take it apart costs as much as the rest of a short call. */

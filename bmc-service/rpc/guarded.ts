@@ -10,8 +10,9 @@ import {
 import type { Logger } from "pino";
 import type { Attack } from "../attack.ts";
 import { type AuditLog, AuditTrail, addressOf, subjectOf } from "../audit/audit-trail.ts";
+import type { SampledRefusals } from "../audit/sampled-refusals.ts";
 import type { Metrics } from "../metrics.ts";
-import type { AgentsCa } from "../pki/load-pki.ts";
+import type { AgentCertificates } from "../pki/agent-certificates.ts";
 import type { SampledLog } from "../sampled-log.ts";
 import { StoreError } from "../store/store-error.ts";
 import { checkSizes } from "./fields.ts";
@@ -26,6 +27,7 @@ import {
 } from "./role.ts";
 import { asRpcError, RpcError } from "./rpc-error.ts";
 import type { Rule } from "./rules.ts";
+import { wipeSecrets } from "./wiped-requests.ts";
 
 /** What a call's log line can say besides. */
 export interface Notes {
@@ -56,9 +58,11 @@ export interface GuardOptions {
   readonly service: string;
   /** By the name of the call as the generated code has it: "setPower". */
   readonly rules: Readonly<Record<string, Rule>>;
-  /** The one that this service signs with; undefined if it has none. "plaintext": there is no TLS. */
-  readonly authority: Pick<AgentsCa, "name"> | undefined | "plaintext";
+  /** "plaintext": there is no TLS. */
+  readonly agents: AgentCertificates | "plaintext";
   readonly audit: AuditLog;
+  /** What of refused calls goes to the audit log. */
+  readonly refusals: SampledRefusals;
   readonly log: Logger;
   /** For what strangers can cause. */
   readonly sampled: SampledLog;
@@ -133,10 +137,10 @@ export class Guard {
     const role = roleOf(identity);
     const changes = rule.change !== undefined;
     if (role === undefined || role === "agent" || !(changes || asksForSecrets(rule, call.request))) return undefined;
-    return new AuditTrail(this.#options.audit, {
+    return new AuditTrail(this.#options.audit, this.#options.refusals, {
       actor: identity.commonName || role,
       role,
-      action: changes ? method : "show secrets",
+      action: changes ? method : "ShowSecrets",
       subject: subjectOf(call.request),
       detail: call.request === undefined ? "" : (rule.change?.(call.request as never) ?? ""),
       from: addressOf(call.getPeer()),
@@ -150,13 +154,14 @@ export class Guard {
     stopping: AbortSignal,
     work: (context: CallContext) => Promise<T>,
   ): Promise<{ readonly value: T } | { readonly error: Partial<StatusObject> }> {
-    const { service, authority, log, sampled, metrics } = this.#options;
+    const { service, agents, log, sampled, metrics } = this.#options;
     const rule = this.#ruleOf(method);
     const started = performance.now();
     const from = addressOf(call.getPeer());
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort(new RpcError(status.CANCELLED, "the caller has gone")));
     const noted: Notes = {};
+    let identity: Identity | undefined;
     let caller: Caller | undefined;
     let trail: AuditTrail | undefined;
     const endTrail = async (code: status, details: string) => {
@@ -176,7 +181,7 @@ export class Guard {
     const finish = (
       code: status,
       details: string,
-      { bug, attack }: { bug?: unknown; attack?: Attack | undefined } = {},
+      { bug, attack: known }: { bug?: unknown; attack?: Attack | undefined } = {},
     ) => {
       const durationMs = performance.now() - started;
       metrics.rpc(service, method, status[code], durationMs);
@@ -186,20 +191,19 @@ export class Guard {
       if (bug !== undefined) log.error({ ...entry, err: bug }, "call failed: a bug");
       else if (noted.notStored !== undefined) log.error({ ...entry, details }, "call not stored");
       else if (code === status.OK) log.info(entry, "call");
-      else if (attack === undefined) log.warn({ ...entry, details }, "call refused");
       else {
-        metrics.attack(attack);
-        const suspect = { ...entry, details, attack, from };
-        // What an operator did is written down each time.
-        if (caller === undefined || caller.role === "agent") sampled.warn(attack, suspect, "call refused");
-        else log.warn(suspect, "call refused");
+        const isStranger = identity?.credential === "none" && code === status.INVALID_ARGUMENT;
+        const attack = known ?? (isStranger ? "stranger" : undefined);
+        if (attack !== undefined) metrics.attack(attack);
+        const fields = { ...entry, details, ...(attack === undefined ? {} : { attack, from }) };
+        // The end of the audit log stands here too: what has an entry there has its line.
+        if (noted.audit !== undefined) log.warn(fields, "call refused");
+        else sampled.warn(`${attack ?? status[code]} of ${whoIs(identity)}`, fields, "call refused");
       }
     };
     try {
-      const identity =
-        authority === "plaintext"
-          ? plaintextIdentity
-          : identityOf(call.getAuthContext().sslPeerCertificate, authority?.name);
+      identity =
+        agents === "plaintext" ? plaintextIdentity : identityOf(call.getAuthContext().sslPeerCertificate, agents);
       trail = this.#trailOf(method, rule, call, identity);
       const stranger = rule.orToken ? withoutCertificate(identity) : undefined;
       if (stranger !== undefined) caller = stranger;
@@ -225,8 +229,20 @@ export class Guard {
       }
       finish(known.code, known.message, known);
       return { error: { code: known.code, details: known.message } };
+    } finally {
+      wipeSecrets(call.request);
     }
   }
+}
+
+/**
+ * Whose refusals are counted together: a flood of strangers must not hide those of agents, nor these those of people. There are
+ * few people, and each has the lines of their own.
+ */
+function whoIs(identity: Identity | undefined): string {
+  if (identity === undefined || identity.credential === "none") return "strangers";
+  const role = roleOf(identity);
+  return role === undefined || role === "agent" ? "agents" : `${role} ${identity.commonName}`;
 }
 
 /** @throws RpcError if the change cannot be written down: then it is not made */

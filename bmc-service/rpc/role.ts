@@ -1,6 +1,6 @@
 import type { PeerCertificate } from "node:tls";
-import { isDeepStrictEqual } from "node:util";
 import { status } from "@grpc/grpc-js";
+import { type AgentCertificates, isIssuedHere, isShared, valuesOf } from "../pki/agent-certificates.ts";
 import { RpcError } from "./rpc-error.ts";
 
 /** What a caller may do; stands in the OU of the subject of its certificate. */
@@ -45,18 +45,15 @@ export interface Caller extends Pick<Identity, "credential" | "certificate"> {
 
 /**
  * What the certificate says, which TLS has verified already.
- * @param agentsCa name of the authority of this service: what it has signed is an agent's, whatever stands in it
+ * @param agents which ones are agents' and nobody else's, whatever role stands in them
  */
-export function identityOf(
-  certificate: PeerCertificate | undefined,
-  agentsCa: PeerCertificate["issuer"] | undefined,
-): Identity {
+export function identityOf(certificate: PeerCertificate | undefined, agents: AgentCertificates): Identity {
   if (certificate === undefined) return nobody;
   const { OU, CN } = certificate.subject;
-  const isIssued = agentsCa !== undefined && isDeepStrictEqual({ ...certificate.issuer }, { ...agentsCa });
+  const isIssued = isIssuedHere(certificate, agents);
   return {
-    units: isIssued ? ["agent"] : listOf(OU),
-    commonName: listOf(CN)[0] ?? "",
+    units: isIssued || isShared(certificate, agents) ? ["agent"] : valuesOf(OU),
+    commonName: valuesOf(CN)[0] ?? "",
     credential: isIssued ? "of one enrolment" : "of the site",
     certificate: Buffer.from(certificate.fingerprint256.replaceAll(":", ""), "hex"),
   };
@@ -77,10 +74,20 @@ export function withoutCertificate({ credential, certificate }: Identity): Calle
   return credential === "none" ? { role: "agent", name: "no certificate", credential, certificate } : undefined;
 }
 
-/** The highest of the roles that `identity` has; undefined if it has none. */
-export function roleOf({ units }: Identity): Role | undefined {
+/** The role of `identity`; undefined if it has none, or one cannot tell which. Without TLS the highest. */
+export function roleOf(identity: Identity): Role | undefined {
+  return isAmbiguous(identity) ? undefined : rolesIn(identity)[0];
+}
+
+/** All that are named, the highest first. */
+function rolesIn({ units }: Identity): readonly Role[] {
   const ranked: readonly Role[] = ["admin", "operator", "viewer", "boot", "agent"];
-  return ranked.find((role) => units.includes(role));
+  return ranked.filter((role) => units.includes(role));
+}
+
+/** A certificate has one role: a second one may have come in by mistake, and then it is not to be the one that counts. */
+function isAmbiguous(identity: Identity): boolean {
+  return identity.credential !== "plaintext" && rolesIn(identity).length > 1;
 }
 
 /**
@@ -89,6 +96,11 @@ export function roleOf({ units }: Identity): Role | undefined {
  */
 export function requireRole(identity: Identity, needed: Role, what: string): Caller {
   const { units, commonName, credential, certificate } = identity;
+  if (isAmbiguous(identity)) {
+    const several = rolesIn(identity).join(", ");
+    const details = `${what}: the client certificate has several roles (OU) "${several}"; use one that has a single role`;
+    throw new RpcError(status.PERMISSION_DENIED, details, { attack: "role" });
+  }
   const role = sufficient[needed].findLast((each) => units.includes(each));
   if (role !== undefined) return { role, name: commonName || role, credential, certificate };
   if (credential === "none") {
@@ -120,9 +132,4 @@ export function requireOwnMachine({ name }: Caller, machineUuid: string): void {
 /** Whether a certificate with that common name is the machine's own. */
 export function isBoundTo(commonName: string, machineUuid: string): boolean {
   return commonName.toLowerCase() === machineUuid;
-}
-
-function listOf(value: string | readonly string[] | undefined): readonly string[] {
-  if (value === undefined) return [];
-  return typeof value === "string" ? [value] : value;
 }

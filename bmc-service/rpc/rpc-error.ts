@@ -4,8 +4,15 @@ import type { Attack } from "../attack.ts";
 import { NoDriverServedError, NotReadyError } from "../drivers/driver-list.ts";
 import { attackOfBmc, HandOffError, OperatorsAccountError } from "../hand-off/hand-off-error.ts";
 import { StoppingError } from "../stopping-error.ts";
+import { CrowdedError } from "../store/crowded-error.ts";
 import { MachineBusyError, NoSuchTokenError, TokenRefusedError } from "../store/enrolment-token.ts";
-import { ClaimConflictError, ConflictDecidedError, MissingStepError, NoSuchRowError } from "../store/store.ts";
+import {
+  ClaimConflictError,
+  ConflictDecidedError,
+  MissingStepError,
+  NoSuchRowError,
+  TooManyAccountsError,
+} from "../store/store.ts";
 import { StoreError } from "../store/store-error.ts";
 
 /** The answer to a call that is refused. Its message goes to the caller: never a secret, never a value that may be one. */
@@ -39,6 +46,8 @@ function attackOf(error: unknown): Attack | undefined {
   if (error instanceof TokenRefusedError) return "enrolment token";
   if (error instanceof MachineBusyError) return "second enrolment";
   if (error instanceof ClaimConflictError) return "claim";
+  if (error instanceof TooManyAccountsError) return "flood";
+  if (error instanceof CrowdedError) return "flood";
   if (error instanceof NoDriverServedError && error.refused) return "refused login";
   return error instanceof HandOffError ? attackOfBmc(error) : undefined;
 }
@@ -56,6 +65,8 @@ function codeOf(error: unknown): status | undefined {
   if (error instanceof OperatorsAccountError) return status.PERMISSION_DENIED;
   if (error instanceof TokenRefusedError) return status.UNAUTHENTICATED;
   if (error instanceof MachineBusyError) return status.ABORTED;
+  if (error instanceof TooManyAccountsError) return status.RESOURCE_EXHAUSTED;
+  if (error instanceof CrowdedError) return status.RESOURCE_EXHAUSTED;
   if (error instanceof HandOffError) return codeOfLogin(error.kind);
   // "Deadline exceeded" is the one code that says: it may have been done all the same.
   if (error instanceof NoDriverServedError && error.mayHaveActed) return status.DEADLINE_EXCEEDED;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccountState, type Bmc, State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import type { WatchBmcsResponse } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { ConflictDecision, type WatchBmcsResponse } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { call, refusal } from "../fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } from "../fixture/enrolling.ts";
 import { FakeBmc } from "../fixture/fake-bmc.ts";
@@ -9,6 +9,7 @@ import type { BmcLogin } from "../reach/connect-bmc.ts";
 
 const uuid = uuid1;
 const mac3 = "52:54:00:b1:00:03";
+type Decision = Parameters<TestService["admin"]["bmc"]["resolveConflict"]>[0]["decision"];
 let site: Site;
 let bmcs: Map<string, FakeBmc>;
 let service: TestService;
@@ -86,16 +87,42 @@ async function historyOf(key: string) {
 
 const remove = (key: string) => call(service.admin.bmc, service.admin.bmc.deleteBmc, { key });
 
-describe.each([
-  ["other board serial numbers", "S-1", "S-2"],
+/** Refused: a linked machine may have another BMC now. An admin says what it is. */
+async function decide(machine: TestMachine, decision: Decision): Promise<void> {
+  const { agent } = await machine.begin();
+  const refused = await refusal(agent.report(machine.facts));
+  expect(refused).toMatchObject({ code: "FAILED_PRECONDITION" });
+  const { bmc: client } = service.admin;
+  const [open, ...more] = (await call(client, client.listConflicts, { all: false })).conflicts;
+  expect(more).toEqual([]);
+  expect(open).toMatchObject({ claimedMac: machine.mac, machineUuid: machine.uuid });
+  await call(client, client.resolveConflict, { id: open?.id ?? "", decision });
+}
+
+const accept = (machine: TestMachine) => decide(machine, ConflictDecision.CONFLICT_DECISION_ACCEPTED);
+const acceptBeside = (machine: TestMachine) => decide(machine, ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE);
+
+/** Boards that cannot be told apart, where an admin has to. */
+const alike = [
   ["one board serial number", "S-1", "S-1"],
   ["no board serial number", "", ""],
+  ["a board serial number on the first one only", "S-1", ""],
+  ["a board serial number on the second one only", "", "S-2"],
   ["placeholders as board serial numbers", "To be filled by O.E.M.", "Default string"],
-])("two machines with one UUID and %s", (_title, serial1, serial2) => {
+] as const;
+
+describe.each([
+  ["other board serial numbers", "S-1", "S-2", async () => undefined],
+  ...alike.map((each) => [...each, acceptBeside] as const),
+] as const)("two machines with one UUID and %s", (_title, serial1, serial2, admit) => {
   test("are both linked, both warned of, and keep what each is", async () => {
     const [one, two] = [new TestMachine(mac1, serial1), new TestMachine(mac2, serial2)];
     await one.link();
     expect(await warned()).toEqual([[]]);
+    await admit(two);
+    // What an admin has admitted is not used up by the machine that is linked.
+    expect(namesOf(await (await one.boot()).agent.handOff()).at(-1)).toBe("handedOff");
+    await two.boot();
     await two.link();
     await one.boot();
     await two.boot();
@@ -115,7 +142,9 @@ describe.each([
 
   test("are told apart by an operator: a UUID alone names none, and what is deleted is not warned of", async () => {
     await new TestMachine(mac1, serial1).link();
-    await new TestMachine(mac2, serial2).link();
+    const second = new TestMachine(mac2, serial2);
+    await admit(second);
+    await second.link();
     const { bmc: client } = service.operator;
     const refused = await refusal(call(client, client.getBmc, { key: uuid, showSecrets: false }));
     expect(refused).toMatchObject({ code: "INVALID_ARGUMENT" });
@@ -124,6 +153,98 @@ describe.each([
     await remove(mac1);
     expect(await warned()).toEqual([[]]);
     expect((await call(client, client.getBmc, { key: uuid, showSecrets: false })).bmc?.mac).toBe(mac2);
+  });
+});
+
+describe.each(alike)("a machine that reports another BMC than the linked one, with %s", (_title, serial1, serial2) => {
+  test("is refused in whatever boot, makes no row, and changes nothing", async () => {
+    const [linked, other] = [new TestMachine(mac1, serial1), new TestMachine(mac2, serial2)];
+    await linked.link();
+    const before = (await rows())[0];
+    for (let boot = 0; boot < 2; boot += 1) {
+      const { agent } = await other.begin();
+      const refused = await refusal(agent.report(other.facts));
+      expect(refused.details).toContain(`is linked to BMC ${mac1}, but reports BMC ${mac2}, at 10.0.0.2, now`);
+      expect(refused.details).toContain("accept --separate");
+      expect(await refusal(agent.escrow(mac2, "rivet02", "Secret-pass-1234"))).toMatchObject({
+        code: "FAILED_PRECONDITION",
+      });
+    }
+    const { bmc: client } = service.operator;
+    const { bmc } = await call(client, client.getBmc, { key: uuid, showSecrets: false });
+    expect(bmc).toMatchObject({ mac: mac1, state: State.STATE_LINKED, account: before?.account });
+    expect(bmc?.machine).toEqual(before?.machine);
+    expect(await keys()).toEqual([mac1]);
+    expect((await warned()).flat()).toEqual([WarningKind.WARNING_KIND_CONFLICT]);
+  });
+
+  test("has it as its own when an admin accepts that: its board was replaced", async () => {
+    await new TestMachine(mac1, serial1).link();
+    const replaced = new TestMachine(mac2, serial2);
+    await accept(replaced);
+    await replaced.link();
+    const { bmc: client } = service.operator;
+    const { bmc } = await call(client, client.getBmc, { key: uuid, showSecrets: false });
+    expect(bmc).toMatchObject({ mac: mac2, state: State.STATE_LINKED });
+    expect(await warned()).toEqual([[], []]);
+    expect((await rows())[0]).toMatchObject({ mac: mac1, machineUuid: "", state: State.STATE_REPORTED });
+  });
+});
+
+describe("a further machine with the UUID of a linked one", () => {
+  test("is admitted with its own BMC alone, until that is linked, and then no other one is", async () => {
+    await new TestMachine(mac1, "").link();
+    const second = new TestMachine(mac2, "");
+    await acceptBeside(second);
+    const third = new TestMachine(mac3, "");
+    expect(await refusal((await third.begin()).agent.report(third.facts))).toMatchObject({
+      code: "FAILED_PRECONDITION",
+    });
+    // A run that dies is begun again.
+    await second.boot();
+    expect(await keys()).toEqual([mac1, mac2]);
+    await second.link();
+    await second.boot();
+    const elsewhere = new TestMachine(mac3, "");
+    expect(await refusal((await elsewhere.begin()).agent.report(elsewhere.facts))).toMatchObject({
+      code: "FAILED_PRECONDITION",
+    });
+    expect(await keys()).toEqual([mac1, mac2]);
+    await remove(mac2);
+    expect(await refusal((await second.begin()).agent.report(second.facts))).toMatchObject({
+      code: "FAILED_PRECONDITION",
+    });
+  });
+
+  test("that reported its BMC before, which nobody has proved, is refused like any other", async () => {
+    const [one, two] = [new TestMachine(mac1, ""), new TestMachine(mac2, "")];
+    const first = (await one.boot()).agent;
+    const second = (await two.boot()).agent;
+    const begun = await one.begin();
+    await begun.agent.report(one.facts);
+    await one.link("rivet01", begun.agent);
+    expect(first.sessionToken).not.toBe("");
+    // What was under way goes on.
+    await second.report(two.facts);
+    expect(await refusal((await two.begin()).agent.report(two.facts))).toMatchObject({ code: "FAILED_PRECONDITION" });
+  });
+
+  test("cannot be accepted so if it claims the linked BMC, or has none", async () => {
+    const linked = new TestMachine(mac1, "");
+    await linked.link();
+    const stranger = new TestMachine(mac1, "", uuid2);
+    await refusal((await stranger.begin()).agent.report(stranger.facts));
+    await refusal((await linked.begin()).agent.reportNone());
+    const { bmc: client } = service.admin;
+    const { conflicts } = await call(client, client.listConflicts, { all: false });
+    expect(conflicts).toHaveLength(2);
+    const decision = ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE;
+    for (const { id } of conflicts) {
+      expect(await refusal(call(client, client.resolveConflict, { id, decision }))).toMatchObject({
+        code: "FAILED_PRECONDITION",
+        details: expect.stringContaining("it cannot be accepted as a separate machine"),
+      });
+    }
   });
 });
 
@@ -141,6 +262,7 @@ describe("two machines with one UUID", () => {
   test("and nothing else to tell them apart are told the names of both, so that each finds its own account", async () => {
     const [one, two] = [new TestMachine(mac1, ""), new TestMachine(mac2, "")];
     await one.link();
+    await acceptBeside(two);
     await two.link();
     for (const machine of [one, two]) {
       const { linkage } = (await machine.begin()).begun;
@@ -196,7 +318,7 @@ describe("two machines with one UUID", () => {
   });
 
   test("may be three", async () => {
-    for (const [i, mac] of [mac1, mac2, mac3].entries()) await new TestMachine(mac, i === 0 ? "" : `S-${i}`).link();
+    for (const [i, mac] of [mac1, mac2, mac3].entries()) await new TestMachine(mac, `S-${i}`).link();
     expect(await keys()).toEqual([mac1, mac2, mac3]);
     const [first] = await rows();
     expect(first?.warnings[0]?.text).toContain(`${mac2} (board serial number S-1), ${mac3} (board serial number S-2)`);
@@ -260,8 +382,9 @@ describe("one machine", () => {
     machine.bmc.otherMacs.set(2, mac2);
     const { agent } = await machine.begin();
     await agent.report({ ...machine.facts, mac: mac2, channel: 2, channels });
-    expect(await keys()).toEqual([mac1]);
-    // Not before both were found by a remote login.
+    expect(await keys()).toEqual([mac2]);
+    // Both were found by a remote login, before the answer.
+    expect(machine.bmc.logins).toHaveLength(2);
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     const [row, ...more] = await rows();
     expect(more).toEqual([]);
@@ -273,7 +396,9 @@ describe("one machine", () => {
     const linkage = { mac: mac2, knownUserNames: ["rivet02", "rivet01"] };
     expect((await machine.begin()).begun.linkage).toMatchObject(linkage);
     // And back, though another machine of that UUID has a row of its own.
-    await new TestMachine(mac3, "").link();
+    const twin = new TestMachine(mac3, "");
+    await acceptBeside(twin);
+    await twin.link();
     const back = (await machine.begin()).agent;
     await back.report({ ...machine.facts, channels });
     expect(namesOf(await back.handOff()).at(-1)).toBe("handedOff");
@@ -287,9 +412,12 @@ describe("one machine", () => {
     await new TestMachine(mac2, "", uuid2).boot();
     const channels = [mac1, mac2].map((mac, i) => ({ channel: i + 1, mac, ipv4Address: "", remark: "" }));
     const { agent } = await machine.begin();
-    await agent.report({ ...machine.facts, mac: mac2, channel: 2, channels });
-    expect(await keys()).toEqual([mac1, mac2]);
-    expect(await warned()).toEqual([duplicate, duplicate]);
+    const refused = await refusal(agent.report({ ...machine.facts, mac: mac2, channel: 2, channels }));
+    expect(refused).toMatchObject({ code: "FAILED_PRECONDITION" });
+    expect((await rows()).map(({ mac, machineUuid }) => [mac, machineUuid])).toEqual([
+      [mac1, uuid],
+      [mac2, uuid2],
+    ]);
   });
 
   test("whose board was replaced by one with the same UUID is linked at once; the old row is for the operator", async () => {

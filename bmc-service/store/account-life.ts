@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import { AccountState, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { readablePassword } from "./account-password.ts";
+import { forgetAccounts, requireRoom } from "./accounts-kept.ts";
+import { claimOf, keepClaim } from "./conflicts.ts";
 import type { Database } from "./database.ts";
 import { inheritFormerAccounts } from "./former-accounts.ts";
 import { settleFoundBmc } from "./found-bmc.ts";
@@ -20,8 +22,10 @@ import {
   MissingStepError,
   type NewAccount,
   type Session,
+  type UnprovedPlace,
 } from "./store.ts";
 import type { Tables } from "./tables.ts";
+import { endTokenUse } from "./tokens.ts";
 
 /** The BMC that a session has reported, if it still belongs to the session's machine. */
 function reportedBmc(tables: Tables, session: Session): BmcRow {
@@ -39,7 +43,8 @@ function reportedBmc(tables: Tables, session: Session): BmcRow {
 /** See Store.escrowAccount. */
 export function escrowAccount(tables: Tables, session: Session, account: NewAccount, now: Date): string {
   const row = reportedBmc(tables, session);
-  const own = tables.accounts(row.key).filter(({ sessionId }) => sessionId === session.id);
+  const accounts = tables.accounts(row.key);
+  const own = accounts.filter(({ sessionId }) => sessionId === session.id);
   const same = own.find(
     (each) =>
       each.userName === account.userName &&
@@ -47,20 +52,21 @@ export function escrowAccount(tables: Tables, session: Session, account: NewAcco
       readablePassword(each)?.equals(account.password),
   );
   if (same !== undefined) return same.id;
+  requireRoom(tables, row, session, accounts);
   const id = insertAccount(tables, row.key, { ...account, sessionId: session.id }, now);
   if (own[0] !== undefined) inheritFormerAccounts(tables, id, own[0].id);
-  tables.setState(row.key, State.STATE_ESCROWED, "", now);
+  setUnlessLinked(tables, row, State.STATE_ESCROWED, now);
   const detail = `account "${account.userName}" for slot ${account.slot}`;
   const { machineUuid } = session;
   tables.addHistory({ at: now, mac: row.mac, machineUuid, actor: "agent", action: "escrowed", detail });
   return id;
 }
 
-/**
- * Accounts kept for each BMC besides the verified one and the newest confirmed one, which the BMC has most likely: a
- * machine that boots in a loop must not fill the disk. Far more than a hand-off ever tries.
- */
-const accountsKept = 100;
+/** A row that is linked stays so while an account is on its way: nobody but a login can tell that it is not any more. */
+function setUnlessLinked(tables: Tables, row: BmcRow, state: State, now: Date): void {
+  if (row.state === State.STATE_LINKED) tables.changed(row.key);
+  else tables.setState(row.key, state, "", now);
+}
 
 interface Maker {
   readonly sessionId?: string;
@@ -85,17 +91,7 @@ export function insertAccount(tables: Tables, bmcKey: string, account: NewAccoun
     now.getTime(),
     account.givenBy ?? "",
   );
-  tables.database.run(
-    `DELETE FROM accounts WHERE bmc_key = ? AND state <> ? AND sequence <= (
-       SELECT sequence FROM accounts WHERE bmc_key = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)
-     AND id NOT IN (SELECT id FROM accounts WHERE bmc_key = ? AND state = ? ORDER BY sequence DESC LIMIT 1)`,
-    bmcKey,
-    AccountState.ACCOUNT_STATE_VERIFIED,
-    bmcKey,
-    accountsKept,
-    bmcKey,
-    AccountState.ACCOUNT_STATE_CONFIRMED,
-  );
+  forgetAccounts(tables, bmcKey);
   return id;
 }
 
@@ -113,6 +109,7 @@ export function confirmAccount(
   if (account === undefined) {
     throw new MissingStepError(`BMC ${row.mac} has no account with that id in escrow: call EscrowAccount first`);
   }
+  const told = row.reportedFacts ?? row.facts;
   // Again, or late: what came after the confirmation is not undone by it.
   if (account.state !== AccountState.ACCOUNT_STATE_ESCROWED) return;
   tables.database.run(
@@ -123,12 +120,12 @@ export function confirmAccount(
     channel,
     proof,
     passwordForm,
-    row.facts?.manufacturerId ?? 0,
-    row.facts?.productId ?? 0,
-    row.facts?.firmwareVersion ?? "",
+    told?.manufacturerId ?? 0,
+    told?.productId ?? 0,
+    told?.firmwareVersion ?? "",
     accountId,
   );
-  if (accounts[0]?.id === accountId) tables.setState(row.key, State.STATE_CONFIRMED, "", now);
+  if (accounts[0]?.id === accountId) setUnlessLinked(tables, row, State.STATE_CONFIRMED, now);
   const how =
     proof === InbandProof.INBAND_PROOF_PASSWORD_TESTED
       ? "password tested on the BMC"
@@ -195,20 +192,43 @@ function settleSuccess(
     now.getTime(),
     winner,
   );
+  const { acceptedClaim } = row;
+  const isMade = acceptedClaim?.machineUuid === row.machineUuid && acceptedClaim?.separate !== true;
+  const stillToCome = isMade ? undefined : acceptedClaim;
+  forgetSeparated(tables, row);
   tables.database.run(
-    "UPDATE bmcs SET verified_at = ?, remote_guid = ?, chassis = coalesce(?, chassis) WHERE key = ?",
+    `UPDATE bmcs SET verified_at = ?, remote_guid = coalesce(nullif(?, ''), remote_guid), chassis = coalesce(?, chassis),
+       accepted_claim = ? WHERE key = ?`,
     now.getTime(),
     outcome.remoteGuid,
     outcome.chassis === undefined ? null : ChassisState.encode(outcome.chassis).finish(),
+    stillToCome === undefined ? null : JSON.stringify(stillToCome),
     row.key,
   );
-  // It has written to this machine's BMC, so it is this machine.
-  if (row.machineKey !== undefined) tellMachine(tables, named.sessionId, row.machineKey, now);
+  noteGuid(tables, row, outcome.remoteGuid, now);
+  endTokenUse(tables.database, named.sessionId);
+  // It has written to this machine's BMC, so it is this machine. One that had been proved before has told all by then.
+  const isFirst = secret.state !== AccountState.ACCOUNT_STATE_VERIFIED;
+  if (isFirst && row.machineKey !== undefined) tellMachine(tables, secret.sessionId, row.machineKey, now);
   if (newerThanKnown) tables.setRemark(row, row.stateReason, now);
   else tables.setState(row.key, State.STATE_LINKED, "", now);
   if (!mixed) rememberPasswordForm(tables, named, now);
   settleWeakLogins(tables, row.key, outcome.weakLogins);
-  settleReport(tables, row.key, outcome.reported, now);
+  settleReport(tables, row.key, outcome, secret.sessionId, now);
+}
+
+/** A further machine with that UUID, which an operator has accepted beside a proved one, is proved itself. */
+function forgetSeparated(tables: Tables, { mac, machineUuid }: BmcRow): void {
+  for (const { key, acceptedClaim } of tables.bmcsOfUuid(machineUuid ?? "")) {
+    if (acceptedClaim?.separate !== true || acceptedClaim.claimedMac !== mac) continue;
+    tables.database.run("UPDATE bmcs SET accepted_claim = NULL WHERE key = ?", key);
+  }
+}
+
+/** Some BMCs get another GUID with their firmware. */
+function noteGuid(tables: Tables, row: BmcRow, remoteGuid: string, now: Date): void {
+  if (row.remoteGuid === "" || remoteGuid === "" || remoteGuid === row.remoteGuid) return;
+  addOutcome(tables, row, "GUID changed", `from ${row.remoteGuid} to ${remoteGuid}, told by remote login`, now);
 }
 
 /** What a BMC took, others of its kind will take. An account that was verified before has told it before, of the firmware then. */
@@ -281,6 +301,13 @@ function settleFailure(
   }
   if (!newerThanKnown) tables.setState(row.key, State.STATE_FAILED, outcome.reason, now);
   addOutcome(tables, row, "hand-off failed", outcome.reason, now);
+  if (outcome.claim !== undefined) keepPlace(tables, row, outcome.claim, now);
+}
+
+function keepPlace(tables: Tables, row: BmcRow, place: UnprovedPlace, now: Date): void {
+  const session = { id: place.sessionId, machineUuid: row.machineUuid ?? "" };
+  const claim = claimOf(tables, session, place);
+  if (keepClaim(tables, row, session, claim, place.text, now)) addOutcome(tables, row, "conflict", place.text, now);
 }
 
 function addOutcome(tables: Tables, row: BmcRow, action: string, detail: string, now: Date): void {

@@ -8,17 +8,20 @@ import { spendToken } from "./tokens.ts";
 
 /**
  * Stores a session and spends its token. A machine has one session at a time: an earlier one that is still in use ends, if who begins
- * is proved to be the same (its certificate, the repeated call, or a token that is good for this machine only).
+ * is proved to be the same (its certificate, the repeated call, or a use that it takes now of a token that is good for this machine only).
  * @returns the key of the machine
- * @throws TokenRefusedError, MachineBusyError: nothing is stored then
+ * @throws TokenRefusedError, MachineBusyError, CrowdedError: nothing is stored then
  */
 export function beginSession(tables: Tables, session: NewSession): string {
   const { database } = tables;
   const { machine, binding, now } = session;
   database.run("DELETE FROM sessions WHERE expires_at <= ?", now.getTime());
-  const token = binding.tokenHash && spendToken(database, binding.tokenHash, session);
+  const spent = binding.tokenHash && spendToken(database, binding.tokenHash, session);
+  const { token, expiresAt, tookUse } = spent ?? { token: undefined, expiresAt: session.expiresAt, tookUse: false };
+  const known = database.all("SELECT key FROM machines WHERE uuid = ?", machine.uuid).map(({ key }) => key);
   const machineKey = machineOf(tables, session);
-  const isOwn = token !== undefined && token.machineUuid === machine.uuid;
+  if (!known.includes(machineKey)) binding.admitNew();
+  const isOwn = tookUse && token?.machineUuid === machine.uuid;
   endFormer(tables, machineKey, session, isOwn);
   database.run(
     `INSERT INTO sessions (id, token_hash, machine_key, boot_id, created_at, expires_at, machine, agent_version,
@@ -29,7 +32,7 @@ export function beginSession(tables: Tables, session: NewSession): string {
     machineKey,
     session.bootId,
     now.getTime(),
-    session.expiresAt.getTime(),
+    expiresAt.getTime(),
     Machine.encode(machine).finish(),
     session.agentVersion,
     session.claimedBy,
@@ -54,7 +57,7 @@ function endFormer({ database }: Tables, machineKey: string, { machine, bootId, 
     if (heardMs !== undefined) throw new MachineBusyError(heardMs);
     if (former.machineKey !== machineKey) continue;
     const why = "another enrolment of this machine has begun since";
-    database.run("UPDATE sessions SET ended = ? WHERE id = ?", why, former.id);
+    database.run("UPDATE sessions SET ended = ?, inventory = NULL WHERE id = ?", why, former.id);
   }
 }
 

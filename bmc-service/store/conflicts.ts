@@ -1,9 +1,11 @@
-import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { noPlace } from "./claim.ts";
 import type { Database, SqlRow } from "./database.ts";
 import { boardSerial, toldBy } from "./machines.ts";
 import {
+  type AcceptedClaim,
   type BmcRow,
+  type Claim,
   ConflictDecidedError,
   type ConflictRow,
   type Decision,
@@ -14,70 +16,129 @@ import type { Tables } from "./tables.ts";
 
 /** Conflicts kept. Those that were decided make room; when all are open, one more entry counts what comes. */
 const kept = 1_000;
+/**
+ * Open ones against one row, and by one certificate: who makes many leaves room for others. Those by a machine with the UUID of the
+ * linked one have places of their own: it may be that machine, with a part that was replaced.
+ */
+const openOfRow = 50;
+const openOfOwnUuid = 10;
+const openOfClaimant = kept / 2;
 
-const { CONFLICT_DECISION_UNSPECIFIED: open, CONFLICT_DECISION_ACCEPTED: accepted } = ConflictDecision;
+const {
+  CONFLICT_DECISION_UNSPECIFIED: open,
+  CONFLICT_DECISION_ACCEPTED: accepted,
+  CONFLICT_DECISION_ACCEPTED_AS_SEPARATE: acceptedAsSeparate,
+  CONFLICT_DECISION_DISMISSED: dismissed,
+} = ConflictDecision;
+
+/** What a session claims: what it says of its machine, and of its BMC. */
+export function claimOf(
+  tables: Tables,
+  session: Pick<Session, "id" | "machineUuid">,
+  { claimedMac, claimedAddress, claimedGuid }: Pick<Claim, "claimedMac" | "claimedAddress" | "claimedGuid">,
+): Claim {
+  const { machine } = toldBy(tables, session);
+  const { machineUuid } = session;
+  return { machineUuid, boardSerial: boardSerial(machine), claimedMac, claimedAddress, claimedGuid };
+}
 
 /**
  * Keeps a claim; the same one is kept once and counted while it is open.
- * @returns whether it is new
+ * @returns whether it is new, and none had to go for it: a flood of them fills no history
  */
-export function keepClaim(tables: Tables, row: BmcRow, session: Session, claimedMac: string, text: string, now: Date) {
-  const { machine, claimedBy } = toldBy(tables, session);
-  const claim = {
-    bmcKey: row.key,
-    machineUuid: session.machineUuid,
-    boardSerial: boardSerial(machine),
-    claimedMac,
-    claimedBy,
-    text,
-  };
-  if (countAgain(tables.database, claim, now)) return false;
-  const isRoom = makeRoom(tables.database);
+export function keepClaim(
+  tables: Tables,
+  row: BmcRow,
+  session: Pick<Session, "id">,
+  claim: Claim,
+  text: string,
+  now: Date,
+): boolean {
+  const entry = { ...claim, bmcKey: row.key, claimedBy: toldBy(tables, session).claimedBy, text };
+  if (countAgain(tables.database, entry, now)) return false;
+  const isRoom = makeRoom(tables, entry, row.machineUuid ?? "");
   const overflow = {
+    ...noClaim,
     bmcKey: "",
-    machineUuid: "",
-    boardSerial: "",
-    claimedMac: "",
     claimedBy: "",
-    text: `claims beyond the ${kept} that are kept: decide about those, and find out who makes so many`,
+    text:
+      `claims beyond those that are kept (${kept}, ${openOfRow} against one row, ${openOfOwnUuid} more by machines with its UUID, ` +
+      `${openOfClaimant} by one certificate): ` +
+      "decide about those, and find out who makes so many",
   };
-  if (!isRoom && countAgain(tables.database, overflow, now)) return false;
-  insert(tables.database, isRoom ? claim : overflow, now);
+  if (!isRoom && !countAgain(tables.database, overflow, now)) insert(tables.database, overflow, now);
+  insert(tables.database, entry, now);
   tables.changed(row.key);
   return isRoom;
 }
 
-type Claim = Omit<ConflictRow, "id" | "firstAt" | "lastAt" | "count" | "decision" | "decidedBy" | "decidedAt">;
+const noClaim: Claim = { machineUuid: "", boardSerial: "", ...noPlace };
 
-function countAgain(
-  database: Database,
-  { bmcKey, machineUuid, boardSerial: serial, claimedMac, claimedBy }: Claim,
-  now: Date,
-) {
+type Entry = Claim & Pick<ConflictRow, "bmcKey" | "claimedBy" | "text">;
+
+function countAgain(database: Database, entry: Entry, now: Date): boolean {
   const sql = `UPDATE conflicts SET count = count + 1, last_at = ?, claimed_by = ?
-    WHERE decision = 0 AND bmc_key = ? AND machine_uuid = ? AND board_serial = ? AND claimed_mac = ?`;
-  return database.run(sql, now.getTime(), claimedBy, bmcKey, machineUuid, serial, claimedMac) > 0;
+    WHERE decision = 0 AND bmc_key = ? AND machine_uuid = ? AND board_serial = ? AND claimed_mac = ? AND claimed_address = ?
+      AND claimed_guid = ?`;
+  const { bmcKey, machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid } = entry;
+  const identity = [bmcKey, machineUuid, serial, claimedMac, claimedAddress, claimedGuid];
+  return database.run(sql, now.getTime(), entry.claimedBy, ...identity) > 0;
 }
 
-function insert(database: Database, claim: Claim, now: Date): void {
+function insert(database: Database, entry: Entry, now: Date): void {
   database.run(
-    `INSERT INTO conflicts (bmc_key, machine_uuid, board_serial, claimed_mac, claimed_by, text, first_at, last_at, count)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-    claim.bmcKey,
-    claim.machineUuid,
-    claim.boardSerial,
-    claim.claimedMac,
-    claim.claimedBy,
-    claim.text,
+    `INSERT INTO conflicts (bmc_key, machine_uuid, board_serial, claimed_mac, claimed_address, claimed_guid, claimed_by, text,
+       first_at, last_at, count)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+    entry.bmcKey,
+    entry.machineUuid,
+    entry.boardSerial,
+    entry.claimedMac,
+    entry.claimedAddress,
+    entry.claimedGuid,
+    entry.claimedBy,
+    entry.text,
     now.getTime(),
     now.getTime(),
   );
 }
 
-/** @returns whether there is room for one more */
-function makeRoom(database: Database): boolean {
-  const count = () => Number(database.get("SELECT count(*) AS number FROM conflicts WHERE bmc_key <> ''")?.number);
-  if (count() < kept) return true;
+/**
+ * Makes room for a claim. Where a share is full, the claim that was not made for the longest time goes, of whoever has most.
+ * @param ownUuid of the machine that is linked
+ * @returns whether no open claim had to go
+ */
+function makeRoom(tables: Tables, { bmcKey, claimedBy, machineUuid }: Entry, ownUuid: string): boolean {
+  const isOwn = machineUuid === ownUuid;
+  const ofRow = `bmc_key = ? AND machine_uuid ${isOwn ? "=" : "<>"} ?`;
+  const hasRoom = [
+    keepShare(tables, isOwn ? openOfOwnUuid : openOfRow, ofRow, bmcKey, ownUuid),
+    keepShare(tables, openOfClaimant, "claimed_by = ?", claimedBy),
+    forgetDecided(tables.database) || keepShare(tables, kept, "TRUE"),
+  ];
+  return hasRoom.every(Boolean);
+}
+
+/** @returns whether there is room in the share for one more; if not, there is now */
+function keepShare(tables: Tables, most: number, which: string, ...values: string[]): boolean {
+  const ofShare = `decision = 0 AND bmc_key <> '' AND ${which}`;
+  const { number } = tables.database.get(`SELECT count(*) AS number FROM conflicts WHERE ${ofShare}`, ...values) ?? {};
+  if (Number(number) < most) return true;
+  const found = tables.database.get(
+    `SELECT id, bmc_key, count(*) OVER (PARTITION BY bmc_key, claimed_by) AS number FROM conflicts WHERE ${ofShare}
+     ORDER BY number DESC, last_at, id LIMIT 1`,
+    ...values,
+  );
+  const { id = 0, bmc_key: key } = found ?? {};
+  tables.database.run("DELETE FROM conflicts WHERE id = ?", id);
+  if (tables.bmc(String(key)) !== undefined) tables.changed(String(key));
+  return false;
+}
+
+/** Those that were decided make room first. @returns whether one has */
+function forgetDecided(database: Database): boolean {
+  const { number } = database.get("SELECT count(*) AS number FROM conflicts WHERE bmc_key <> ''") ?? {};
+  if (Number(number) < kept) return false;
   const oldest = "SELECT id FROM conflicts WHERE decision <> 0 ORDER BY decided_at, id LIMIT 1";
   return database.run(`DELETE FROM conflicts WHERE id IN (${oldest})`) > 0;
 }
@@ -102,22 +163,32 @@ export function resolveConflict(tables: Tables, id: number, decision: Decision, 
   const before = existing(tables.database, id);
   if (before.decision === decision) return before;
   if (before.decision !== open) {
-    const how = before.decision === accepted ? "accepted" : "dismissed";
+    const how = before.decision === dismissed ? "dismissed" : "accepted";
     throw new ConflictDecidedError(`conflict ${id} was ${how} by "${before.decidedBy}" already`);
   }
-  if (decision === accepted && before.bmcKey === "") {
+  if (decision !== dismissed && before.bmcKey === "") {
     throw new ConflictDecidedError(`conflict ${id} stands for many claims that are not kept: it can be dismissed only`);
   }
-  decide(tables.database, "id = ?", id, decision, actor, now);
   const row = tables.bmc(before.bmcKey);
+  if (decision === acceptedAsSeparate && !isOfTwin(before, row)) {
+    throw new ConflictDecidedError(
+      `conflict ${id} is not about a machine that reports another BMC than the linked one: it cannot be accepted as a separate machine`,
+    );
+  }
+  decide(tables.database, "id = ?", id, decision, actor, now);
   if (row !== undefined) {
-    const done = decision === accepted ? "conflict accepted" : "conflict dismissed";
+    const done = decision === dismissed ? "conflict dismissed" : "conflict accepted";
     const detail = `${id}: ${before.text}`;
     tables.addHistory({ at: now, mac: row.mac, machineUuid: row.machineUuid ?? "", actor, action: done, detail });
-    if (decision === accepted) unprove(tables, row, before, actor, now);
+    if (decision !== dismissed) allow(tables, row, before, decision === acceptedAsSeparate, actor, now);
     tables.changed(row.key);
   }
   return existing(tables.database, id);
+}
+
+/** Whether another machine with the UUID of the row's may have made the claim. */
+function isOfTwin({ machineUuid, claimedMac }: ConflictRow, row: BmcRow | undefined): boolean {
+  return row?.machineUuid === machineUuid && claimedMac !== "" && claimedMac !== row.mac;
 }
 
 /** The row has gone, and nothing contradicts the claims against it any more. */
@@ -131,19 +202,17 @@ function decide(database: Database, which: string, value: string | number, decis
 }
 
 /**
- * What was proved of the row counts no more; its accounts are kept, for they may open the BMC still. A machine that has said itself
- * that it has another BMC now, or none, leaves it.
+ * The row stays as it is. Exactly that claim may be made again and is taken then; who claims anything else is refused as before.
+ * A later decision takes the place of an earlier one that nobody has made use of.
  */
-function unprove(tables: Tables, row: BmcRow, { id, machineUuid }: ConflictRow, actor: string, now: Date): void {
-  const reason = `conflict ${id} was accepted by "${actor}": not proved until the next enrolment`;
-  for (const account of tables.accounts(row.key)) {
-    if (account.state !== AccountState.ACCOUNT_STATE_VERIFIED) continue;
-    tables.setAccountState(account.id, AccountState.ACCOUNT_STATE_CONFIRMED, reason);
-  }
-  const machineKey = machineUuid === row.machineUuid ? null : (row.machineKey ?? null);
-  tables.database.run("UPDATE bmcs SET reported_facts = NULL, machine_key = ? WHERE key = ?", machineKey, row.key);
-  tables.setState(row.key, State.STATE_REPORTED, reason, now);
-  tables.changedTwins(row);
+function allow(tables: Tables, row: BmcRow, conflict: ConflictRow, separate: boolean, actor: string, now: Date): void {
+  const { id, machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid } = conflict;
+  const claim = { machineUuid, boardSerial: serial, claimedMac, claimedAddress, claimedGuid };
+  const accept: AcceptedClaim = { conflict: id, ...claim, ...(separate && { separate }) };
+  tables.database.run("UPDATE bmcs SET accepted_claim = ? WHERE key = ?", JSON.stringify(accept), row.key);
+  const claimant = separate ? "a further machine with this UUID" : `machine ${machineUuid}`;
+  const reason = `conflict ${id} was accepted by "${actor}": what ${claimant} claims is taken when it boots again`;
+  tables.setRemark(row, reason, now);
 }
 
 function existing(database: Database, id: number): ConflictRow {
@@ -159,6 +228,8 @@ export function conflictRow(row: SqlRow): ConflictRow {
     machineUuid: String(row.machine_uuid),
     boardSerial: String(row.board_serial),
     claimedMac: String(row.claimed_mac),
+    claimedAddress: String(row.claimed_address),
+    claimedGuid: String(row.claimed_guid),
     claimedBy: String(row.claimed_by),
     text: String(row.text),
     firstAt: new Date(Number(row.first_at)),

@@ -1,4 +1,5 @@
 import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { type DatabaseRole, ownDatabase } from "./database-role.ts";
 import { StoreError, type StoreProblem } from "./store-error.ts";
 
 /** One row as SQLite gives it. */
@@ -13,6 +14,8 @@ const pagesAtOnce = 100;
 /** An SQLite file: statements are prepared once, errors are StoreErrors naming the file. */
 export class Database implements Disposable {
   readonly path: string;
+  /** How errors call it. */
+  readonly role: DatabaseRole;
   readonly #connection: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
@@ -20,8 +23,9 @@ export class Database implements Disposable {
    * Opens or makes the file.
    * @throws StoreError
    */
-  constructor(path: string, lockTimeoutMs = defaultLockTimeoutMs) {
+  constructor(path: string, lockTimeoutMs = defaultLockTimeoutMs, role = ownDatabase(path)) {
     this.path = path;
+    this.role = role;
     this.#connection = this.#guarded(() => new DatabaseSync(path, { timeout: lockTimeoutMs }));
     try {
       // FULL: what was acknowledged survives a loss of power (an account in escrow must).
@@ -114,9 +118,10 @@ export class Database implements Disposable {
   /**
    * Copies all that is committed now into an empty file, while others go on writing.
    * @param progress gets the share that is done, 0 to 1
-   * @throws StoreError that names the copy
+   * @param role of the copy
+   * @throws StoreError
    */
-  async copyTo(path: string, progress: (share: number) => void): Promise<void> {
+  async copyTo(path: string, progress: (share: number) => void, role = ownDatabase(path)): Promise<void> {
     // An open reading transaction holds on to what the copy sees. Without it, SQLite begins the copy anew after each
     // write of another process, and does not end under load.
     this.execute("BEGIN");
@@ -127,7 +132,7 @@ export class Database implements Disposable {
         progress: ({ totalPages, remainingPages }) => progress(1 - remainingPages / Math.max(totalPages, 1)),
       });
     } catch (error) {
-      throw asStoreError(error, path);
+      throw asStoreError(error, role);
     } finally {
       this.execute("ROLLBACK");
     }
@@ -154,20 +159,21 @@ export class Database implements Disposable {
     try {
       return work();
     } catch (error) {
-      throw asStoreError(error, this.path);
+      throw asStoreError(error, this.role);
     }
   }
 }
 
 /** What SQLite says, in words for a person; any other error stays what it is. */
-function asStoreError(error: unknown, path: string): unknown {
+function asStoreError(error: unknown, role: DatabaseRole): unknown {
   if (!(error instanceof Error) || !("errcode" in error)) return error;
-  const [problem, text] = explain(Number(error.errcode));
-  return new StoreError(problem, `database ${path}: ${text} (SQLite: ${error.message})`, { cause: error });
+  const [problem, text] = explain(Number(error.errcode), role);
+  const what = problem === "corrupt" ? role.content : role.place;
+  return new StoreError(problem, `${what}: ${text} (SQLite: ${error.message})`, { cause: error });
 }
 
 /** Primary result codes, https://sqlite.org/rescode.html; extended ones have them in their low byte. */
-function explain(code: number): [StoreProblem, string] {
+function explain(code: number, { ifDamaged }: DatabaseRole): [StoreProblem, string] {
   switch (code & 0xff) {
     case 5:
     case 6:
@@ -178,7 +184,7 @@ function explain(code: number): [StoreProblem, string] {
       return ["unwritable", "the disk answers with errors, or is full"];
     case 11:
     case 26:
-      return ["corrupt", "it is damaged or no SQLite database; bring it back from your backup"];
+      return ["corrupt", `it is damaged or no SQLite database; ${ifDamaged}`];
     case 13:
       return ["unwritable", "the disk is full; nothing of this was stored, make room and try again"];
     case 14:

@@ -22,6 +22,32 @@ export interface NewToken extends Omit<TokenRow, "used" | "revokedAt"> {
 /** Why a token opens nothing. */
 export type TokenProblem = "unknown" | "revoked" | "another machine's" | "expired" | "spent";
 
+/** For what a token is shown. */
+export interface TokenUse {
+  readonly machineUuid: string;
+  readonly bootId: string;
+  /** As a SessionBinding has it; undefined: not known yet. */
+  readonly keyHash?: Uint8Array;
+}
+
+/** What a token is good for. */
+export type TokenLook =
+  | { readonly token?: TokenRow; readonly problem: TokenProblem }
+  | {
+      readonly token: TokenRow;
+      readonly problem?: undefined;
+      /** The machine has taken a use already and was not handed over since; undefined: it takes one now. */
+      readonly taken?: TakenUse;
+    };
+
+/** A use of a token that a machine has taken and that has not led to its hand-off yet. */
+export interface TakenUse {
+  /** When the session ends that it has led to; another one lasts no longer. Undefined: that is over. */
+  readonly until: Date | undefined;
+  /** The boot and the key of that session are the same: a call whose answer was lost. */
+  readonly isRepeated: boolean;
+}
+
 /** What each problem means, for the machine that showed the token. Who does not have a token learns nothing from it. */
 const meanings: Readonly<Record<TokenProblem, string>> = {
   unknown: "this service knows no such token",
@@ -71,4 +97,6 @@ export interface SessionBinding {
   readonly tokenHash: Uint8Array | undefined;
   /** How long ago another session was heard, ms; undefined: it is over. */
   readonly heardMs: (sessionId: string, createdAt: Date) => number | undefined;
+  /** Asked before a machine that was not known is stored. @throws CrowdedError if it must not be */
+  readonly admitNew: () => void;
 }

@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { StoreError } from "./store-error.ts";
 
 /**
  * Writes that come in the same turn of the event loop share one transaction, and with it one wait for the disk, which under load is
@@ -7,10 +8,16 @@ import type { Database } from "./database.ts";
 export class GroupCommit {
   readonly #database: Database;
   #open: PromiseWithResolvers<void> | undefined;
+  #problem: StoreError | undefined;
 
   /** @param database with no other writers on the same connection */
   constructor(database: Database) {
     this.#database = database;
+  }
+
+  /** Why the last write was not stored; undefined if it was. */
+  get problem(): StoreError | undefined {
+    return this.#problem;
   }
 
   /**
@@ -18,6 +25,17 @@ export class GroupCommit {
    * @throws what `work` throws; StoreError if the disk did not take it
    */
   async run<T>(work: () => T): Promise<T> {
+    try {
+      const value = await this.#run(work);
+      this.#problem = undefined;
+      return value;
+    } catch (error) {
+      if (error instanceof StoreError) this.#problem = error;
+      throw error;
+    }
+  }
+
+  async #run<T>(work: () => T): Promise<T> {
     this.#open ??= this.#begin();
     const group = this.#open;
     let outcome: { readonly value: T } | { readonly error: unknown };

@@ -1,5 +1,6 @@
 import { Secret } from "../../ipmi/secret.ts";
 import type { Database } from "./database.ts";
+import type { DatabaseRole } from "./database-role.ts";
 import { SealBrokenError, SecretBox } from "./secret-box.ts";
 import { StoreError } from "./store-error.ts";
 
@@ -38,15 +39,13 @@ export function requireKey(database: Database, key: Uint8Array): void {
   database.transaction(() => {
     const fits = keyFits(database, key);
     if (fits === undefined) writeKeyCheck(database, new SecretBox(key));
-    else if (!fits) throw wrongKey(database.path);
+    else if (!fits) throw wrongKey(database.role);
   });
 }
 
-/** @param path of the database */
-export function wrongKey(path: string): StoreError {
+export function wrongKey({ content, ifOtherKey }: DatabaseRole): StoreError {
   return new StoreError(
     "wrong key",
-    `database ${path}: its secrets are sealed with another key than the one given. ` +
-      "Nothing was changed. Give the key that belongs to this database (--key)",
+    `${content}: its secrets are sealed with another key than the one given. ${ifOtherKey}`,
   );
 }

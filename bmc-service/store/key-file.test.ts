@@ -57,6 +57,11 @@ test("a key that others may read is refused with what to type", async () => {
   expect(await read()).toHaveLength(32);
 });
 
+test("a directory in the key's place is refused as what it is", async () => {
+  mkdirSync(path, { recursive: true });
+  await expect(read()).rejects.toThrow(`--key: ${path} is no regular file, so no key`);
+});
+
 test("a file that holds no key is refused without quoting it", async () => {
   await createKey(path);
   const good = readFileSync(path, "utf8");

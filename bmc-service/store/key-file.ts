@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, constants, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { makeDirectory } from "../make-directory.ts";
@@ -42,11 +42,22 @@ export async function chooseKeySource(
 export async function readKey({ path, guardedBySystemd }: KeySource): Promise<Uint8Array | undefined> {
   const mode = await modeOf(path);
   if (mode === undefined) return undefined;
-  if (!guardedBySystemd && (mode & 0o077) !== 0) {
-    const shown = (mode & 0o777).toString(8).padStart(3, "0");
-    throw new ConfigError("--key", `${path} has mode ${shown}: others may read it. Type: chmod 600 ${path}`);
-  }
+  if (!guardedBySystemd) requirePrivate("--key", path, mode);
   return decodeKey(path, await readText(path));
+}
+
+/**
+ * Refuses the file of a key that is none, or that others may read.
+ * @param mode as stat tells it
+ * @param forbidden permission bits that no such file may have
+ * @throws ConfigError
+ */
+export function requirePrivate(option: string, path: string, mode: number, forbidden = 0o077): void {
+  if ((mode & constants.S_IFMT) !== constants.S_IFREG)
+    throw new ConfigError(option, `${path} is no regular file, so no key`);
+  if ((mode & forbidden) === 0) return;
+  const shown = (mode & 0o777).toString(8).padStart(3, "0");
+  throw new ConfigError(option, `${path} has mode ${shown}: others may read it. Type: chmod 600 ${path}`);
 }
 
 /** What to say where a key is missing that a database needs. */

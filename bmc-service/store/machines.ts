@@ -1,9 +1,10 @@
 import { ownSerial } from "../../ipmi/placeholder.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
-import { claimedByOther, isProved, otherFound } from "./claim.ts";
-import { machineRow } from "./rows.ts";
-import type { BmcRow, MachineRow, NewSession, Session } from "./store.ts";
+import { claimedByOther, isAccepted, isPlaceProved, isProved, otherBmcFound, placeText } from "./claim.ts";
+import { hasProved } from "./proved-session.ts";
+import { machineRow, sessionRow } from "./rows.ts";
+import type { BmcRow, Claim, MachineRow, NewSession, Session } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
 /*
@@ -13,8 +14,12 @@ import type { Tables } from "./tables.ts";
  * 1. Another board serial number under a known UUID is another machine. Where one of both has none, they may be the same.
  * 2. The MAC address of the BMC decides when it is reported: the machine that has that BMC is meant, whatever its serial number.
  * 3. A BMC that tells the known one's MAC address of another of its LAN channels is the known one: its row goes by the new MAC.
- * 4. A machine that reports another BMC than the known one is another machine with the same UUID, unless it is still the same boot:
- *    then it leaves a BMC that was not proved by a remote login, and contradicts itself about one that was.
+ * 4. A machine that may be one whose BMC was proved by a remote login contradicts that if it reports another one: the operator knows
+ *    whether a part was replaced, or whether it is another machine with the same UUID.
+ * 5. Where nothing was proved, a machine that reports another BMC leaves the known one in the same boot. In another boot it counts as
+ *    another machine with the same UUID.
+ *
+ * What contradicts a proved row is taken if an operator has accepted exactly that (see conflicts.ts).
  *
  * The rows of one UUID stand side by side and each names the others as a warning. An operator deletes the one that is gone,
  * or gives a machine a UUID of its own. Nothing changes for a machine that moves: its BMC goes with it.
@@ -41,48 +46,83 @@ export function machineOf(tables: Tables, { machine, agentVersion, bootId, now }
 /** How much speaks for it that both are the same machine; negative: they are not. */
 function likeness(tables: Tables, known: MachineRow, machine: Machine): number {
   const [was, is] = [boardSerial(known.machine), boardSerial(machine)];
-  if (was !== "" && is !== "" && was !== is) return -1;
+  if (!maySame(was, is)) return -1;
   const systemOf = (each: Machine) => ownSerial(each.system?.serialNumber ?? "");
   const sameSystem = systemOf(machine) !== "" && systemOf(known.machine) === systemOf(machine);
   return (was !== "" && was === is ? 4 : 0) + (sameSystem ? 2 : 0) + (tables.bmcOfMachine(known.key) ? 1 : 0);
 }
 
-/** The key of the machine that reports the BMC with that MAC, or what the report contradicts. Rules 2 and 4. */
+/** Whether two board serial numbers may be one board's: a board that tells none may be any. */
+function maySame(one: string, other: string): boolean {
+  return one === "" || other === "" || one === other;
+}
+
+/**
+ * The key of the machine that reports the BMC with that key, or what the report contradicts. Rules 2, 4 and 5.
+ * @param claim what the session says, which an operator may have accepted
+ */
 export function reporterOf(
   tables: Tables,
   session: Session,
   mac: string,
+  claim: Claim,
   now: Date,
 ): string | { readonly contradicts: BmcRow; readonly text: string } {
   const { machineKey, machineUuid } = session;
   const known = tables.bmc(mac);
-  if (known?.machineKey !== undefined && known.machineUuid === machineUuid) return known.machineKey;
-  if (known !== undefined && isProved(known, tables.accounts(mac))) {
-    return { contradicts: known, text: claimedByOther(known, machineUuid) };
+  const isOfUuid = known?.machineKey !== undefined && known.machineUuid === machineUuid;
+  const isKnownProved = known !== undefined && isPlaceProved(known, tables.accounts(mac));
+  if (isOfUuid && (isKnownProved || session.bmcKey === mac)) return known.machineKey;
+  if (isKnownProved && !isAccepted(known, claim)) {
+    return { contradicts: known, text: claimedByOther(known, claim) };
   }
+  const other = () => {
+    const key = isOfUuid ? known.machineKey : `${machineUuid}/${mac}`;
+    const machine = tables.machine(machineKey);
+    if (machine !== undefined) {
+      addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
+    }
+    return key;
+  };
+  const linked = provedTwins(tables, machineUuid, mac, claim.boardSerial);
+  const accepting = linked.find((row) => isAccepted(row, claim));
+  if (accepting?.machineKey !== undefined) {
+    return accepting.acceptedClaim?.separate === true ? other() : accepting.machineKey;
+  }
+  const contradicted = linked.find((row) => row.machineKey === machineKey) ?? linked[0];
+  if (contradicted !== undefined) {
+    return { contradicts: contradicted, text: otherBmcFound(contradicted, `BMC ${mac}${placeText(claim)},`) };
+  }
+  if (isOfUuid) return known.machineKey;
   const former = tables.bmcOfMachine(machineKey);
-  const machine = tables.machine(machineKey);
-  if (former === undefined || former.mac === "" || machine === undefined) return machineKey;
-  if (machine.bootId === session.bootId) {
-    const proved = isProved(former, tables.accounts(former.key));
-    return proved ? { contradicts: former, text: otherFound(former, `BMC ${mac}`) } : machineKey;
-  }
-  const key = `${machineUuid}/${mac}`;
-  addMachine(tables, key, machine.machine, machine.agentVersion, session.bootId, now);
-  return key;
+  if (former === undefined || former.mac === "") return machineKey;
+  return tables.machine(machineKey)?.bootId === session.bootId ? machineKey : other();
+}
+
+/** The rows of machines that may be the one with that UUID and board, and are proved to have another BMC than the one with that MAC. */
+function provedTwins(tables: Tables, machineUuid: string, mac: string, serial: string): readonly BmcRow[] {
+  return tables.bmcsOfUuid(machineUuid).filter((row) => {
+    if (row.mac === mac || row.mac === "" || row.machineKey === undefined) return false;
+    const known = tables.machine(row.machineKey);
+    return maySame(boardSerial(known?.machine), serial) && isProved(row, tables.accounts(row.key));
+  });
 }
 
 /**
  * Which channel a BMC is known by may change from boot to boot, as cables and addresses come and go. Rule 3.
  * Its row goes by the MAC that is reported now, and keeps its accounts, unless another row has that MAC. One that is proved does so
- * when a remote login has found both: see reported-facts.ts.
+ * when a remote login has found both, and takes the place of a row that is not: see reported-facts.ts.
  * @returns the key of the row that the report is about, if there is any
  */
 export function followChannel(tables: Tables, session: Session, { mac, channels }: BmcFacts, now: Date): string {
   const own = new Set(channels.map((channel) => channel.mac.toLowerCase()));
   const row = tables.bmcsOfUuid(session.machineUuid).find((each) => each.mac !== "" && own.has(each.mac));
-  if (row === undefined || row.mac === mac || tables.bmc(mac) !== undefined) return mac;
-  if (isProved(row, tables.accounts(row.key))) return row.key;
+  if (row === undefined || row.mac === mac) return mac;
+  const other = tables.bmc(mac);
+  const isRowProved = isPlaceProved(row, tables.accounts(row.key));
+  // Anybody can make a row that nothing has proved: it is no obstacle for one that is.
+  if (other !== undefined && (!isRowProved || isPlaceProved(other, tables.accounts(mac)))) return mac;
+  if (isRowProved) return row.key;
   changeChannel(tables, row, mac, "agent", now);
   return mac;
 }
@@ -119,8 +159,8 @@ function addMachine(
 
 /**
  * From here on the session is that of the machine with that key, and what it has told so far is stored with the machine:
- * not before, or the data of one machine would take the place of another's. If the machine is proved and the board is not the same,
- * it waits until the session has proved that it writes to the machine's BMC: see tellMachine.
+ * not before, or the data of one machine would take the place of another's. If the machine is proved, it waits until the session was
+ * handed off; if the board is not the same either, until it has proved that it writes to the machine's BMC: see tellMachine.
  * @param bmcKey what it has reported
  */
 export function settleSession(
@@ -132,7 +172,13 @@ export function settleSession(
 ): void {
   const { database } = tables;
   const { claimedBy } = toldBy(tables, session);
-  database.run("UPDATE sessions SET machine_key = ?, bmc_key = ? WHERE id = ?", machineKey, bmcKey, session.id);
+  database.run(
+    "UPDATE sessions SET handed_off = handed_off AND bmc_key IS ?, machine_key = ?, bmc_key = ? WHERE id = ?",
+    bmcKey,
+    machineKey,
+    bmcKey,
+    session.id,
+  );
   database.run("UPDATE machines SET claimed_by = ? WHERE key = ?", claimedBy, machineKey);
   if (mayTell(tables, session, machineKey)) tellMachine(tables, session.id, machineKey, now);
   // What was taken for a machine of its own until its BMC told better.
@@ -147,7 +193,11 @@ export function settleSession(
 /** Whether what the session says of the machine with that key is taken at once. */
 export function mayTell(tables: Tables, session: Pick<Session, "id">, machineKey: string): boolean {
   const row = tables.bmcOfMachine(machineKey);
-  if (row === undefined || !isProved(row, tables.accounts(row.key))) return true;
+  const accounts = row === undefined ? [] : tables.accounts(row.key);
+  if (row === undefined || !isProved(row, accounts) || hasProved(session, accounts)) return true;
+  const { handed_off: isHandedOff } =
+    tables.database.get("SELECT handed_off FROM sessions WHERE id = ?", session.id) ?? {};
+  if (Number(isHandedOff) !== 1) return false;
   return boardSerial(tables.machine(machineKey)?.machine) === boardSerial(toldBy(tables, session).machine);
 }
 
@@ -164,6 +214,15 @@ export function tellMachine({ database }: Tables, sessionId: string, machineKey:
     machineKey,
   );
   database.run("UPDATE sessions SET inventory = NULL WHERE id = ?", sessionId);
+}
+
+/** See Store.handedOff. */
+export function noteHandedOff(tables: Tables, { id }: Session, now: Date): void {
+  const found = tables.database.get("SELECT * FROM sessions WHERE id = ?", id);
+  if (found === undefined) return;
+  const { machineKey } = sessionRow(found);
+  tables.database.run("UPDATE sessions SET handed_off = 1 WHERE id = ?", id);
+  if (mayTell(tables, { id }, machineKey)) tellMachine(tables, id, machineKey, now);
 }
 
 /** What a session says of its machine, and the common name of the certificate with which it says so. */

@@ -12,21 +12,18 @@ export function schemaVersion(database: Database): number {
  * @throws StoreError "newer schema" if a newer release has used the file, "corrupt" if it is another program's
  */
 export function requireKnownSchema(database: Database, migrations: readonly Migration[]): void {
+  const { role } = database;
   const known = migrations.at(-1)?.version ?? 0;
   const found = schemaVersion(database);
   if (found > known) {
     throw new StoreError(
       "newer schema",
-      `database ${database.path}: it has schema ${found}, this release knows up to schema ${known}. ` +
-        "Nothing was changed. Run the newer release, or bring back the backup from before it",
+      `${role.content}: it has schema ${found}, this release knows up to schema ${known}. ${role.ifNewer}`,
     );
   }
   const tables = found > 0 ? 0 : Number(database.get("SELECT count(*) AS number FROM sqlite_schema")?.number);
   if (found < 0 || tables > 0) {
-    throw new StoreError(
-      "corrupt",
-      `database ${database.path}: it belongs to another program. Nothing was changed. Give another directory (--data)`,
-    );
+    throw new StoreError("corrupt", `${role.content}: it belongs to another program. ${role.ifForeign}`);
   }
 }
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chownSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -49,7 +50,7 @@ beforeEach(async () => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 const change = (more: Partial<RekeyOptions> = {}) =>
-  rekey({ database, source, newKey: undefined, forgetDamaged: false, ...more });
+  rekey({ database, source, newKey: undefined, forgetDamaged: false, deleteFormer: false, ...more });
 const keyFiles = () => readdirSync(join(directory, "pki"));
 const keyText = (key: Uint8Array) => Buffer.from(key).toString("base64");
 
@@ -63,9 +64,10 @@ test("every secret opens with the new key, and what the old one has sealed is in
   expect(filesHolding(directory, [...oldSeals, ...passwords, keyText(oldKey)])).toEqual([]);
   expect(await storedPasswords(database, key)).toEqual(passwords);
   await using store = new SqliteStore(database, key);
-  const entries = await store.audit({ limit: 10, subjects: undefined, before: undefined });
-  expect(entries).toMatchObject([{ actor: "bmc-service", action: "rekey", detail: "3 secrets sealed anew", from: "" }]);
-  expect(await store.isAuditIntact()).toBe(true);
+  const { entries, intact } = await store.audit({ limit: 10, subjects: undefined, before: undefined });
+  expect(entries).toMatchObject([{ actor: "bmc-service", action: "Rekey", from: "" }]);
+  expect(entries[0]?.detail).toMatch(/^3 secrets sealed anew; by \S+ on the machine \S+$/);
+  expect(intact).toBe(true);
   await expect(storedPasswords(database, oldKey)).rejects.toMatchObject({ problem: "wrong key" });
 });
 
@@ -126,6 +128,37 @@ test("a secret that is damaged is a reason to refuse, unless it may be forgotten
   await expect(storedPasswords(database, await databaseKey(source, database))).rejects.toThrow(`account ${id}`);
 });
 
+describe("a former database that a restore has put aside", () => {
+  const former = () => `${database}.before-2026-01-02T03-04-05-678Z`;
+  beforeEach(() => {
+    copyFileSync(database, former());
+    writeFileSync(`${former()}-wal`, "x");
+  });
+
+  test("is a reason to refuse, because the old key opens it, and is named", async () => {
+    const before = readFileSync(source.path);
+    await expect(change()).rejects.toThrow(`${former()}, ${former()}-wal. Nothing was changed`);
+    expect(readFileSync(source.path)).toEqual(before);
+    expect(sealedPasswords(former())).toEqual(oldSeals);
+  });
+
+  test("that cannot be deleted keeps the old key the key", async () => {
+    mkdirSync(`${database}.before-directory`);
+    await expect(change({ deleteFormer: true })).rejects.toThrow("The key was not changed");
+    expect(await storedPasswords(database, await databaseKey(source, database))).toEqual(passwords);
+    expect(await databaseKey(source, database)).toEqual(oldKey);
+  });
+
+  test("is deleted if that is asked for, and the audit log says so", async () => {
+    await change({ deleteFormer: true });
+    const key = await databaseKey(source, database);
+    expect(filesHolding(directory, [...oldSeals, keyText(oldKey)])).toEqual([]);
+    await using store = new SqliteStore(database, key);
+    const { entries } = await store.audit({ limit: 1, subjects: undefined, before: undefined });
+    expect(entries[0]?.detail).toContain("deleted bmc-service.db.before-2026-01-02T03-04-05-678Z and ");
+  });
+});
+
 describe("a new key in a file of its own", () => {
   test("is made or taken, and the old file stays", async () => {
     const newKey = join(directory, "new.key");
@@ -135,7 +168,9 @@ describe("a new key in a file of its own", () => {
     const other = { path: newKey, guardedBySystemd: false };
     const key = await databaseKey(other, database);
     expect(await storedPasswords(database, key)).toEqual(passwords);
-    await expect(rekey({ database, source: other, newKey, forgetDamaged: false })).rejects.toThrow("has already");
+    await expect(rekey({ database, source: other, newKey, forgetDamaged: false, deleteFormer: false })).rejects.toThrow(
+      "has already",
+    );
   });
 
   test("is needed where systemd keeps the old one; with both loaded the one that fits is taken", async () => {

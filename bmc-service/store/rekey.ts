@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { appendAudit, doneHere } from "../audit/audit-log.ts";
-import { ConfigError } from "../config-error.ts";
+import { readdirSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { appendAudit } from "../audit/audit-log.ts";
+import { doneHere } from "../audit/done-here.ts";
+import { ConfigError, systemReason } from "../config-error.ts";
 import { Database } from "./database.ts";
 import { databaseKey, nextKeyPath, settle } from "./database-key.ts";
 import { requireKey, writeKeyCheck } from "./key-check.ts";
@@ -34,6 +37,8 @@ export interface RekeyOptions {
   readonly newKey: string | undefined;
   /** Whether secrets that do not open are emptied; without it they are a reason to refuse. */
   readonly forgetDamaged: boolean;
+  /** Whether former databases that restores have left go with the old key; without it they are a reason to refuse. */
+  readonly deleteFormer: boolean;
   /** How long to wait for others that read the database, ms; default that of Database. */
   readonly lockTimeoutMs?: number;
   /** Called after each step, for tests. */
@@ -46,12 +51,14 @@ export interface RekeyOptions {
  * @throws ConfigError, StoreError: then the old key is the key, unless the message says otherwise
  */
 export async function rekey(options: RekeyOptions): Promise<SecretsFound> {
-  const { source, newKey, reached = () => undefined } = options;
+  const { source, newKey, deleteFormer, reached = () => undefined } = options;
   if (newKey === undefined && source.guardedBySystemd) {
     const text = `${source.path} is systemd's to change: give the new key's file, and put it in the place of the credential`;
     throw new ConfigError("--new-key-file", text);
   }
   const oldKey = await databaseKey(source, options.database);
+  const former = formerDatabases(options.database);
+  if (former.length > 0 && !deleteFormer) throw formerThere(former);
   using database = new Database(options.database, options.lockTimeoutMs);
   migrate(database, migrations);
   requireKey(database, oldKey);
@@ -61,7 +68,7 @@ export async function rekey(options: RekeyOptions): Promise<SecretsFound> {
   reached("key written");
   let found: SecretsFound;
   try {
-    found = sealAnew(database, new SecretBox(oldKey), new SecretBox(key), options);
+    found = sealAnew(database, new SecretBox(oldKey), new SecretBox(key), former, options);
   } catch (error) {
     // Looks which one fits: of a commit that fails on a bad disk nobody knows whether it is there.
     if (newKey === undefined) await databaseKey(source, options.database).catch(() => undefined);
@@ -91,7 +98,13 @@ async function provideKey(path: string, isGiven: boolean, old: string, oldKey: U
 }
 
 /** One transaction. */
-function sealAnew(database: Database, from: SecretBox, to: SecretBox, options: RekeyOptions): SecretsFound {
+function sealAnew(
+  database: Database,
+  from: SecretBox,
+  to: SecretBox,
+  former: readonly string[],
+  options: RekeyOptions,
+): SecretsFound {
   const { forgetDamaged, reached = () => undefined } = options;
   let secrets = 0;
   const damaged: string[] = [];
@@ -105,7 +118,10 @@ function sealAnew(database: Database, from: SecretBox, to: SecretBox, options: R
     writeKeyCheck(database, to);
     requestPurge(database);
     const forgotten = damaged.length === 0 ? "" : `, ${damaged.length} damaged ones emptied`;
-    appendAudit(database, doneHere("rekey", `${secrets} secrets sealed anew${forgotten}`));
+    // Before the commit: whenever this is interrupted, none is left that the old key opens once that is no longer the key.
+    for (const path of former) deleteFormerDatabase(path);
+    const deleted = former.length === 0 ? "" : `, deleted ${former.map((path) => basename(path)).join(" and ")}`;
+    appendAudit(database, doneHere("Rekey", `${secrets} secrets sealed anew${forgotten}${deleted}`));
     reached("secrets sealed");
     return { secrets, damaged };
   });
@@ -120,6 +136,29 @@ function sealAnew(database: Database, from: SecretBox, to: SecretBox, options: R
       return new Uint8Array();
     }
   }
+}
+
+/** What `restore` has put aside, or has left when it was interrupted. */
+function formerDatabases(database: string): string[] {
+  const directory = dirname(database);
+  const names = [".before-", ".restoring"].map((end) => `${basename(database)}${end}`);
+  return readdirSync(directory)
+    .filter((file) => names.some((name) => file.startsWith(name)))
+    .map((file) => join(directory, file));
+}
+
+function deleteFormerDatabase(path: string): void {
+  try {
+    rmSync(path);
+  } catch (error) {
+    const text = `${path} cannot be deleted: ${systemReason(error)}. The key was not changed`;
+    throw new ConfigError("--delete-former", text, { cause: error });
+  }
+}
+
+function formerThere(paths: readonly string[]): ConfigError {
+  const text = `the old key opens what a restore has left: ${paths.join(", ")}. Nothing was changed`;
+  return new ConfigError("--data", `${text}. Move it to where your backups are, or delete it by --delete-former`);
 }
 
 function purge(database: Database): void {

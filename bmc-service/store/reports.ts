@@ -1,11 +1,12 @@
 import { AccountState, BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { NoBmc } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
-import { isProved, isWorking, otherFound } from "./claim.ts";
-import { keepClaim } from "./conflicts.ts";
+import { isAccepted, isPlaceProved, isProved, isWorking, noPlace, otherFound, placeOf } from "./claim.ts";
+import { claimOf, keepClaim } from "./conflicts.ts";
 import { followChannel, reporterOf, settleSession } from "./machines.ts";
-import { addressOf, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
-import type { Abort, BmcRow, Session } from "./store.ts";
+import { addressOf, isNews, overlay, sameFacts, takeReport, tellsNewAddress } from "./reported-facts.ts";
+import type { Abort, BmcRow, Claim, Session } from "./store.ts";
 import { accountInUse, type Tables } from "./tables.ts";
+import { unprovedText, withUnproved } from "./unproved-text.ts";
 
 /** What a report became: a row, or the conflict that was noted instead. */
 export type Reported = { readonly row: BmcRow } | { readonly conflict: string };
@@ -16,9 +17,10 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
   const { mac } = reported;
   if (mac === "") return reportHiddenBmc(tables, session, reported, now);
   const key = followChannel(tables, session, reported, now);
-  const machineKey = reporterOf(tables, session, key, now);
+  const claim = claimOf(tables, session, placeOf(reported));
+  const machineKey = reporterOf(tables, session, key, claim, now);
   if (typeof machineKey !== "string")
-    return conflict(tables, machineKey.contradicts, session, mac, machineKey.text, now);
+    return conflict(tables, machineKey.contradicts, session, claim, machineKey.text, now);
   const known = tables.bmc(key);
   const former = tables.bmcOfMachine(machineKey);
   if (former !== undefined && former.key !== key) leave(tables, former, `it reports BMC ${mac} now`, now);
@@ -27,7 +29,7 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
     tables.addHistory({ at: now, mac: key, machineUuid, actor: "agent", action, detail });
   const from = known?.facts;
   const told = from !== undefined && reported.channels.length === 0 ? overlay(from, reported) : reported;
-  const { facts, reportedFacts } = known === undefined ? { facts: told } : takeReport(tables, known, told);
+  const { facts, reportedFacts } = known === undefined ? { facts: told } : takeReport(tables, known, session, told);
   if (known === undefined) {
     insertRow(tables, { key: mac, mac, machineKey, drivers: ["IPMI"], state: State.STATE_REPORTED, facts }, now);
     history("reported", `BMC at ${addressOf(facts)}, firmware ${facts.firmwareVersion || "not told"}`);
@@ -44,6 +46,7 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
         key,
       );
     }
+    tables.database.run("UPDATE bmcs SET reported_by = ? WHERE key = ?", session.id, key);
     tables.changed(key);
     if (moved) history("moved", `from ${known.machineKey ?? "no machine"} to machine ${machineKey}`);
     else if (from === undefined || isNews(from, facts)) history("facts changed", `BMC at ${addressOf(facts)}`);
@@ -52,6 +55,7 @@ export function reportBmc(tables: Tables, session: Session, reported: BmcFacts, 
       history("address reported", `${elsewhere}; ${addressOf(facts)} stays until a login there has proved it`);
     }
     if (moved) tables.changedTwins(known);
+    if (moved) unlink(tables, known, `machine ${machineUuid} has it now; not proved until its account is`, now);
     if (moved && known.verifiedAt !== undefined) standAlone(tables, known, machineKey, now);
   }
   return remember(tables, session, machineKey, key, known?.machineKey !== machineKey, now);
@@ -89,8 +93,9 @@ export function reportNoBmc(tables: Tables, session: Session, noBmc: NoBmc, now:
     // An operator has linked what is closed in-band: that it shows nothing there says nothing against it.
     return remember(tables, session, machineKey, former.key, false, now);
   }
-  if (former !== undefined && isProved(former, tables.accounts(former.key))) {
-    return conflict(tables, former, session, "", otherFound(former, why), now);
+  const claim = claimOf(tables, session, noPlace);
+  if (former !== undefined && isProved(former, tables.accounts(former.key)) && !isAccepted(former, claim)) {
+    return conflict(tables, former, session, claim, otherFound(former, why), now);
   }
   if (former !== undefined && former.key !== machineKey) leave(tables, former, `it reports that it has ${why}`, now);
   const present = tables.bmc(machineKey);
@@ -120,19 +125,25 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
   const { machineKey, machineUuid } = session;
   const row = session.bmcKey === undefined ? tables.bmcOfMachine(machineKey) : tables.bmc(session.bmcKey);
   const mac = row?.machineKey === machineKey ? row.mac : "";
-  const works = row !== undefined && isWorking(row, tables.accounts(row.key));
+  const accounts = row === undefined ? [] : tables.accounts(row.key);
+  const works = row !== undefined && isWorking(row, accounts);
+  const isProvedHere = row !== undefined && row.machineKey === machineKey && isProved(row, accounts);
   // A lock that was seen before is no less one because a later run ended for another reason.
   const locked = how.inbandLocked || (row?.machineKey === machineKey && row.state === State.STATE_LOCKED);
   const stopped = `the agent stopped${how.step === "" ? "" : ` at step "${how.step}"`}: ${how.reason}`;
-  const reason = locked ? `in-band access is locked, ${remedyOfLock(row, machineKey, works)} (${stopped})` : stopped;
+  const context = locked ? `in-band access is locked, ${remedyOfLock(row, machineKey, works)} ` : "";
+  const told = locked ? `(${stopped})` : stopped;
+  const reason = isProvedHere ? unprovedText(told, context) : `${context}${told}`;
   if (row === undefined) {
     // A machine that fails before it has found its BMC must not be invisible.
     const state = locked ? State.STATE_LOCKED : State.STATE_UNSPECIFIED;
     insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state, reason }, now);
     settleSession(tables, session, machineKey, null, now);
+  } else if (isProvedHere) {
+    // Who breaks off has proved nothing: what the service knows of the row stays, and stands first.
+    tables.setRemark(row, withUnproved(row.stateReason, reason), now);
   } else if (row.machineKey === machineKey && locked) {
-    // What was proved opens the BMC still, whatever account the run wanted to make.
-    tables.setState(row.key, works ? State.STATE_LINKED : State.STATE_LOCKED, reason, now);
+    tables.setState(row.key, State.STATE_LOCKED, reason, now);
   } else if (row.machineKey === machineKey) {
     tables.setRemark(row, reason, now);
   }
@@ -175,15 +186,8 @@ function insertRow(tables: Tables, { key, mac, machineKey, drivers, state, reaso
   tables.changed(key);
 }
 
-function conflict(
-  tables: Tables,
-  row: BmcRow,
-  session: Session,
-  claimedMac: string,
-  text: string,
-  now: Date,
-): Reported {
-  if (!keepClaim(tables, row, session, claimedMac, text, now)) return { conflict: text };
+function conflict(tables: Tables, row: BmcRow, session: Session, claim: Claim, text: string, now: Date): Reported {
+  if (!keepClaim(tables, row, session, claim, text, now)) return { conflict: text };
   const entry = { at: now, actor: "agent", action: "conflict", detail: text };
   tables.addHistory({ ...entry, mac: row.mac, machineUuid: row.machineUuid ?? "" });
   const { machineUuid } = session;
@@ -198,15 +202,22 @@ function standAlone(tables: Tables, { mac, machineKey }: BmcRow, toMachine: stri
   insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state: State.STATE_UNSPECIFIED, reason }, now);
 }
 
-/** Takes an unproved row away from its machine; one that only stood for the machine goes. */
+/** What an operator has accepted may take a proved row away: it is not linked until another login has proved it. Its accounts stay. */
+function unlink(tables: Tables, row: BmcRow, reason: string, now: Date): void {
+  if (isPlaceProved(row, tables.accounts(row.key))) tables.setState(row.key, State.STATE_REPORTED, reason, now);
+}
+
+/** Takes a row away from its machine, which is not proved or may leave; one that only stood for the machine goes. */
 function leave(tables: Tables, row: BmcRow, why: string, now: Date): void {
   if (row.mac === "") {
     tables.deleteBmc(row);
     return;
   }
   const detail = `machine ${row.machineUuid} left: ${why}`;
-  tables.database.run("UPDATE bmcs SET machine_key = NULL WHERE key = ?", row.key);
+  const sql = "UPDATE bmcs SET machine_key = NULL, reported_facts = NULL, accepted_claim = NULL WHERE key = ?";
+  tables.database.run(sql, row.key);
   tables.setRemark(row, detail, now);
+  unlink(tables, row, detail, now);
   tables.changedTwins(row);
   const machineUuid = row.machineUuid ?? "";
   tables.addHistory({ at: now, mac: row.mac, machineUuid, actor: "agent", action: "left", detail });
@@ -242,19 +253,6 @@ function noteTwins(tables: Tables, row: BmcRow, now: Date): void {
     add(twin, row);
     tables.changed(twin.key);
   }
-}
-
-/** Whether facts differ in more than how long the BMC took this time. */
-function isNews(before: BmcFacts, after: BmcFacts): boolean {
-  const encoded = (facts: BmcFacts) => Buffer.from(BmcFacts.encode({ ...facts, commandLatencies: undefined }).finish());
-  return !encoded(before).equals(encoded(after));
-}
-
-/** What a short look has read takes the place of what was known; what it did not read stays. */
-function overlay(known: BmcFacts, seen: BmcFacts): BmcFacts {
-  const isRead = (value: unknown) =>
-    Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "" && value !== 0;
-  return { ...known, ...Object.fromEntries(Object.entries(seen).filter(([, value]) => isRead(value))) };
 }
 
 function same(one: BmcFacts | undefined, other: BmcFacts | undefined): boolean {

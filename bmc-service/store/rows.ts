@@ -5,7 +5,7 @@ import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts
 import type { SqlRow } from "./database.ts";
 import type { TokenRow } from "./enrolment-token.ts";
 import { SealBrokenError, type SecretBox } from "./secret-box.ts";
-import type { AccountRow, BmcRow, HistoryRow, MachineRow, Session } from "./store.ts";
+import type { AcceptedClaim, AccountRow, BmcRow, HistoryRow, MachineRow, Session } from "./store.ts";
 import { StoreError } from "./store-error.ts";
 
 /** What an account's password is sealed for: it opens in this row only. */
@@ -29,6 +29,7 @@ export function bmcRow(row: SqlRow): BmcRow {
       return facts;
     },
     reportedFacts: decoded(row, "reported_facts", BmcFacts),
+    acceptedClaim: acceptedClaim(row),
     givenAddress: text(row, "given_address"),
     remoteGuid: text(row, "remote_guid"),
     chassis: decoded(row, "chassis", ChassisState),
@@ -36,6 +37,11 @@ export function bmcRow(row: SqlRow): BmcRow {
     createdAt: time(row, "created_at"),
     changedAt: time(row, "changed_at"),
   };
+}
+
+function acceptedClaim(row: SqlRow): AcceptedClaim | undefined {
+  const stored = textOrNone(row, "accepted_claim");
+  return stored === undefined ? undefined : (JSON.parse(stored) as AcceptedClaim);
 }
 
 /** Decoded when it is asked for, as in `bmcRow`. */
@@ -114,6 +120,7 @@ export function sessionRow(row: SqlRow): Session {
     bmcKey: textOrNone(row, "bmc_key"),
     certificate: bytesOrNone(row, "certificate"),
     keyHash: bytesOrNone(row, "key_hash"),
+    tokenId: textOrNone(row, "token_id"),
     ended: text(row, "ended"),
     createdAt: time(row, "created_at"),
     expiresAt: time(row, "expires_at"),

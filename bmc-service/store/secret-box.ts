@@ -46,10 +46,14 @@ export class SecretBox {
     decipher.setAAD(Buffer.from(place));
     decipher.setAuthTag(sealed.subarray(1 + nonceSize, start));
     try {
-      const plain = Buffer.concat([decipher.update(sealed.subarray(start)), decipher.final()]);
-      const secret = Secret.fromBytes(plain);
-      plain.fill(0);
-      return secret;
+      // With GCM all of it comes at once, and `final` only says whether it is genuine.
+      const plain = decipher.update(sealed.subarray(start));
+      try {
+        decipher.final();
+        return Secret.fromBytes(plain);
+      } finally {
+        plain.fill(0);
+      }
     } catch (error) {
       throw new SealBrokenError(`${place}: sealed under another key, or changed since`, { cause: error });
     }

@@ -4,9 +4,9 @@ import type { NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enro
 import { Inventory } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import {
   type AuditEntryRow,
+  type AuditPage,
   type AuditQuery,
   appendAudit,
-  isAuditIntact,
   type NewAuditEntry,
   readAudit,
 } from "../audit/audit-log.ts";
@@ -15,11 +15,12 @@ import { adoptAccount, confirmAccount, escrowAccount, passwordForm, settleHandOf
 import { beginSession } from "./begin-session.ts";
 import { acceptAllOf, listConflicts, openConflictsOf, resolveConflict } from "./conflicts.ts";
 import { Database, type SqlRow } from "./database.ts";
-import type { NewToken, TokenRow } from "./enrolment-token.ts";
+import type { NewToken, TokenLook, TokenRow, TokenUse } from "./enrolment-token.ts";
+import { type ForgetBefore, type Forgotten, forget } from "./forget.ts";
 import { hasFormerAccounts, setFormerAccounts } from "./former-accounts.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { requireKey } from "./key-check.ts";
-import { boardSerial, mayTell } from "./machines.ts";
+import { boardSerial, mayTell, noteHandedOff } from "./machines.ts";
 import { migrate, requireKnownSchema } from "./migrate.ts";
 import { migrations } from "./migrations/index.ts";
 import { finishPurge } from "./purge.ts";
@@ -50,11 +51,13 @@ import {
   NoSuchRowError,
   type Session,
   type Store,
+  type Stored,
   type Twin,
 } from "./store.ts";
 import { StoreError } from "./store-error.ts";
 import { accountInUse, listOrder, Tables } from "./tables.ts";
-import { createToken, keepToken, listTokens, revokeToken } from "./tokens.ts";
+import { createToken, endTokenUse, keepToken, listTokens, lookAtToken, revokeToken } from "./tokens.ts";
+import { vouchedAccounts } from "./vouched.ts";
 
 /** Entries of history kept for each BMC: a machine that boots in a loop must not fill the disk. */
 const defaultHistoryKept = 1_000;
@@ -106,6 +109,8 @@ export class SqliteStore implements Store {
 
   async probe(): Promise<void> {
     this.#reader.get("SELECT count(*) FROM settings");
+    // Nobody may write for hours: whether the disk takes something again is tried here.
+    if (this.#group.problem !== undefined) await this.#group.run(() => tryRoom(this.#database));
   }
 
   subscribe(listener: (change: Change) => void): () => void {
@@ -128,6 +133,17 @@ export class SqliteStore implements Store {
     return Number(this.#reader.get(sql, now.getTime())?.number);
   }
 
+  async countStored(now: Date): Promise<Stored> {
+    const sql = `SELECT (SELECT count(*) FROM sessions WHERE expires_at > ?) AS sessions,
+      (SELECT count(*) FROM machines) AS machines, (SELECT count(*) FROM bmcs) AS bmcs`;
+    const { sessions, machines, bmcs } = this.#reader.get(sql, now.getTime()) ?? {};
+    return { sessions: Number(sessions), machines: Number(machines), bmcs: Number(bmcs) };
+  }
+
+  async forget(before: ForgetBefore, now: Date): Promise<Forgotten> {
+    return this.#write((tables) => forget(tables, before, now));
+  }
+
   async createToken(token: NewToken): Promise<void> {
     await this.#write(({ database }) => createToken(database, token));
   }
@@ -136,8 +152,15 @@ export class SqliteStore implements Store {
     return this.#write(({ database }) => keepToken(database, id, createdBy, now));
   }
 
-  async knowsToken(hash: Uint8Array): Promise<boolean> {
-    return this.#reader.get("SELECT 1 FROM tokens WHERE hash = ?", hash) !== undefined;
+  async lookAtToken(hash: Uint8Array, use: TokenUse, now: Date): Promise<TokenLook> {
+    return lookAtToken(this.#reader, hash, use, now);
+  }
+
+  async handedOff(session: Session, now: Date): Promise<void> {
+    await this.#write((tables) => {
+      if (session.tokenId !== undefined) endTokenUse(tables.database, session.id);
+      noteHandedOff(tables, session, now);
+    });
   }
 
   async tokens(): Promise<TokenRow[]> {
@@ -228,6 +251,10 @@ export class SqliteStore implements Store {
     return this.#record(this.#reader.get("SELECT * FROM bmcs WHERE key = ?", key));
   }
 
+  async knowsBmc(key: string): Promise<boolean> {
+    return this.#reader.get("SELECT 1 FROM bmcs WHERE key = ?", key) !== undefined;
+  }
+
   async bmcOfMachine(machineKey: string): Promise<BmcRecord | undefined> {
     return this.#record(this.#reader.get("SELECT * FROM bmcs WHERE machine_key = ?", machineKey));
   }
@@ -252,6 +279,13 @@ export class SqliteStore implements Store {
 
   async bmcOutlines(): Promise<BmcOutline[]> {
     return this.#outlines("NULL AS inventory");
+  }
+
+  async whole(outline: BmcOutline): Promise<BmcRecord> {
+    const tables = new Tables(this.#reader, this.#box, this.#historyKept);
+    const { key, machineKey } = outline.row;
+    const machine = machineKey === undefined ? undefined : tables.machine(machineKey);
+    return { ...outline, machine, account: accountInUse(tables.accounts(key)) };
   }
 
   /** @param inventory the column */
@@ -279,6 +313,10 @@ export class SqliteStore implements Store {
 
   async accounts(key: string): Promise<AccountRow[]> {
     return new Tables(this.#reader, this.#box, this.#historyKept).accounts(key);
+  }
+
+  async vouchedAccounts(key: string): Promise<ReadonlySet<string>> {
+    return vouchedAccounts(this.#reader, key);
   }
 
   async updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void> {
@@ -313,12 +351,8 @@ export class SqliteStore implements Store {
     return this.#group.run(() => appendAudit(this.#database, entry));
   }
 
-  async audit(query: AuditQuery): Promise<AuditEntryRow[]> {
+  async audit(query: AuditQuery): Promise<AuditPage> {
     return readAudit(this.#reader, query);
-  }
-
-  isAuditIntact(): Promise<boolean> {
-    return isAuditIntact(this.#reader);
   }
 
   async addHistory(entry: HistoryRow): Promise<void> {
@@ -378,6 +412,12 @@ function makeForOwner(path: string): void {
   } catch (error) {
     throw new StoreError("unwritable", `database ${path} cannot be made: ${systemReason(error)}`, { cause: error });
   }
+}
+
+/** Takes a few pages, as an account does, and gives them back. */
+function tryRoom(database: Database): void {
+  database.run("INSERT INTO settings (name, value) VALUES ('room', zeroblob(16384))");
+  database.run("DELETE FROM settings WHERE name = 'room'");
 }
 
 function existing(tables: Tables, key: string): BmcRow {

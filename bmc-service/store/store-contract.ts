@@ -14,6 +14,7 @@ import {
   NoSuchRowError,
   type Session,
   type Store,
+  TooManyAccountsError,
 } from "./store.ts";
 
 /** A store under test that can be closed and opened again with what it has stored. */
@@ -55,7 +56,13 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         bootId: "boot",
         agentVersion: "metal-rivet test",
         claimedBy: "agent",
-        binding: { certificate: Buffer.alloc(32), keyHash: Buffer.alloc(32), tokenHash: undefined, heardMs: () => 0 },
+        binding: {
+          certificate: Buffer.alloc(32),
+          keyHash: Buffer.alloc(32),
+          tokenHash: undefined,
+          heardMs: () => 0,
+          admitNew: () => undefined,
+        },
         now: at,
         expiresAt: new Date(at.getTime() + lifeMs),
       });
@@ -179,7 +186,9 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
 
     test("everything is there after closing and opening", async () => {
       const id = await linked(uuid1, mac1);
-      await store.reportInventory(await reported(uuid1, mac1), Inventory.fromPartial({ memoryBytes: 512n }), now());
+      const session = await reported(uuid1, mac1);
+      await store.reportInventory(session, Inventory.fromPartial({ memoryBytes: 512n }), now());
+      await store.handedOff(session, now());
       const before = [await store.bmcs(), await store.accounts(mac1), await store.history(mac1, 10)];
       await store[Symbol.asyncDispose]();
       store = await place.open();
@@ -204,10 +213,10 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       const session = await reported(uuid1, mac1);
       const newer = await store.escrowAccount(session, account("rivetnew", "secret"), now());
       await store.settleHandOff(mac1, success(old), now());
-      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
+      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_LINKED);
       const failed = { kind: "failed", considered: [old], refused: [old], reason: "test" } as const;
       await store.settleHandOff(mac1, failed, now());
-      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_ESCROWED);
+      expect((await store.bmc(mac1))?.row.state).toBe(State.STATE_LINKED);
       const states = (await store.accounts(mac1)).map(({ id, state }) => [id, state]);
       expect(states).toEqual([
         [newer, AccountState.ACCOUNT_STATE_ESCROWED],
@@ -284,26 +293,63 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       await expect(store.updateDrivers(mac1, ["IPMI"], "operator", now())).rejects.toThrow(NoSuchRowError);
     });
 
-    test("accounts of a machine that boots in a loop do not grow without end, and the verified one stays", async () => {
-      const verified = await linked(uuid1, mac1);
-      const session = await reported(uuid1, mac1);
-      for (let i = 0; i < 150; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
-      const kept = await store.accounts(mac1);
-      expect(kept).toHaveLength(101);
-      expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret149");
-      expect(kept.at(-1)).toMatchObject({ id: verified, state: AccountState.ACCOUNT_STATE_VERIFIED });
-      expect((await store.bmc(mac1))?.account?.id).toBe(verified);
-    });
+    /** Runs that put accounts into escrow and get no further. */
+    async function escrowed(mac: string, runs: number, accountsEach: number): Promise<void> {
+      for (let run = 0; run < runs; run += 1) {
+        const session = await reported(uuid1, mac);
+        for (let i = 0; i < accountsEach; i += 1) {
+          await store.escrowAccount(session, account("rivetloop", `secret${run}-${i}`), now());
+        }
+      }
+    }
 
-    test("the account that was confirmed last is not pushed out by those that were not", async () => {
+    test("what no login has tried is not pushed out of an unproved BMC either, by whoever has it confirmed later", async () => {
       const session = await reported(uuid1, mac1);
       const id = await store.escrowAccount(session, account("rivetab12", "secret"), now());
-      await store.confirmAccount(session, id, confirmation, now());
-      for (let i = 0; i < 120; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
+      await escrowed(mac1, 4, 30);
+      const later = await reported(uuid1, mac1);
+      const newest = await store.escrowAccount(later, account("rivetevil", "secret"), now());
+      await store.confirmAccount(later, newest, confirmation, now());
       const kept = await store.accounts(mac1);
-      expect(kept).toHaveLength(101);
-      expect(kept.at(-1)).toMatchObject({ id, state: AccountState.ACCOUNT_STATE_CONFIRMED });
-      expect((await store.bmc(mac1))?.account?.id).toBe(id);
+      expect(kept).toHaveLength(122);
+      expect(kept.at(-1)).toMatchObject({ id, state: AccountState.ACCOUNT_STATE_ESCROWED });
+    });
+
+    test("accounts that an unproved BMC has refused do not grow without end", async () => {
+      await escrowed(mac1, 4, 30);
+      const refused = (await store.accounts(mac1)).map(({ id }) => id);
+      await store.settleHandOff(mac1, { kind: "failed", considered: refused, refused, reason: "test" }, now());
+      await escrowed(mac1, 1, 2);
+      const kept = await store.accounts(mac1);
+      expect(kept).toHaveLength(102);
+      expect(Buffer.from(kept[0]?.password.reveal() ?? []).toString()).toBe("secret0-1");
+    });
+
+    describe("of a proved BMC", () => {
+      test("an account that may be live stays, however many come after it, and goes when a login has settled it", async () => {
+        const verified = await linked(uuid1, mac1);
+        const session = await reported(uuid1, mac1);
+        const live = await store.escrowAccount(session, account("rivetlive", "secret"), now());
+        await escrowed(mac1, 5, 30);
+        const considered = (await store.accounts(mac1)).map(({ id }) => id);
+        expect(considered).toHaveLength(152);
+        expect(considered.slice(-2)).toEqual([live, verified]);
+        expect((await store.bmc(mac1))?.account?.id).toBe(verified);
+        await store.settleHandOff(mac1, success(verified, considered), now());
+        await store.escrowAccount(await reported(uuid1, mac1), account("rivetnew", "secret"), now());
+        // The new one, a hundred of those that were settled, and the one in use.
+        const kept = await store.accounts(mac1);
+        expect(kept).toHaveLength(102);
+        expect(kept.at(-1)).toMatchObject({ id: verified, state: AccountState.ACCOUNT_STATE_VERIFIED });
+      });
+    });
+
+    test("one enrolment puts so many accounts into escrow, and no more", async () => {
+      const session = await reported(uuid1, mac1);
+      for (let i = 0; i < 32; i += 1) await store.escrowAccount(session, account("rivetloop", `secret${i}`), now());
+      const more = store.escrowAccount(session, account("rivetloop", "secret32"), now());
+      await expect(more).rejects.toThrow(TooManyAccountsError);
+      await store.escrowAccount(session, account("rivetloop", "secret31"), now());
     });
 
     describe("the form of a password", () => {

@@ -1,10 +1,41 @@
+import type { DeviceIdentity } from "../../ipmi/device-identity.ts";
 import type { Secret } from "../../ipmi/secret.ts";
 import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
-import type { AuditEntryRow, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
-import type { NewToken, SessionBinding, TokenRow } from "./enrolment-token.ts";
+import type { AuditEntryRow, AuditPage, AuditQuery, NewAuditEntry } from "../audit/audit-log.ts";
+import type { NewToken, SessionBinding, TokenLook, TokenRow, TokenUse } from "./enrolment-token.ts";
+import type { ForgetBefore, Forgotten } from "./forget.ts";
+
+/** What a machine claims of a BMC that contradicts what was proved. */
+export interface Claim {
+  readonly machineUuid: string;
+  /** Empty if the board tells none. */
+  readonly boardSerial: string;
+  /** MAC address of the BMC; empty: that there is no BMC. */
+  readonly claimedMac: string;
+  /** Where the BMC is said to be, with its port unless that is 623; empty if it has no address. */
+  readonly claimedAddress: string;
+  /** Hexadecimal as on the wire; empty if it tells none. */
+  readonly claimedGuid: string;
+}
+
+/** A claim that an operator has accepted. It says what may be taken that is not proved, and nothing else may. */
+export interface AcceptedClaim extends Claim {
+  /** Id of the conflict. */
+  readonly conflict: number;
+  /** It is another machine's with the same UUID, which gets a row of its own; absent: that of the row's machine, or of whoever claims it. */
+  readonly separate?: true;
+}
+
+/** How much is in the store. */
+export interface Stored {
+  /** Whose time is not over. */
+  readonly sessions: number;
+  readonly machines: number;
+  readonly bmcs: number;
+}
 
 /** One BMC, or one machine that has none or whose BMC tells no MAC address. */
 export interface BmcRow {
@@ -21,6 +52,8 @@ export interface BmcRow {
   readonly facts: BmcFacts | undefined;
   /** What an agent has reported of a BMC that is proved, until a remote login has held it; undefined: nothing else than `facts`. */
   readonly reportedFacts: BmcFacts | undefined;
+  /** Undefined as soon as the machine that claims is linked. */
+  readonly acceptedClaim: AcceptedClaim | undefined;
   /** Where an operator said that it is ("10.0.0.8:623"), until it tells another address itself; empty: nowhere. */
   readonly givenAddress: string;
   /** System GUID read from remote, hexadecimal as on the wire; empty if never read. */
@@ -114,6 +147,8 @@ export interface Session {
   /** As its SessionBinding says; undefined for one that an earlier release began. */
   readonly certificate: Uint8Array | undefined;
   readonly keyHash: Uint8Array | undefined;
+  /** Identifier of the enrolment token that it was begun with; undefined: without one. */
+  readonly tokenId: string | undefined;
   /** Why it is over before its time; empty: it is not. */
   readonly ended: string;
   readonly createdAt: Date;
@@ -198,6 +233,8 @@ export interface HandOffSuccess {
   readonly chassis: ChassisState | undefined;
   /** Findings on logins that ask for no good password; undefined: the BMC did not tell, those that are known stay. */
   readonly weakLogins?: readonly string[] | undefined;
+  /** Undefined: the BMC did not tell, what is known stays. */
+  readonly device?: DeviceIdentity | undefined;
   readonly detail: string;
 }
 
@@ -206,6 +243,15 @@ export interface HandOffFailure {
   readonly considered: readonly string[];
   readonly refused: readonly string[];
   readonly reason: string;
+  /** What only an account that was never proved speaks for. It becomes a conflict. */
+  readonly claim?: UnprovedPlace | undefined;
+}
+
+/** A BMC that was found where the proved one was not known to be. */
+export interface UnprovedPlace extends Pick<Claim, "claimedMac" | "claimedAddress" | "claimedGuid"> {
+  /** Of the enrolment that made the account that opens it. */
+  readonly sessionId: string;
+  readonly text: string;
 }
 
 export interface HistoryRow {
@@ -224,15 +270,10 @@ export interface Change {
 }
 
 /** A claim that contradicts a proved row. It has changed nothing. */
-export interface ConflictRow {
+export interface ConflictRow extends Claim {
   readonly id: number;
   /** Of the row that it contradicts; empty for the entry that counts what did not fit. */
   readonly bmcKey: string;
-  readonly machineUuid: string;
-  /** Empty if the board tells none. */
-  readonly boardSerial: string;
-  /** Empty: that there is no BMC. */
-  readonly claimedMac: string;
   /** Common name of the certificate that the agent showed. */
   readonly claimedBy: string;
   readonly text: string;
@@ -247,6 +288,7 @@ export interface ConflictRow {
 /** What can be decided about a claim. */
 export type Decision =
   | typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED
+  | typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE
   | typeof ConflictDecision.CONFLICT_DECISION_DISMISSED;
 
 /** A conflict was decided otherwise, or cannot be decided so. */
@@ -259,6 +301,12 @@ export class ConflictDecidedError extends Error {
 export class ClaimConflictError extends Error {
   override readonly name = "ClaimConflictError";
   readonly code = "claim-conflict";
+}
+
+/** A BMC has as many accounts in escrow as are kept. */
+export class TooManyAccountsError extends Error {
+  override readonly name = "TooManyAccountsError";
+  readonly code = "too-many-accounts";
 }
 
 /** An operation needs something that is not there (any more): a step was left out, or the row was deleted. */
@@ -297,12 +345,16 @@ export interface Store extends AsyncDisposable {
    * machines.ts). Spends its enrolment token, and ends the session that the machine has (see begin-session.ts). Sessions
    * whose time is over are forgotten.
    * @returns the key of the machine
-   * @throws TokenRefusedError, MachineBusyError
+   * @throws TokenRefusedError, MachineBusyError, CrowdedError
    */
   beginSession(session: NewSession): Promise<string>;
   /** The session of a token, unless its time is over; it may have `ended` before. */
   session(tokenHash: Uint8Array, now: Date): Promise<Session | undefined>;
   countSessions(now: Date): Promise<number>;
+  /** What takes room, with sessions that have ended before their time. */
+  countStored(now: Date): Promise<Stored>;
+  /** Forgets some of what is older. Nothing is left when it has forgotten none. */
+  forget(before: ForgetBefore, now: Date): Promise<Forgotten>;
 
   createToken(token: NewToken): Promise<void>;
   /**
@@ -310,8 +362,13 @@ export interface Store extends AsyncDisposable {
    * @param createdBy as the token says; another one's token is left alone
    */
   keepToken(id: string, createdBy: string, now: Date): Promise<TokenRow | undefined>;
-  /** Whether a token has that hash, whatever it is still good for. Cheap: strangers ask. */
-  knowsToken(hash: Uint8Array): Promise<boolean>;
+  /** What the token with that hash is good for. Cheap: strangers ask. */
+  lookAtToken(hash: Uint8Array, use: TokenUse, now: Date): Promise<TokenLook>;
+  /**
+   * The machine of that session was handed over: the use of a token with which it was begun is over, and what it says of its machine
+   * is taken.
+   */
+  handedOff(session: Session, now: Date): Promise<void>;
   /** Newest first. */
   tokens(): Promise<TokenRow[]>;
   /**
@@ -333,7 +390,7 @@ export interface Store extends AsyncDisposable {
   /**
    * Stores an account before the BMC hears of it. The same account of the same session is stored once.
    * @returns its id
-   * @throws MissingStepError if the session has no BMC
+   * @throws MissingStepError if the session has no BMC; TooManyAccountsError: nothing is stored then
    */
   escrowAccount(session: Session, account: NewAccount, now: Date): Promise<string>;
   /** @throws MissingStepError if there is no such account of the session's BMC */
@@ -380,6 +437,8 @@ export interface Store extends AsyncDisposable {
   recordChassis(key: string, chassis: ChassisState): Promise<void>;
 
   bmc(key: string): Promise<BmcRecord | undefined>;
+  /** Whether `bmc` would find one. Cheap: each enrolment asks. */
+  knowsBmc(key: string): Promise<boolean>;
   /** @param machineKey as beginSession gives it */
   bmcOfMachine(machineKey: string): Promise<BmcRecord | undefined>;
   /** All rows whose machine reports that UUID, ordered as `bmcs`. */
@@ -388,10 +447,14 @@ export interface Store extends AsyncDisposable {
   bmcs(): Promise<BmcRecord[]>;
   /** As `bmcs`, without accounts and inventories: much less to read. */
   bmcOutlines(): Promise<BmcOutline[]>;
+  /** With what an outline leaves out: as the row is now. */
+  whole(outline: BmcOutline): Promise<BmcRecord>;
   /** How many rows there are of each state. Cheap: Prometheus asks all the time. */
   countByState(): Promise<ReadonlyMap<State, number>>;
   /** Newest first. */
   accounts(key: string): Promise<AccountRow[]>;
+  /** Ids of the accounts that enrolments have made which began with an enrolment token for the machine that has the BMC now. */
+  vouchedAccounts(key: string): Promise<ReadonlySet<string>>;
   /** @throws NoSuchRowError */
   updateDrivers(key: string, drivers: readonly string[], actor: string, now: Date): Promise<void>;
   /**
@@ -403,17 +466,15 @@ export interface Store extends AsyncDisposable {
   /** Claims against what was proved, newest first. @param all also those that were decided */
   conflicts(all: boolean): Promise<ConflictRow[]>;
   /**
-   * Stores what an operator decides about a claim. Accepted: the row that it contradicts is unproved from then on.
+   * Stores what an operator decides about a claim. Accepted: the row stays as it is until exactly that claim is made again.
    * @throws NoSuchRowError, ConflictDecidedError
    */
   resolveConflict(id: number, decision: Decision, actor: string, now: Date): Promise<ConflictRow>;
 
   /** Writes an entry behind the last one of the audit log. */
   appendAudit(entry: NewAuditEntry): Promise<AuditEntryRow>;
-  /** Newest first. */
-  audit(query: AuditQuery): Promise<AuditEntryRow[]>;
-  /** Whether no entry of the audit log was changed or removed. */
-  isAuditIntact(): Promise<boolean>;
+  /** A page of the audit log, and whether it holds. */
+  audit(query: AuditQuery): Promise<AuditPage>;
 
   addHistory(entry: HistoryRow): Promise<void>;
   /** @param key MAC or UUID of a machine. Newest first. */

@@ -4,6 +4,9 @@ import { accountRow, bmcRow, machineRow } from "./rows.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { AccountRow, BmcRow, Change, HistoryRow, MachineRow } from "./store.ts";
 
+/** Entries of history for what no remote login has ever proved: anybody can make that. */
+const unprovedHistoryKept = 50;
+
 /** The tables of one database, as the operations of the SQLite store use them inside a transaction. */
 export class Tables {
   readonly database: Database;
@@ -113,14 +116,19 @@ export class Tables {
       action,
       detail,
     );
-    const [column, key] = mac === "" ? ["machine_uuid", machineUuid] : ["mac", mac];
+    // "+": by the index of the machine, which has few entries.
+    const [which, key] = mac === "" ? ["machine_uuid = ? AND +mac = ''", machineUuid] : ["mac = ?", mac];
     this.database.run(
-      `DELETE FROM history WHERE ${column} = ? AND id <= (
-         SELECT id FROM history WHERE ${column} = ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+      `DELETE FROM history WHERE ${which} AND id <= (
+         SELECT id FROM history WHERE ${which} ORDER BY id DESC LIMIT 1 OFFSET ?)`,
       key,
       key,
-      this.historyKept,
+      this.#wasProved(mac) ? this.historyKept : Math.min(this.historyKept, unprovedHistoryKept),
     );
+  }
+
+  #wasProved(mac: string): boolean {
+    return this.database.get("SELECT 1 FROM bmcs WHERE key = ? AND verified_at IS NOT NULL", mac) !== undefined;
   }
 }
 

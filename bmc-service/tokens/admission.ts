@@ -4,10 +4,11 @@ import type { Metrics } from "../metrics.ts";
 import type { AgentsAuthority } from "../pki/agents-authority.ts";
 import type { AgentsCa } from "../pki/load-pki.ts";
 import type { CallContext } from "../rpc/guarded.ts";
-import type { BeginLimits } from "../rpc/limits.ts";
+import type { EnrolmentLimits } from "../rpc/limits.ts";
 import type { Caller } from "../rpc/role.ts";
 import { invalid, RpcError } from "../rpc/rpc-error.ts";
-import { type SessionBinding, TokenRefusedError } from "../store/enrolment-token.ts";
+import { CrowdedError } from "../store/crowded-error.ts";
+import { type SessionBinding, type TokenProblem, TokenRefusedError } from "../store/enrolment-token.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { Liveness } from "./liveness.ts";
 import { sha256 } from "./sha256.ts";
@@ -19,7 +20,7 @@ export interface AdmissionOptions {
   readonly liveness: Liveness;
   /** Undefined: this site has none. */
   readonly agentsCa: AgentsCa | undefined;
-  readonly limits: BeginLimits;
+  readonly limits: EnrolmentLimits;
 }
 
 /** What a Begin is admitted with. */
@@ -34,8 +35,8 @@ const backdatedMs = 3_600_000;
 
 /** What a site needs to take enrolment tokens. */
 export const noAgentsCa =
-  "this service has no authority for agents, so it takes no enrolment tokens: put agents-ca.pem and agents-ca.key " +
-  "beside its certificates (bmc-service init-pki makes them) and start it again";
+  "this service has no authority for agents, so it takes no enrolment tokens: make one beside its certificates " +
+  "(bmc-service init-pki --agents-ca-only --out PKI) and start it again";
 
 /** Decides who may begin an enrolment and with which certificate it goes on, and who may go on with it. */
 export class Admission {
@@ -47,37 +48,40 @@ export class Admission {
   }
 
   /**
-   * @param expiresAt when the session ends; a certificate that is issued for it ends then too
+   * @param expiresAt when the session ends, unless it follows an earlier one with the same use of a token; a certificate that is issued for it ends then too
    * @throws RpcError, TokenRefusedError
    */
   async admit(
     request: BeginRequest,
     machineUuid: string,
     { caller, from, note }: Pick<CallContext, "caller" | "from" | "note">,
+    now: Date,
     expiresAt: Date,
   ): Promise<Admitted> {
-    const { enrolmentToken, certificateRequest } = request;
+    const { store, limits, agentsCa, liveness } = this.#options;
+    const { enrolmentToken, certificateRequest, bootId } = request;
     const id = tokenId(enrolmentToken);
     const tokenHash = enrolmentToken.length === 0 ? undefined : sha256(enrolmentToken);
     enrolmentToken.fill(0);
     if (tokenHash === undefined) requireCertificate(caller, certificateRequest);
-    // First of all, and cheap: whoever has no token costs no signature.
-    else if (!(await this.#options.store.knowsToken(tokenHash))) {
-      await this.#options.limits.wrongToken(from);
-      throw new TokenRefusedError("unknown");
+    else {
+      // First of all, and cheap: a token that opens nothing costs neither a signature nor a write.
+      const { token, problem } = await store.lookAtToken(tokenHash, { machineUuid, bootId }, now);
+      // What is no token may be another secret, given by mistake: not a character of that is written down.
+      if (token !== undefined) note({ token: id });
+      if (problem !== undefined) throw await this.#refused(problem, from);
     }
-    // What is no token may be another secret, given by mistake: not a character of that is written down.
-    else note({ token: id });
-    await this.#options.limits.begin(machineUuid, Buffer.from(tokenHash ?? caller.certificate).toString("hex"));
-    const { heardMs } = this.#options.liveness;
+    const credential = Buffer.from(tokenHash ?? caller.certificate).toString("hex");
+    await limits.begin(machineUuid, credential, from);
+    const { heardMs } = liveness;
+    const admitNew = () => limits.newMachine(credential, from);
     if (certificateRequest.length === 0 || caller.credential === "plaintext") {
       if (caller.credential === "none" || caller.credential === "of one enrolment") {
         throw invalid("certificate_request", "it is missing: a machine without a certificate has to ask for one");
       }
       const { certificate } = caller;
-      return { certificate: none, binding: { certificate, keyHash: certificate, tokenHash, heardMs } };
+      return { certificate: none, binding: { certificate, keyHash: certificate, tokenHash, heardMs, admitNew } };
     }
-    const { agentsCa } = this.#options;
     if (agentsCa === undefined) throw new RpcError(status.FAILED_PRECONDITION, noAgentsCa);
     // The X.509 library is as large as everything else together.
     const pki = await import("../pki/agents-authority.ts");
@@ -85,18 +89,27 @@ export class Admission {
     const asked = await pki.readCertificateRequest(certificateRequest, machineUuid).catch((error: unknown) => {
       throw error instanceof pki.CertificateRequestError ? invalid("certificate_request", error.message) : error;
     });
-    const validity = { notBefore: new Date(Date.now() - backdatedMs), notAfter: expiresAt };
+    const { keyHash } = asked;
+    const look = tokenHash && (await store.lookAtToken(tokenHash, { machineUuid, bootId, keyHash }, now));
+    if (look?.problem !== undefined) throw await this.#refused(look.problem, from);
+    const notAfter = look?.taken?.until ?? expiresAt;
+    const validity = { notBefore: new Date(now.getTime() - backdatedMs), notAfter };
     const certificate = await (await this.#authority).issue(asked, machineUuid, validity);
-    const binding = { certificate: sha256(certificate), keyHash: asked.keyHash, tokenHash, heardMs };
+    const binding = { certificate: sha256(certificate), keyHash, tokenHash, heardMs, admitNew };
     return { certificate, binding };
   }
 
-  /** Who goes on with a token that opens nothing any more is held back like who has made one up. */
-  async holdBack(error: unknown, { tokenHash }: SessionBinding): Promise<never> {
-    if (error instanceof TokenRefusedError && tokenHash !== undefined) {
-      await this.#options.limits.wrongToken(Buffer.from(tokenHash).toString("hex"));
-    }
+  /** Whoever lost the race for a token, or brings too much, is held back like who was refused at first. */
+  async refuse(error: unknown, { from }: Pick<CallContext, "from">): Promise<never> {
+    if (error instanceof TokenRefusedError) throw await this.#refused(error.problem, from);
+    if (error instanceof CrowdedError) await this.#options.limits.holdBack();
     throw error;
+  }
+
+  /** @throws RpcError if there were too many from there */
+  async #refused(problem: TokenProblem, from: string): Promise<TokenRefusedError> {
+    await this.#options.limits.wrongToken(from);
+    return new TokenRefusedError(problem);
   }
 
   /** Counts a token that was refused, and passes the error on. */

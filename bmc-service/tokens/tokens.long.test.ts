@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CreateTokenRequest } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { BeginRequest } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
@@ -157,9 +158,9 @@ describe("a machine without a certificate", () => {
     expect(issued.validToDate.getTime()).toBeLessThanOrEqual(Date.now() + 60_000);
     const agent = machine.goOn();
     await agent.report(factsOf(mac1));
-    const id = await agent.escrow(mac1, "rivet1", "Secret-1");
+    const id = await agent.escrow(mac1, "rivet1", "Secret-pass-1234");
     await agent.confirm(id);
-    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-1" });
+    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
     expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
     const [token] = await list();
     expect(token).toMatchObject({ used: 1 });
@@ -259,7 +260,7 @@ describe("a token is refused", () => {
     service = await startTestService(site, bmc.connect);
     expect(await begin(text)).toMatchObject({
       code: "FAILED_PRECONDITION",
-      details: expect.stringContaining("agents-ca.pem"),
+      details: expect.stringContaining("init-pki --agents-ca-only"),
     });
     expect(await refusal(create())).toMatchObject({ code: "FAILED_PRECONDITION" });
   });
@@ -285,14 +286,90 @@ describe("uses", () => {
     expect(await list()).toMatchObject([{ used: 1 }]);
   });
 
-  test("another boot, and another key, spend one each", async () => {
-    const { text } = await create({ machineUuid: uuid1, uses: 9 });
+  test("a repeated Begin lasts no longer than the first one, and its certificate neither", async () => {
+    const { text } = await create();
     const machine = await machineWith(uuid1);
     await machine.beginWith(text);
-    await machine.beginWith(text, { bootId: "another boot" });
-    await (await machineWith(uuid1)).beginWith(text, { bootId: machine.bootId });
-    expect(await list()).toMatchObject([{ used: 3 }]);
+    const ends = Math.floor(Date.now() / 1_000) * 1_000 + 30_000;
+    {
+      using database = new DatabaseSync(join(site.data, "bmc-service.db"));
+      database.prepare("UPDATE sessions SET expires_at = ?").run(ends);
+    }
+    for (let i = 0; i < 2; i += 1) {
+      await machine.beginWith(text);
+      const { validTo } = new X509Certificate(machine.certificate ?? "");
+      expect(Date.parse(validTo)).toBe(ends);
+    }
+    using database = new DatabaseSync(join(site.data, "bmc-service.db"));
+    expect(database.prepare("SELECT DISTINCT expires_at FROM sessions").all()).toEqual([{ expires_at: ends }]);
+    // Nor after that, when the token's time is over, too.
+    database.prepare("UPDATE sessions SET expires_at = ?").run(Date.now());
+    database.prepare("UPDATE tokens SET expires_at = ?").run(Date.now());
+    expect(await refusal(machine.beginWith(text))).toMatchObject({
+      details: expect.stringContaining("its time is over"),
+    });
   });
+
+  test("belong to the machine until it is handed over: one that dies in its run begins again, in another boot and with another key", async () => {
+    const { text } = await create({ machineUuid: uuid1, uses: 2 });
+    const first = await machineWith(uuid1);
+    await first.beginWith(text);
+    const killed = first.goOn();
+    await killed.report(factsOf(mac1));
+    // On the BMC, and not proved.
+    await killed.escrow(mac1, "rivet1", "Secret-pass-1234");
+    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
+    // The further use is no right to end what is under way: it is for a machine that was handed over.
+    for (let i = 0; i < 3; i += 1) expect(await refusal(begunWith(text))).toMatchObject({ code: "ABORTED" });
+    await killed.report(factsOf(mac1));
+    // Nothing is heard of it any more.
+    const { port } = service.running;
+    await service[Symbol.asyncDispose]();
+    service = await startTestService(site, bmc.connect, { listen: { host: "127.0.0.1", port }, sessionIdleMs: 0 });
+    const again = await machineWith(uuid1);
+    await again.beginWith(text);
+    expect(await refusal(killed.report(factsOf(mac1)))).toMatchObject({ code: "UNAUTHENTICATED" });
+    expect(await list()).toMatchObject([{ used: 1 }]);
+    await handedOff(again.goOn());
+    // What comes now takes another use, and what comes after that finds none.
+    await handedOff(await begunWith(text));
+    expect(await list()).toMatchObject([{ used: 2 }]);
+    expect(await refusal(begunWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
+    // Nor is the call of before good once more.
+    expect(await refusal(again.beginWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
+  });
+
+  test.each([
+    ["of any machine", ""],
+    ["of this machine", uuid1],
+  ])(
+    "the only one of a token %s: who begins again waits until the first is not live any more",
+    async (_whose, machineUuid) => {
+      const { text } = await create({ machineUuid });
+      const first = await machineWith(uuid1);
+      await first.beginWith(text);
+      expect(await refusal(begunWith(text))).toMatchObject({ code: "ABORTED" });
+      await first.goOn().abort("set account", "enough");
+      await handedOff(await begunWith(text));
+      expect(await refusal(begunWith(text))).toMatchObject({ details: expect.stringContaining("used as often") });
+      expect(await list()).toMatchObject([{ used: 1 }]);
+    },
+  );
+
+  async function begunWith(text: string): Promise<EnrollingAgent> {
+    const machine = await machineWith(uuid1);
+    await machine.beginWith(text);
+    return machine.goOn();
+  }
+
+  /** A BMC that is linked is handed over by the account that it has. */
+  async function handedOff(agent: EnrollingAgent): Promise<void> {
+    await agent.report(factsOf(mac1));
+    if (bmc.users.length === 0) bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
+    const [{ verifiedAt } = {}] = (await call(service.viewer.bmc, service.viewer.bmc.listBmcs, {})).bmcs;
+    if (verifiedAt === undefined) await agent.confirm(await agent.escrow(mac1, "rivet1", "Secret-pass-1234"));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+  }
 
   test("outlive the service, as sessions do", async () => {
     const { text, id } = await create();
@@ -366,8 +443,8 @@ describe("while an enrolment is under way", () => {
 
   test("it makes place when the hand-off is done", async () => {
     const first = await underWay();
-    await first.confirm(await first.escrow(mac1, "rivet1", "Secret-1"));
-    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-1" });
+    await first.confirm(await first.escrow(mac1, "rivet1", "Secret-pass-1234"));
+    bmc.users.push({ slot: 3, name: "rivet1", password: "Secret-pass-1234" });
     await first.handOff();
     await begin((await create()).text);
   });

@@ -46,6 +46,7 @@ export async function readSmbiosTables(
       throw new SmbiosUnavailableError(path, error);
     }
   };
-  const [entryPoint, table] = await Promise.all([read("smbios_entry_point"), read("DMI")]);
-  return { entryPoint, table };
+  // One after the other: where both are missing, the first one is told each time.
+  const entryPoint = await read("smbios_entry_point");
+  return { entryPoint, table: await read("DMI") };
 }

@@ -71,6 +71,37 @@ NUMBER   AT                         ACTOR      ROLE       FROM       ACTION     
     expect(await numbers("--limit", "9999")).toHaveLength(2_500);
   });
 
+  test("--verify looks at every entry, and says that they hold", async () => {
+    service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i));
+    expect((await bmcctl("audit", "--verify")).stdout).toBe(`\
+INTACT   ENTRIES   NEWEST
+yes      2500      2026-01-02T03:04:05.000Z
+`);
+    const { stdout } = await bmcctl("audit", "--verify", "--output", "json");
+    expect(JSON.parse(stdout)).toEqual({ intact: true, entries: 2_500, newest: "2026-01-02T03:04:05.000Z" });
+    service.audit.entries = [];
+    expect((await bmcctl("audit", "--verify")).code).toBe(0);
+  });
+
+  test.each([
+    ["between two pages", (number: number) => number !== 1_500, "among 500 to 1499"],
+    ["the first ones", (number: number) => number > 3, "among 1 to 3"],
+  ])("--verify says where entries are missing: %s", async (_where, isKept, where) => {
+    service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i)).filter(({ number }) =>
+      isKept(Number(number)),
+    );
+    const { code, stdout, stderr } = await bmcctl("audit", "--verify");
+    expect({ code, stdout }).toEqual({ code: 76, stdout: "" });
+    expect(stderr).toContain(`behind the service's back (${where})`);
+  });
+
+  test("--verify looks at the whole log, whatever else is asked for", async () => {
+    service.audit.intact = false;
+    expect((await bmcctl("audit", "--verify")).code).toBe(76);
+    expect((await bmcctl("audit", "--verify", "--limit", "5")).code).toBe(64);
+    expect((await bmcctl("audit", "--verify", "--key", linked.mac)).code).toBe(64);
+  });
+
   test("says plainly that the log does not hold, after what there is, with exit code 76", async () => {
     service.audit.intact = false;
     const { code, stdout, stderr } = await bmcctl("audit");
@@ -115,10 +146,11 @@ ID   LAST AT                    COUNT   KEY                 DECISION   TEXT
   });
 
   test.each([
-    ["accept", "accepted"],
-    ["dismiss", "dismissed"],
-  ])("%s decides, with the certificate of the role", async (verb, decision) => {
-    const { code, stdout } = await bmcctl("--role", "admin", "conflicts", verb, "12", "--output", "json");
+    ["accept", [], "accepted"],
+    ["accept", ["--separate"], "accepted as separate"],
+    ["dismiss", [], "dismissed"],
+  ])("%s %j decides, with the certificate of the role", async (verb, more, decision) => {
+    const { code, stdout } = await bmcctl("--role", "admin", "conflicts", verb, "12", ...more, "--output", "json");
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       id: "12",
@@ -130,5 +162,6 @@ ID   LAST AT                    COUNT   KEY                 DECISION   TEXT
     expect((await bmcctl("conflicts", verb, "99")).code).toBe(64);
     expect((await bmcctl("conflicts", verb, "x")).code).toBe(64);
     expect((await bmcctl("conflicts", verb)).code).toBe(64);
+    expect((await bmcctl("conflicts", "dismiss", "12", "--separate")).code).toBe(64);
   });
 });

@@ -16,7 +16,7 @@ import { addRotate } from "./commands/rotate.ts";
 import { addToken } from "./commands/token.ts";
 import { addUpdate } from "./commands/update.ts";
 import { addWatch } from "./commands/watch.ts";
-import { exitCodeHelp, explain } from "./failure.ts";
+import { exitCodeHelp, explain, helpAdvice } from "./failure.ts";
 import { mostSeconds, outputFormats, roles } from "./settings.ts";
 import { type World, wantsColour } from "./world.ts";
 
@@ -47,14 +47,19 @@ const commands = [
  * "interrupted" means that Ctrl-C came before the command's own end.
  */
 export async function bmcctl(world: World): Promise<ExitCode | "interrupted"> {
+  const made = program(world);
+  let typed = made.name();
+  made.hook("preAction", (_program, command) => {
+    typed = fullName(command);
+  });
   try {
-    await program(world).parseAsync(world.args, { from: "user" });
+    await made.parseAsync(world.args, { from: "user" });
     return ExitCode.done;
   } catch (error) {
     // Commander has said what is wrong on stderr, or has shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
     if (world.interrupt.aborted) return "interrupted";
-    const { exitCode, message, advice } = explain(error);
+    const { exitCode, message, advice } = explain(error, typed);
     const name = wantsColour(world.stderr, world.env)
       ? styleText("red", "bmcctl:", { validateStream: false })
       : "bmcctl:";
@@ -83,7 +88,6 @@ function program(world: World): Command {
       getOutHelpWidth: () => 120,
       getErrHelpWidth: () => 120,
     })
-    .showHelpAfterError('  See "bmcctl --help".')
     .exitOverride()
     .addHelpText(
       "after",
@@ -102,7 +106,19 @@ Examples:
 ${exitCodeHelp}`,
     );
   for (const add of commands) add(made, world);
+  pointToHelp(made);
   return made;
+}
+
+/** After an error in the use of a command, that command's own help is named. */
+function pointToHelp(command: Command): void {
+  command.showHelpAfterError(`  ${helpAdvice(fullName(command))}`);
+  for (const each of command.commands) pointToHelp(each);
+}
+
+/** "bmcctl token create" */
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }
 
 /** An option that does not exist may have a secret as its value: --password=... */

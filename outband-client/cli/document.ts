@@ -8,6 +8,7 @@ import {
   WarningKind,
 } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
+import { printable } from "../service/printable.ts";
 
 /** What YAML, JSON and tables show. */
 export type Value = string | number | boolean | readonly Value[] | Document;
@@ -144,6 +145,8 @@ export function warningName(kind: WarningKind): string {
       return "shared_certificate";
     case WarningKind.WARNING_KIND_CONFLICT:
       return "conflict";
+    case WarningKind.WARNING_KIND_ADDRESS:
+      return "address";
     case WarningKind.WARNING_KIND_UNSPECIFIED:
     case WarningKind.UNRECOGNIZED:
       return "unknown";
@@ -257,11 +260,6 @@ function cleaned(value: Value | Draft): Value | undefined {
 
 function isList(value: object): value is readonly Value[] {
   return Array.isArray(value);
-}
-
-/** Text without control characters, line breaks included. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+/gu, " ");
 }
 
 /** The document as "a.b.c" and text, for tables and for comparing two of them. */

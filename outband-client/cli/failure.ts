@@ -18,8 +18,10 @@ export class AuditBrokenError extends Error {
   override readonly name = "AuditBrokenError";
   readonly code = "audit-broken";
 
-  constructor() {
-    super("the audit log does not hold: entries were changed or removed behind the service's back");
+  /** @param among numbers of the entries where it is broken, as far as that is known */
+  constructor(among?: { readonly from: bigint; readonly to: bigint }) {
+    const where = among === undefined ? "" : ` (among ${among.from} to ${among.to})`;
+    super(`the audit log does not hold: entries were changed or removed behind the service's back${where}`);
   }
 }
 
@@ -44,10 +46,16 @@ export interface Failure {
   readonly advice?: string;
 }
 
-/** What an error means to the person who typed the command. Anything unforeseen is a bug, shown with its stack. */
-export function explain(error: unknown): Failure {
+/** @param command with the commands that it belongs to: "bmcctl token create" */
+export const helpAdvice = (command: string) => `See "${command} --help".`;
+
+/**
+ * What an error means to the person who typed the command. Anything unforeseen is a bug, shown with its stack.
+ * @param command as for helpAdvice
+ */
+export function explain(error: unknown, command: string): Failure {
   if (error instanceof UsageError) {
-    return { exitCode: ExitCode.usage, message: error.message, advice: 'See "bmcctl --help".' };
+    return { exitCode: ExitCode.usage, message: error.message, advice: helpAdvice(command) };
   }
   if (error instanceof ConfigError) return { exitCode: ExitCode.configuration, message: error.message };
   if (error instanceof ReportsLeftError) {
@@ -92,10 +100,12 @@ function serviceFailure({ status, answered, message }: ServiceError): Omit<Failu
     case "unauthenticated":
       return { exitCode: ExitCode.refused };
     case "not found":
-      return { exitCode: ExitCode.usage, advice: '"bmcctl ls" shows what the service knows.' };
+      return { exitCode: ExitCode.usage, advice: `"${listOf(message)}" shows what the service knows.` };
     case "invalid":
       return { exitCode: ExitCode.usage };
     case "precondition":
+      // The service's words say what to type there.
+      if (message.includes("no authority for agents")) return { exitCode: ExitCode.configuration };
       return { exitCode: ExitCode.temporary, advice: '"bmcctl describe" shows how far the linkage has come.' };
     case "conflict":
     case "exhausted":
@@ -121,6 +131,12 @@ function serviceFailure({ status, answered, message }: ServiceError): Omit<Failu
   }
 }
 
+/** The command that lists what a call has asked for in vain. */
+function listOf(message: string): string {
+  if (message.includes(": RevokeToken: ")) return "bmcctl token ls";
+  return message.includes(": ResolveConflict: ") ? "bmcctl conflicts" : "bmcctl ls";
+}
+
 /** The role that a refusal of the service asks for; undefined if it asks for none that bmcctl can have. */
 function roleOf(message: string): string | undefined {
   return /needs role "(viewer|operator|admin)"/.exec(message)?.[1];
@@ -136,4 +152,4 @@ Exit codes:
   75  it may work later: BMC not reachable, no account yet, no answer in time
   76  what answers is no BMC service or one that is too old, or the audit log is broken
   77  refused: a certificate, the permission of the service, or the login by the BMC
-  78  the configuration file, the PKI directory or the password file is wrong`;
+  78  the configuration file, the PKI directory or the password file is wrong, or the service is not set up for it`;

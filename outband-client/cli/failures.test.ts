@@ -45,25 +45,34 @@ describe("failures", () => {
     expect(stderr).toContain("bmcctl ls");
   });
 
+  test("an unknown conflict is looked for where conflicts are listed", async () => {
+    service.fault = { code: status.NOT_FOUND, details: "there is no conflict 7" };
+    const { code, stderr } = await bmcctl(["--role", "admin", "conflicts", "dismiss", "7"]);
+    expect({ code, stderr }).toEqual({
+      code: 64,
+      stderr: expect.stringMatching(/there is no conflict 7\n {2}"bmcctl conflicts" shows/),
+    });
+  });
+
   test.each([
-    [["describe", "92:33:b8:0e:df"], "92:33:b8:0e:df"],
-    [["describe", "92:33:b8:0e:df:8g"], "8g"],
-    [["power", "37c43c25-69fe-4f88-b69d-4e71dc4070d0", "on"], "no MAC address"],
-    [["power", "92:33:b8:0e:df:8f", "explode"], "explode"],
-    [["power", "92:33:b8:0e:df:8f"], "action"],
-    [["describe"], "mac|uuid"],
-    [["nonsense"], "nonsense"],
-    [["ls", "--output", "xml"], "xml"],
-    [["ls", "--nonsense"], "--nonsense"],
-    [["ls", "extra"], "too many arguments"],
-    [["ls", "--timeout", "soon"], "soon"],
-    [["--service", "nowhere", "ls"], "HOST:PORT"],
-  ])("%j is exit code 64 and says what is wrong", async (args, text) => {
+    [["describe", "92:33:b8:0e:df"], "92:33:b8:0e:df", "bmcctl describe"],
+    [["describe", "92:33:b8:0e:df:8g"], "8g", "bmcctl describe"],
+    [["power", "37c43c25-69fe-4f88-b69d-4e71dc4070d0", "on"], "no MAC address", "bmcctl power"],
+    [["power", "92:33:b8:0e:df:8f", "explode"], "explode", "bmcctl power"],
+    [["power", "92:33:b8:0e:df:8f"], "action", "bmcctl power"],
+    [["describe"], "mac|uuid", "bmcctl describe"],
+    [["nonsense"], "nonsense", "bmcctl"],
+    [["ls", "--output", "xml"], "xml", "bmcctl"],
+    [["ls", "--nonsense"], "--nonsense", "bmcctl ls"],
+    [["ls", "extra"], "too many arguments", "bmcctl ls"],
+    [["ls", "--timeout", "soon"], "soon", "bmcctl"],
+    [["--service", "nowhere", "ls"], "HOST:PORT", "bmcctl ls"],
+  ])("%j is exit code 64 and says what is wrong, and whose help says more", async (args, text, named) => {
     const { code, stdout, stderr } = await bmcctl(args);
     expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
     expect(stderr).toMatch(/^bmcctl: /);
     expect(stderr).toContain(text);
-    expect(stderr).toContain("--help");
+    expect(stderr).toContain(`See "${named} --help".`);
   });
 
   test("nobody there is exit code 69", async () => {

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { ConfigError, UsageError } from "./failure.ts";
 import { fileProblem } from "./file-problem.ts";
+import { warnIfOpen } from "./open-file.ts";
 import type { World } from "./world.ts";
 
 /** What IPMI 2.0 keeps of a password, bytes. §22.30. */
@@ -48,10 +49,7 @@ async function readFile(name: string, { stderr }: World): Promise<Buffer> {
   } catch (cause) {
     throw new ConfigError(`${name}: ${fileProblem(cause)}`, { cause });
   }
-  if ((mode & 0o044) !== 0) {
-    const bits = (mode & 0o777).toString(8).padStart(4, "0");
-    stderr.write(`bmcctl: warning: others may read ${name} (mode ${bits}); chmod 600 keeps it yours\n`);
-  }
+  warnIfOpen(name, mode, stderr);
   return read;
 }
 

@@ -22,7 +22,7 @@ export function openSession(
   { output = "table", limitMs = 20_000 }: { output?: OutputFormat; limitMs?: number } = {},
 ): Session {
   const settings = readSettings(command.optsWithGlobals<GlobalOptions>(), world.env);
-  const client = connect(settings, limitMs);
+  const client = connect(settings, limitMs, world.stderr);
   return {
     world,
     client,

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -107,6 +107,21 @@ describe("configuration", () => {
     expect(stderr).toContain(`bmcctl: ${join(pki, name)}: `);
     expect(stderr).toContain(said);
     expect(stderr).not.toContain("c2VjcmV0");
+  });
+
+  test("a key that others may read is used, with a warning", async () => {
+    const pki = join(home, "open");
+    await cp(service.pki, pki, { recursive: true });
+    const key = join(pki, "operator.key");
+    const there = ["--service", service.address, "--pki", pki, "ls"];
+    await chmod(key, 0o640);
+    const { code, stderr } = await run(there);
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: `bmcctl: warning: others may read ${key} (mode 0640); chmod 600 keeps it yours\n`,
+    });
+    await chmod(key, 0o600);
+    expect((await run(there)).stderr).toBe("");
   });
 
   test("a role without files is exit code 78 and says which roles there are", async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { LineCounter, parseDocument, visit, type Document as YamlFile } from "yaml";
@@ -7,6 +7,7 @@ import { type BmcClient, connectBmcService } from "../service/bmc.ts";
 import { ServiceError } from "../service/service-error.ts";
 import { ConfigError, UsageError } from "./failure.ts";
 import { fileProblem } from "./file-problem.ts";
+import { warnIfOpen } from "./open-file.ts";
 import type { World } from "./world.ts";
 
 export const outputFormats = ["table", "yaml", "json"] as const;
@@ -54,9 +55,14 @@ export function readSettings(options: GlobalOptions, env: World["env"]): GlobalO
 /**
  * Connects with the certificate of the role in the PKI directory; "operator" unless another is named.
  * @param limitMs longest wait for one answer, unless the settings name another
+ * @param stderr is told of a key that others may read
  * @throws UsageError if service or PKI directory are not named; ConfigError if they cannot be used
  */
-export function connect(settings: GlobalOptions & { readonly file: string }, limitMs: number): BmcClient {
+export function connect(
+  settings: GlobalOptions & { readonly file: string },
+  limitMs: number,
+  stderr: World["stderr"],
+): BmcClient {
   const { service: address, pki, role = "operator", file } = settings;
   if (address === undefined)
     throw new UsageError(`no service named: give --service HOST:PORT, or "service:" in ${file}`);
@@ -67,6 +73,7 @@ export function connect(settings: GlobalOptions & { readonly file: string }, lim
   const ca = readPem(parts.ca);
   const cert = readOwn(parts.cert, pki);
   const key = readOwn(parts.key, pki);
+  warnIfOpen(parts.key, statSync(parts.key).mode, stderr);
   try {
     return connectBmcService({ address, ca, cert, key, callLimitMs });
   } catch (error) {

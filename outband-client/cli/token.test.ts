@@ -61,16 +61,26 @@ test("a file that is there is not overwritten; one that stays empty is taken awa
     stderr: expect.stringContaining("exists already"),
   });
   expect(readFileSync(there, "utf8")).toBe("precious");
+  const nowhere = join(directory, "nowhere");
+  expect(await token("create", "--out", join(nowhere, "t"))).toMatchObject({
+    code: 78,
+    stderr: expect.stringContaining(`there is no directory ${nowhere}\n`),
+  });
   const out = join(directory, "failed.token");
   service.fault = { code: status.FAILED_PRECONDITION, details: "no authority for agents" };
-  expect((await token("create", "--out", out)).code).not.toBe(0);
+  expect(await token("create", "--out", out)).toMatchObject({
+    code: 78,
+    stderr: expect.stringMatching(/no authority for agents\n$/),
+  });
   expect(existsSync(out)).toBe(false);
 });
 
 test.each([
   [["create", "--machine", "x"], "is no machine UUID"],
   [["create", "--ttl", "15"], "--ttl: give a number with its unit"],
-  [["create", "--ttl", "0m"], "--ttl: give a number with its unit"],
+  [["create", "--ttl", "0m"], "--ttl: 0 is not allowed"],
+  [["create", "--ttl", "0"], "--ttl: 0 is not allowed"],
+  [["create", "--ttl", "31d"], '--ttl: at most 30d\n  See "bmcctl token create --help".'],
   [["create", "--uses", "0"], "--uses: give a number, 1 to 10000"],
   [["create", "--uses", "10001"], "--uses: give a number, 1 to 10000"],
   [["revoke", "s3cret"], "that is no identifier of a token"],
@@ -85,6 +95,6 @@ test("revoke says what became of it; the whole text will do, and is not shown", 
   expect(stdout).toMatch(/^ID +MACHINE ID +STATE.*\nrvt_\S+ +any +revoked +0\/1 /);
   expect(stdout).not.toContain("0".repeat(30));
   expect(await token("revoke", "rvt_ffffffffffff")).toMatchObject({
-    stderr: expect.stringContaining("there is no token"),
+    stderr: expect.stringMatching(/there is no token .*\n {2}"bmcctl token ls" shows/),
   });
 });

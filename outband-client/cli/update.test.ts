@@ -204,7 +204,7 @@ describe("a warning", () => {
   test("stands under the table of ls", async () => {
     const { stdout } = await bmcctl(["ls"]);
     expect(stdout).toMatch(/^MAC {17}IP {12}VENDOR {7}DRIVER {6}MACHINE ID\n/);
-    expect(stdout.endsWith(`\n\nwarning: ${mac}: ${text.replace("\u001b", " ")}\n`)).toBe(true);
+    expect(stdout.endsWith(`\nwarning: ${mac}: ${text.replace("\u001b", " ")}\n`)).toBe(true);
   });
 
   test("is in describe and in JSON", async () => {

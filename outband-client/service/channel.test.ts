@@ -72,6 +72,15 @@ async function failure(work: Promise<unknown>): Promise<ServiceError> {
   return error;
 }
 
+test("without TLS at a service that speaks it: said so, and not in the words of a library", async () => {
+  const { port } = await start();
+  const made = connectEnrolment({ address: `127.0.0.1:${port}`, plaintext: true });
+  open.push(made);
+  const error = await failure(made.begin(begin, forever));
+  expect(error).toMatchObject({ status: "unavailable", message: expect.stringContaining("does it speak TLS?") });
+  expect(error.message).not.toContain("Resolution note");
+});
+
 describe("names and addresses", () => {
   // Containers often have no IPv6 at all; there is nothing to listen on then.
   const loopbacks = networkInterfaces().lo ?? [];

@@ -10,6 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { parseServiceAddress, type ServiceAddress } from "./address.ts";
 import { type Credentials, loadCredentials, type Pem } from "./credentials.ts";
+import { printable } from "./printable.ts";
 import { ServiceError, type ServiceStatus } from "./service-error.ts";
 import { probe } from "./tls-probe.ts";
 
@@ -187,7 +188,8 @@ export class ServiceChannel implements AsyncDisposable {
     if (signal.aborted) return signal.reason;
     if (!isStatusError(error)) return error;
     const who = `BMC service ${this.address.text}: ${method.path.replace(/^.*\//, "")}`;
-    const details = printable(error.details) || "no reason given";
+    // What a service sends may end up on a terminal.
+    const details = printable(error.details).slice(0, 1_000) || "no reason given";
     // An answer without a body carries the content type in what grpc-js hands out as trailers (gRPC over HTTP/2, "Trailers-Only").
     const answered = sawHeaders || error.metadata?.get("content-type").length > 0;
     const lost = !answered && isLost(error.code, client);
@@ -203,7 +205,7 @@ export class ServiceChannel implements AsyncDisposable {
     if (this.#client === client) this.#client = undefined;
     client.close();
     if (this.#credentials === undefined) {
-      return new ServiceError("unavailable", `${who}: the connection was lost (${details})`, { cause: error });
+      return new ServiceError("unavailable", `${who}: ${plaintextProblem(details)}`, { cause: error });
     }
     const verdict = await probe(
       this.address,
@@ -231,6 +233,15 @@ export class ServiceChannel implements AsyncDisposable {
         return verdict satisfies never;
     }
   }
+}
+
+/** grpc-js tells in its own words why nothing came of a connection without TLS; there is no second look as with TLS. */
+function plaintextProblem(details: string): string {
+  if (details.includes("ECONNREFUSED")) return "nobody listens there (connection refused)";
+  if (/No connection established|ECONNRESET|Connection dropped|socket hang up/.test(details)) {
+    return "it ended the connection at once; does it speak TLS? Then leave out --insecure-plaintext (rivet.insecure_plaintext=)";
+  }
+  return `the connection was lost (${details})`;
 }
 
 function requireLoopback({ host, text }: ServiceAddress): undefined {
@@ -297,9 +308,4 @@ function isStatusError(error: unknown): error is StatusError {
 
 function isName(host: string): boolean {
   return !/^[0-9.]+$|:/.test(host);
-}
-
-// What a service sends may end up on a terminal.
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, " ").slice(0, 1_000);
 }

@@ -3,7 +3,6 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { call, connectClients, refusal } from "../../bmc-service/fixture/clients.ts";
 import { EnrollingAgent, factsOf, mac1, mac2, uuid1, uuid2 } from "../../bmc-service/fixture/enrolling.ts";
-import { WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { type AttackedSite, attackedSite, victim } from "./site.ts";
 
 let site: AttackedSite;
@@ -123,16 +122,13 @@ describe("a forged MAC address", () => {
     ]);
   });
 
-  test("by who calls itself the linked machine, makes a row of its own, and both warn", async () => {
+  test("by who calls itself the linked machine, becomes a conflict and no row", async () => {
     const forger = (await underWay(uuid1)).goOn();
-    await forger.report(factsOf(mac2));
-    expect(await site.state()).toBe(before);
+    expect(await refusal(forger.report(factsOf(mac2)))).toMatchObject({ code: "FAILED_PRECONDITION" });
+    await isHarmless("claim", { machine: uuid1, mac: mac2 });
     const { bmc: client } = site.service.viewer;
     const { bmcs } = await call(client, client.listBmcs, {});
-    expect(bmcs.map(({ mac }) => mac)).toEqual([mac1, mac2]);
-    for (const { warnings } of bmcs) {
-      expect(warnings.map(({ kind }) => kind)).toContain(WarningKind.WARNING_KIND_DUPLICATE_UUID);
-    }
+    expect(bmcs.map(({ mac }) => mac)).toEqual([mac1]);
   });
 });
 

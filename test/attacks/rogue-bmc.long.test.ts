@@ -1,13 +1,15 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { call, refusal } from "../../bmc-service/fixture/clients.ts";
-import { factsOf, mac1, namesOf, uuid1 } from "../../bmc-service/fixture/enrolling.ts";
+import { EnrollingAgent, factsOf, mac1, namesOf, uuid1 } from "../../bmc-service/fixture/enrolling.ts";
+import { FakeBmc } from "../../bmc-service/fixture/fake-bmc.ts";
 import type { ConnectBmc } from "../../bmc-service/reach/connect-bmc.ts";
 import { cryptoRandomBelow } from "../../inband/account/credentials.ts";
 import { randomPassword } from "../../ipmi/password.ts";
 import { passwordForms } from "../../ipmi/password-form.ts";
 import type { Message, Reply } from "../../ipmi/transport.ts";
-import { connectLan } from "../../outband-client/lan/index.ts";
+import { connectLan, SessionError } from "../../outband-client/lan/index.ts";
 import { decodePacket, type PayloadType } from "../../outband-client/lan/packet.ts";
+import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PowerAction } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { FaultyLink } from "../simulator/faulty-link.ts";
 import { LanServer, type LanServerOptions } from "../simulator/lan-server.ts";
@@ -141,6 +143,109 @@ describe("a rogue BMC at the address of the linked one", () => {
     site.attacks();
     expect((await refusal(powerOff())).code).toMatch(/^(UNAVAILABLE|DEADLINE_EXCEEDED)$/);
     expect(await site.state()).toBe(before);
+  });
+});
+
+describe("a BMC of the stranger's own, with the MAC address and the GUID of the linked one and a user of theirs,", () => {
+  const evil = { slot: 3, name: "rivetevil", password: "Evil-password-99" };
+  const elsewhere = "10.6.6.6";
+  let isOn = true;
+
+  /** @param isReachable whether the service reaches the linked BMC */
+  async function attacked(isReachable: boolean): Promise<void> {
+    isOn = isReachable;
+    const rogue = new FakeBmc(mac1);
+    rogue.users.push(evil);
+    const connect: ConnectBmc = (login) => {
+      if (login.host === elsewhere) return rogue.connect(login);
+      if (isOn) return site.bmc.connect(login);
+      throw new SessionError(`lan:${login.host}`, "no answer", "nobody answered");
+    };
+    site = await attackedSite({}, connect);
+    rogue.guid = site.bmc.guid;
+    site.attacks();
+  }
+
+  /** With the certificate that all agents share. */
+  async function stranger(): Promise<EnrollingAgent> {
+    const agent = new EnrollingAgent(site.service.agent);
+    await agent.begin(uuid1);
+    await agent.report(factsOf(mac1, { ipv4Address: elsewhere }));
+    return agent;
+  }
+
+  async function row() {
+    const { bmc: client } = site.service.operator;
+    const { bmc } = await call(client, client.getBmc, { key: mac1, showSecrets: false });
+    const { accounts } = await call(client, client.listAccounts, { mac: mac1, showSecrets: false });
+    const { address, state, machineUuid, account } = bmc ?? {};
+    const victims = accounts.filter(({ userName }) => userName === victim.name);
+    return { address, state, machineUuid, inUse: account?.userName, victims: victims.map(({ state }) => state) };
+  }
+
+  const linked = {
+    address: "10.0.0.8",
+    state: State.STATE_LINKED,
+    machineUuid: uuid1,
+    inUse: victim.name,
+    victims: [AccountState.ACCOUNT_STATE_VERIFIED],
+  };
+
+  test("takes no row over, and 150 further accounts push none out that works", async () => {
+    await attacked(true);
+    const agent = await stranger();
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    expect(await row()).toEqual(linked);
+    await agent.handOff();
+    expect(await row()).toEqual(linked);
+    for (let run = 0; run < 5; run += 1) {
+      const again = await stranger();
+      for (let i = 0; i < 30; i += 1) {
+        await again.confirm(await again.escrow(mac1, evil.name, `Evil-password-${run}-${i}`));
+      }
+    }
+    expect(await row()).toEqual(linked);
+    await (await stranger()).handOff();
+    expect(await row()).toEqual(linked);
+    expect(await powerStatus()).toMatchObject({ powerOn: true });
+  });
+
+  test("is a conflict for an operator while the linked BMC does not answer, and loses nothing", async () => {
+    await attacked(false);
+    const agent = await stranger();
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+    expect(site.attacks()).toContainEqual(expect.objectContaining({ attack: "another BMC", mac: mac1 }));
+    expect(await row()).toEqual({ ...linked, state: State.STATE_FAILED });
+    const { bmc: client } = site.service.viewer;
+    expect((await call(client, client.listConflicts, { all: false })).conflicts).toMatchObject([
+      { key: mac1, machineUuid: uuid1, text: expect.stringContaining(elsewhere) },
+    ]);
+    isOn = true;
+    await (await stranger()).handOff();
+    expect(await row()).toEqual(linked);
+  });
+
+  test("is believed if an operator has made a token for that machine: then the machine has got another place", async () => {
+    await attacked(false);
+    const machine = await site.machine(uuid1);
+    await machine.beginWith((await site.token(uuid1)).text);
+    const agent = machine.goOn();
+    await agent.report(factsOf(mac1, { ipv4Address: elsewhere }));
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await row()).toMatchObject({ address: elsewhere, state: State.STATE_LINKED, inUse: evil.name });
+  });
+
+  test("is not believed with a token for any machine, though the certificate for it is in the machine's name", async () => {
+    await attacked(false);
+    const machine = await site.machine(uuid1);
+    await machine.beginWith((await site.token()).text);
+    const agent = machine.goOn();
+    await agent.report(factsOf(mac1, { ipv4Address: elsewhere }));
+    await agent.confirm(await agent.escrow(mac1, evil.name, evil.password));
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("failed");
+    expect(await row()).toEqual({ ...linked, state: State.STATE_FAILED });
   });
 });
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { connect as connectHttp2, constants } from "node:http2";
+import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -199,6 +199,26 @@ describe("a call that is none", () => {
   });
 });
 
+test("calls of nobody that say nothing have few lines in the log, are counted, and hide nothing else", async () => {
+  await start();
+  const counted = async () => {
+    const found = /^bmc_service_attacks_total\{attack="stranger"\} (\d+)$/m.exec(await site.service.metrics());
+    return Number(found?.[1] ?? 0);
+  };
+  const countedBefore = await counted();
+  using nobody = connectClients(port(), site.pki, undefined);
+  const nothing = { machine: undefined, bootId: "", agentVersion: "" };
+  const empty = { ...nothing, enrolmentToken: Buffer.alloc(0), certificateRequest: Buffer.alloc(0) };
+  for (let i = 0; i < 100; i += 1) await refusal(call(nobody.enrolment, nobody.enrolment.begin, empty));
+  const { enrolment } = site.service.agent;
+  await refusal(call(enrolment, enrolment.begin, empty));
+  expect((await counted()) - countedBefore).toBe(100);
+  const lines = site.service.log.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "call refused");
+  expect(lines.filter(({ attack }) => attack === "stranger").length).toBeLessThanOrEqual(60);
+  expect(lines.at(-1)).toMatchObject({ role: "agent", details: "machine: it is missing" });
+  await isHarmless("stranger", { rpc: "EnrolmentService/Begin", details: "machine: it is missing" });
+});
+
 test("a message that is too large is refused, whoever sends it", async () => {
   await start();
   const { enrolment } = site.service.agent;
@@ -210,25 +230,184 @@ test("a message that is too large is refused, whoever sends it", async () => {
   await isHarmless("unreadable request");
 });
 
-test("connections that do nothing are counted, and those that are too many refused", async () => {
-  // Four that the site has already, and one for whoever comes after.
-  await start({ connectionsPerAddress: 12 });
-  const idle: Socket[] = [];
-  const ends: Promise<string>[] = [];
-  for (let i = 0; i < 20; i += 1) {
-    const socket = connectTcp(port(), "127.0.0.1");
-    ends.push(ended(socket));
-    idle.push(socket);
+describe("connections that do nothing", () => {
+  /** Opens them, and leaves them as they are. */
+  function openMany(count: number) {
+    const sockets = Array.from({ length: count }, () => connectTcp(port(), "127.0.0.1"));
+    const ends = sockets.map(ended);
+    return {
+      ends,
+      async [Symbol.asyncDispose]() {
+        for (const socket of sockets) socket.destroy();
+        await Promise.all(ends);
+      },
+    };
   }
-  await Promise.race(ends);
-  const logged: unknown[] = [];
-  await vi.waitFor(() => {
-    logged.push(...site.attacks());
-    expect(logged).toContainEqual(expect.objectContaining({ attack: "flood", fromThere: 12 }));
+
+  /** Keeps so many open from each address: who is ended comes again. */
+  function floodFrom(addresses: readonly string[], count: number) {
+    const sockets = new Set<Socket>();
+    const stop = new AbortController();
+    const open = (localAddress: string) => {
+      if (stop.signal.aborted) return;
+      const socket = connectTcp({ port: port(), host: "127.0.0.1", localAddress });
+      sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.once("close", () => {
+        sockets.delete(socket);
+        setTimeout(() => open(localAddress), 50).unref();
+      });
+    };
+    for (const address of addresses) for (let i = 0; i < count; i += 1) open(address);
+    return {
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        for (const socket of sockets) socket.destroy();
+      },
+    };
+  }
+
+  test("are counted, and those that are too many refused", async () => {
+    await start({ connectionsPerAddress: 12 });
+    {
+      // Half of the places are theirs, and some get as far as the handshake; the site has one already.
+      await using idle = openMany(400);
+      await Promise.race(idle.ends);
+      const logged: unknown[] = [];
+      await vi.waitFor(() => {
+        logged.push(...site.attacks());
+        expect(logged).toContainEqual(expect.objectContaining({ attack: "flood", fromThere: 7 }));
+      });
+    }
+    await isHarmless("connection without call");
   });
-  for (const socket of idle) socket.destroy();
-  await Promise.all(ends);
-  await isHarmless("connection without call");
+
+  test("keep no operator and no machine out, not even behind the same address", async () => {
+    await start({ connections: 10, connectionsPerAddress: 10 });
+    await using _idle = openMany(40);
+    for (const role of ["viewer", "operator", "admin"] as const) {
+      using clients = connectClients(port(), site.pki, role);
+      expect((await call(clients.bmc, clients.bmc.listBmcs, {})).bmcs).toHaveLength(1);
+    }
+    using agent = connectClients(port(), site.pki, "agent");
+    await new EnrollingAgent(agent).begin(uuid2);
+  });
+
+  test("keep no operator and no machine out while they come from five addresses, again as soon as they are ended", async () => {
+    await start({ connections: 40, connectionsPerAddress: 10 });
+    await using _flood = floodFrom(["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"], 100);
+    for (let i = 0; i < 6; i += 1) {
+      using clients = connectClients(port(), site.pki, i % 2 === 0 ? "agent" : "operator");
+      if (i % 2 === 0) await new EnrollingAgent(clients).begin(uuid2.replace(/..$/, `e${i}`));
+      else await call(clients.bmc, clients.bmc.listBmcs, {});
+    }
+  });
+
+  test("are ended: before and after the handshake, with and without certificate", async () => {
+    await start({ firstCallMs: 300 });
+    const { cert: _cert, key: _key, ...stranger } = tlsOptions();
+    const sockets = [connectTcp(port(), "127.0.0.1"), connectTls(tlsOptions()), connectTls(stranger)];
+    await Promise.all(sockets.map(ended));
+    await isHarmless("connection without call", { msg: "connection ended: no call came" });
+  });
+
+  test("any more are ended", async () => {
+    await start({ idleMs: 300 });
+    const session = connectHttp2(`https://localhost:${port()}`, tlsOptions());
+    await unaryCall(session);
+    await new Promise((resolve) => session.once("close", resolve));
+  });
+
+  test("of a stranger are ended, though it calls now and then", async () => {
+    await start({ strangerMs: 600 });
+    const { cert: _cert, key: _key, ...stranger } = tlsOptions();
+    const session = connectHttp2(`https://localhost:${port()}`, stranger);
+    const closed = new Promise((resolve) => session.once("close", resolve));
+    session.on("error", () => undefined);
+    for (let i = 0; i < 3; i += 1) await unaryCall(session);
+    await closed;
+    await isHarmless("stranger", { msg: expect.stringContaining("no certificate") });
+  });
+});
+
+/** A Begin that says nothing, to its refusal. */
+async function unaryCall(session: ClientHttp2Session): Promise<void> {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/metalstack.bmc.v1.EnrolmentService/Begin",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => undefined);
+  stream.end(Buffer.alloc(5));
+  stream.resume();
+  await new Promise((resolve) => stream.once("close", resolve));
+}
+
+describe("frames that ask for nothing but an answer", () => {
+  const ping = Buffer.from("0000080600000000000102030405060708", "hex");
+  const settings = Buffer.from("000000040000000000", "hex");
+  const emptyData = Buffer.from("000000000000000001", "hex");
+
+  test.each([
+    ["pings", ping],
+    ["settings", settings],
+    ["data of no stream", emptyData],
+  ])("%s without end: the connection is ended", async (_what, frame) => {
+    await start();
+    const socket = await rawConnection();
+    const end = ended(socket);
+    socket.write(preface);
+    const many = Buffer.concat(Array.from({ length: 4_000 }, () => frame));
+    const more = () => {
+      while (!socket.destroyed && socket.write(many));
+    };
+    socket.on("drain", more);
+    more();
+    await end;
+    await isHarmless("connection without call");
+  });
+
+  test("pings without end, so many at a time that each is answered: the connection is ended", async () => {
+    await start({ bytesBesideCalls: 100_000 });
+    const socket = await rawConnection();
+    const end = ended(socket);
+    socket.write(preface);
+    const some = Buffer.concat(Array.from({ length: 100 }, () => ping));
+    while (!socket.destroyed) {
+      socket.write(some);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await end;
+    await isHarmless("flood", { msg: expect.stringContaining("too many bytes that are no call") });
+  });
+
+  test("calls that are begun and cancelled at once, without end: the connection is ended", async () => {
+    await start();
+    const session = connectHttp2(`https://localhost:${port()}`, tlsOptions());
+    let isClosed = false;
+    const closed = new Promise<void>((resolve) => session.once("close", resolve)).then(() => (isClosed = true));
+    session.on("error", () => undefined);
+    let begun = 0;
+    while (!isClosed && begun < 100_000) {
+      for (let i = 0; i < 50 && !session.destroyed && !session.closed; i += 1) {
+        begun += 1;
+        const stream = session.request({
+          ":method": "POST",
+          ":path": "/metalstack.bmc.v1.EnrolmentService/Begin",
+          "content-type": "application/grpc",
+          te: "trailers",
+        });
+        stream.on("error", () => undefined);
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(begun).toBeLessThan(100_000);
+    await closed;
+    const { bmc: client } = site.service.operator;
+    expect((await call(client, client.listBmcs, {})).bmcs).not.toHaveLength(0);
+  });
 });
 
 test("a token that opens nothing any more is held back like one that is made up", async () => {

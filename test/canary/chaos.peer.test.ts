@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EnrolmentClient } from "../../agent/world.ts";
-import type { Doubles } from "../chaos/chaos-machine.ts";
-import { type Case, faultNames } from "../chaos/fault.ts";
+import type { Doubles } from "../chaos/agent-run.ts";
+import { type Case, faultNames, mainProfile } from "../chaos/fault.ts";
 import { play } from "../chaos/play.ts";
 import { Site } from "../chaos/site.ts";
 import { ProcessWatch } from "./process-watch.ts";
@@ -46,17 +46,22 @@ const client: Doubles["client"] = (inner: EnrolmentClient): EnrolmentClient => {
 const cases = faultNames.map((fault, i): Case => {
   const first = { beginning: "first", faults: [{ fault, at: "after:call:escrowaccount:1", boot: 0 }] } as const;
   const again = { beginning: "rotation", faults: [{ fault, at: "after:write:set-user-password:1", boot: 0 }] } as const;
-  return { ownProcess: false, ...(i % 2 === 0 ? first : again) };
+  return { ownProcess: false, profile: mainProfile, ...(i % 2 === 0 ? first : again) };
+});
+const remote = (["service-killed", "disk-full", "lan-replies-lost"] as const).map((fault): Case => {
+  const faults = [{ fault, at: "after:lan:set-user-password:1", boot: 0 }];
+  return { beginning: "remote", profile: mainProfile, ownProcess: false, faults };
 });
 const ownProcess: Case = {
   beginning: "first",
+  profile: mainProfile,
   ownProcess: true,
   faults: [{ fault: "agent-killed", at: "before:call:confirmaccount:1", boot: 0 }],
 };
 
 test("in chaos, no secret is in a file, a log, a refusal, an argument or an environment", async () => {
   const macs: string[] = [];
-  for (const each of [...cases, ownProcess]) {
+  for (const each of [...cases, ...remote, ownProcess]) {
     const mac = site.nextMac() ?? "";
     macs.push(mac);
     expect((await play(site, mac, each, 1, { client })).violation).toBeUndefined();

@@ -7,7 +7,7 @@ import { type WatchedOptions, WatchedSite } from "./watched-site.ts";
 /*
  * Enrolments that go well and enrolments that go wrong: whatever is said or stored, no password and no session token is in
  * it. What is looked at: console, notes and errors of the agent, log, metrics, rows, history and audit log of the service,
- * details of every gRPC refusal, database with write-ahead log, and a backup.
+ * details of every gRPC refusal, database with write-ahead log, a backup, and the database that is restored from it.
  */
 
 const setPassword = 0x47;
@@ -137,6 +137,7 @@ test("a leak is found: the reason that the agent gives holds a password", async 
       "rows: plain",
       "history: plain",
       "backup.db: plain",
+      "restored/bmc-service.db: plain",
       expect.stringMatching(/^data\/bmc-service\.db(-wal)?: plain$/),
     ]),
   );

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { openConsole } from "../../agent/console.ts";
 import { explainFailure } from "../../agent/failure.ts";
 import { describeOutcome, type Outcome } from "../../agent/outcome.ts";
@@ -85,7 +85,10 @@ export class WatchedSite implements AsyncDisposable {
     this.#said[`${Object.keys(this.#said).length} ${name}`] = value;
   }
 
-  /** Where secrets lie that should lie nowhere. Asks the service for all that it tells, backs it up, and stops it. */
+  /**
+   * Where secrets lie that should lie nowhere. Asks the service for all that it tells, backs it up, stops it, and restores the
+   * backup.
+   */
   async finds(): Promise<Find[]> {
     if (this.secrets.length < 2) throw new Error("no secret was made: nothing was watched");
     const { running } = this.service;
@@ -101,6 +104,7 @@ export class WatchedSite implements AsyncDisposable {
     // While it runs, with the write-ahead log, and after.
     const found = files();
     await running.stop();
+    if (isUp) await this.#program("restore", "backup.db", "restored");
     return [...found, ...files(), ...valuesHolding(this.secrets, { ...this.#said, "service's log": this.service.log })];
   }
 
@@ -111,17 +115,23 @@ export class WatchedSite implements AsyncDisposable {
     this.keep("accounts", await call(bmc, bmc.listAccounts, { mac, showSecrets: false }));
     this.keep("history", await call(bmc, bmc.listHistory, { key: mac, limit: 0 }));
     this.keep("audit log", await call(bmc, bmc.listAudit, { limit: 0, key: "", before: 0n }));
+    await this.#program("backup", "backup.db", this.#site.data);
+  }
+
+  /** bmc-service's own `backup` or `restore`. @param data relative to the site's directory, or absolute */
+  async #program(command: "backup" | "restore", file: string, data: string): Promise<void> {
     const said: string[] = [];
-    const { directory, data, pki } = this.#site;
-    const code = await runProgram(["backup", join(directory, "backup.db"), "--data", data, "--pki", pki], {
+    const { directory, pki } = this.#site;
+    const args = [command, join(directory, file), "--data", resolve(directory, data), "--pki", pki];
+    const code = await runProgram(args, {
       environment: {},
       stop: () => Promise.withResolvers<never>().promise,
       write: (text) => said.push(text),
       error: (text) => said.push(text),
       errorIsTerminal: false,
     });
-    if (code !== 0) throw new Error(`backup: exit code ${code}: ${said.join("")}`);
-    this.keep("backup", said);
+    if (code !== 0) throw new Error(`${command}: exit code ${code}: ${said.join("")}`);
+    this.keep(command, said);
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {

@@ -50,14 +50,12 @@ export async function runInProcess(
         return question satisfies never;
     }
   };
+  // Who is dead gets no answer; that it died in this moment is no failure either.
+  const send = (message: AgentTask | Answered) => child.connected && child.send(message, () => undefined);
   child.on("message", (asked: Asked) => {
-    // Who is dead gets no answer.
-    answer(asked).then(
-      (answered) => child.connected && child.send(answered),
-      () => undefined,
-    );
+    answer(asked).then(send, () => undefined);
   });
-  child.send(task);
+  send(task);
   await exited;
   death.removeEventListener("abort", kill);
   return ended;

@@ -1,6 +1,6 @@
-import { chooseCases, type Instants } from "./cases.ts";
-import type { Doubles } from "./chaos-machine.ts";
-import { beginnings, type Case } from "./fault.ts";
+import type { Doubles } from "./agent-run.ts";
+import { chooseCases, chooseProfiles, type InstantsByProfile } from "./cases.ts";
+import { type Beginning, beginnings, type Case, caseText, type Instant } from "./fault.ts";
 import { type Played, play } from "./play.ts";
 import { Site, type SiteOptions } from "./site.ts";
 
@@ -22,42 +22,76 @@ export async function playCampaign({
   runs,
   seed,
   only,
-  lanes,
+  lanes: count,
   doubles = {},
   onPlayed,
   stop,
   ...site
 }: Campaign): Promise<Played[]> {
+  await using stack = new AsyncDisposableStack();
+  const openLanes = Array.from({ length: only === undefined ? count : 1 }, async () =>
+    stack.use(new Lane(await Site.open(site), site)),
+  );
+  const lanes = await Promise.all(openLanes);
   const results: Played[] = [];
-  await using first = new Lane(await Site.open(site), site);
-  const cases = only === undefined ? chooseCases(await learnInstants(first, seed), runs, seed) : [only];
-  const left = cases.values();
-  const work = async (lane: Lane) => {
-    for (const each of left) {
-      if (stop?.aborted) return;
-      const played = await lane.play(each, seed, doubles);
-      results.push(played);
-      onPlayed?.(played);
-    }
-  };
-  const more = Math.min(lanes, cases.length) - 1;
-  const others = Array.from({ length: Math.max(0, more) }, async () => {
-    await using lane = new Lane(await Site.open(site), site);
-    await work(lane);
+  const cases = only === undefined ? chooseCases(await learnInstants(lanes, runs, seed, stop), runs, seed) : [only];
+  await share(lanes, cases, stop, async (lane, each) => {
+    const played = await lane.play(each, seed, doubles);
+    results.push(played);
+    onPlayed?.(played);
   });
-  await Promise.all([work(first), ...others]);
   return results;
 }
 
-/** Each instant of a run in which nothing goes wrong. */
-async function learnInstants(lane: Lane, seed: number): Promise<Instants> {
-  const instants: Partial<Record<(typeof beginnings)[number], string[]>> = {};
-  for (const beginning of beginnings) {
-    const played = await lane.play({ beginning, ownProcess: false, faults: [] }, seed, {});
-    if (played.violation !== undefined) throw new Error(`nothing went wrong, but: ${played.violation.text}`);
-    instants[beginning] = played.instants.map(({ at }) => at);
+/** Each instant of a run in which nothing goes wrong, on each kind of BMC. */
+async function learnInstants(
+  lanes: readonly Lane[],
+  runs: number,
+  seed: number,
+  stop: AbortSignal | undefined,
+): Promise<InstantsByProfile> {
+  const profiles = chooseProfiles(runs, seed);
+  const learnt = new Map<string, Record<Beginning, readonly Instant[]>>();
+  for (const profile of profiles) {
+    learnt.set(profile, {
+      first: [],
+      rotation: [],
+      known: [],
+      orphan: [],
+      orphans: [],
+      rotated: [],
+      remote: [],
+      token: [],
+    });
   }
-  return instants as Instants;
+  const undisturbed = profiles.flatMap((profile) =>
+    beginnings.map((beginning): Case => ({ beginning, profile, ownProcess: false, faults: [] })),
+  );
+  await share(lanes, undisturbed, stop, async (lane, each) => {
+    const played = await lane.play(each, seed, {});
+    if (played.violation !== undefined) {
+      throw new Error(`${caseText(each)}: nothing went wrong, but: ${played.violation.text}`);
+    }
+    Object.assign(learnt.get(each.profile) ?? {}, { [each.beginning]: played.instants.map(({ at }) => at) });
+  });
+  return learnt;
+}
+
+/** Does the work for each, on as many lanes as there are. */
+async function share<T>(
+  lanes: readonly Lane[],
+  all: readonly T[],
+  stop: AbortSignal | undefined,
+  work: (lane: Lane, each: T) => Promise<void>,
+): Promise<void> {
+  const left = all.values();
+  const workOn = async (lane: Lane) => {
+    for (const each of left) {
+      if (stop?.aborted) return;
+      await work(lane, each);
+    }
+  };
+  await Promise.all(lanes.map(workOn));
 }
 
 /** One site after the other: each has its fill of machines. */

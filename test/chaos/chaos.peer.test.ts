@@ -5,8 +5,8 @@ import type { Transport } from "../../ipmi/transport.ts";
 import { ServiceError } from "../../outband-client/service/service-error.ts";
 import type { EscrowAccountRequest } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
-import type { Doubles } from "./chaos-machine.ts";
-import { faultNames, parseCase } from "./fault.ts";
+import type { Doubles } from "./agent-run.ts";
+import { faultNames, faultsOf, parseCase } from "./fault.ts";
 import { play } from "./play.ts";
 import { Site } from "./site.ts";
 
@@ -64,11 +64,14 @@ describe("an agent that is broken", () => {
   });
 });
 
-test("a service that is broken by forgetting the old account", async () => {
-  await using forgetful = await Site.open({ program: join(import.meta.dirname, "forgetful-service.fixture.ts") });
-  const doomed = parseCase("rotation agent-killed@after:step:escrow-account:1");
-  expect((await play(forgetful, forgetful.nextMac() ?? "", doomed, 1)).violation).toMatchObject({ kind: "lost" });
-});
+test.each(["rotation agent-killed@after:step:escrow-account:1", "remote lan-cut@before:lan:set-user-password:1"])(
+  "a service that is broken by retiring the old account too early: %s",
+  async (doomed) => {
+    await using forgetful = await Site.open({ program: join(import.meta.dirname, "forgetful-service.fixture.ts") });
+    const { violation } = await play(forgetful, forgetful.nextMac() ?? "", parseCase(doomed), 1);
+    expect(violation).toMatchObject({ kind: "lost" });
+  },
+);
 
 describe("an account of ours that the service does not know", () => {
   const instant = "before:step:retire-former-accounts:1";
@@ -101,5 +104,14 @@ test.each(faultNames.filter((each) => each !== "none"))(
     expect(hits).toHaveLength(1);
     const ends = /killed$|reset$|gone$|stays-full$/.test(fault) && fault !== "service-killed";
     expect(boots).toBe(ends ? 1 : 0);
+  },
+);
+
+test.each(faultsOf("remote"))(
+  "%s in a rotation from remote comes to pass, and the password is rotated",
+  async (fault) => {
+    const { hits, violation } = await played(`remote ${fault}@after:lan:set-user-password:1`);
+    expect(violation).toBeUndefined();
+    expect(hits.map(({ step }) => step)).toEqual(["rotation from remote"]);
   },
 );

@@ -1,40 +1,60 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../fuzz/random.ts";
-import { chooseCases, type Instants, randomCase, systematicCases } from "./cases.ts";
+import { everyProfile } from "../simulator/variants.ts";
+import { chooseCases, chooseProfiles, type Instants, randomCase, systematicCases } from "./cases.ts";
 import { caseText, faultNames, parseCase } from "./fault.ts";
 import { parseChaosOptions } from "./options.ts";
 import type { Played } from "./play.ts";
 import { summarise, summaryText } from "./report.ts";
 
-const instants: Instants = {
+const own: Instants = {
   first: ["before:step:begin:1", "after:write:set-user-name:1"],
   rotation: ["before:call:begin:1"],
   known: ["after:event:handedoff:1"],
   orphan: ["before:step:hand-off:1"],
   orphans: ["after:write:set-user-access:2"],
   rotated: ["before:step:retire-former-accounts:1"],
+  remote: ["after:lan:set-user-password:1"],
+  token: ["after:call:begin:1"],
 };
+const instants = new Map([
+  ["strict", own],
+  ["openbmc", own],
+]);
 
 describe("cases", () => {
-  test("every fault comes at every instant of each beginning", () => {
-    expect(systematicCases(instants)).toHaveLength(7 * (faultNames.length - 1));
-    const texts = new Set(systematicCases(instants).map(caseText));
-    expect(texts.size).toBe(7 * (faultNames.length - 1));
+  test("every fault comes at every instant of each beginning, where it can", () => {
+    const cases = systematicCases("strict", own);
+    // No agent takes part in a rotation from remote, so none is killed, nor its machine reset.
+    const faults = faultNames.length - 1;
+    expect(cases).toHaveLength(9 * faults - 2);
+    const texts = new Set(cases.map(caseText));
+    expect(texts.size).toBe(cases.length);
     expect(texts).toContain("first bmc-reset-lost@after:write:set-user-name:1");
+    expect(texts).toContain("remote service-killed@after:lan:set-user-password:1");
+    expect(texts).not.toContain("remote agent-killed@after:lan:set-user-password:1");
   });
 
   test("are the same for the same seed, and read back as they are written", () => {
-    const chosen = chooseCases(instants, 200, 7);
-    expect(chosen).toHaveLength(200);
-    expect(chooseCases(instants, 200, 7)).toEqual(chosen);
-    expect(chooseCases(instants, 200, 8)).not.toEqual(chosen);
+    const chosen = chooseCases(instants, 500, 7);
+    expect(chosen).toHaveLength(500);
+    expect(chooseCases(instants, 500, 7)).toEqual(chosen);
+    expect(chooseCases(instants, 500, 8)).not.toEqual(chosen);
     for (const each of chosen) expect(parseCase(caseText(each))).toEqual(each);
     // All systematic ones are there when there is room, and random ones besides.
     const texts = new Set(chosen.map(caseText));
-    const missing = systematicCases(instants).filter((each) => !texts.has(caseText(each)));
-    expect(missing.length).toBeLessThanOrEqual(4);
-    expect(chosen.filter(({ ownProcess }) => ownProcess)).toHaveLength(4);
+    const systematic = ["strict", "openbmc"].flatMap((profile) => systematicCases(profile, own));
+    const missing = systematic.filter((each) => !texts.has(caseText(each)));
+    expect(missing.length).toBeLessThanOrEqual(10);
+    expect(chosen.filter(({ ownProcess }) => ownProcess)).toHaveLength(10);
     expect(chosen.filter(({ faults }) => faults.length > 1)).not.toEqual([]);
+  });
+
+  test("of few runs are of the strictest kind as often as of all others", () => {
+    const kinds = chooseCases(instants, 60, 7).map(({ profile }) => profile);
+    const strict = kinds.filter((each) => each === "strict").length;
+    expect(strict).toBeGreaterThan(20);
+    expect(strict).toBeLessThan(40);
   });
 
   test("of two faults can have the second one in the boot that was to mend the first", () => {
@@ -43,10 +63,27 @@ describe("cases", () => {
     expect(new Set(boots)).toEqual(new Set([0, 1]));
   });
 
-  test.each(["", "second", "first agent-killed", "first nothing@before:step:begin:1", "first none@begin"])(
-    "%j is none",
-    (text) => expect(() => parseCase(text)).toThrow(RangeError),
-  );
+  test.each([
+    "",
+    "second",
+    "first on=nothing",
+    "first on=weak-login",
+    "first agent-killed",
+    "first nothing@before:step:begin:1",
+    "first none@begin",
+  ])("%j is none", (text) => expect(() => parseCase(text)).toThrow(RangeError));
+});
+
+test("kinds of BMCs are chosen by the seed, more of them for more runs, and in the long form all", () => {
+  expect(chooseProfiles(59, 1)).toEqual(["strict"]);
+  const few = chooseProfiles(200, 1);
+  expect(few).toHaveLength(4);
+  expect(few[0]).toBe("strict");
+  expect(chooseProfiles(200, 1)).toEqual(few);
+  expect(chooseProfiles(200, 2)).not.toEqual(few);
+  const linked = [...everyProfile.values()].filter(({ expected }) => expected === "linked");
+  // One is left out, which no number of boots makes good.
+  expect(new Set(linked.map(({ name }) => name)).difference(new Set(chooseProfiles(2_500, 1))).size).toBe(1);
 });
 
 test("wrong usage is told, and a case of the command line is that case", () => {
@@ -67,14 +104,14 @@ describe("the table", () => {
     virtualMs: 0,
   } as const;
   const good: Played = {
-    played: { beginning: "first", ownProcess: false, faults: [hit] },
+    played: { beginning: "first", profile: "strict", ownProcess: false, faults: [hit] },
     hits: [hit],
     ...{ boots: 1, realMs: 40.4, virtualMs: 900, instants: [], mostHandOffs: 2 },
   };
   const bad: Played = { ...good, violation: { kind: "lost", text: "nothing opens it" } };
 
   test("has one line for each fault and step, and all of them together", () => {
-    const { lines, faulted, byHandOffs, violations } = summarise([good, good, bad], 3);
+    const { lines, faulted, byHandOffs, byProfile, violations } = summarise([good, good, bad], 3);
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatchObject({
       fault: "agent killed",
@@ -84,7 +121,7 @@ describe("the table", () => {
       linkedAfterBoots: [0, 2, 0, 0],
     });
     expect(lines[0]?.realMs).toEqual({ median: 40, p99: 40 });
-    expect({ faulted, byHandOffs }).toEqual({ faulted: 3, byHandOffs: [0, 3] });
+    expect({ faulted, byHandOffs, byProfile }).toEqual({ faulted: 3, byHandOffs: [0, 3], byProfile: { strict: 3 } });
     expect(violations).toMatchObject({ lost: 1, foreign: 0, duplicate: 0 });
   });
 

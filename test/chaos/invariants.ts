@@ -24,10 +24,12 @@ const administrator = 4;
 /**
  * What holds at every instant for one BMC and what its service has on the disk:
  * - users of others are as they were, to the byte;
- * - a password is on the BMC only if the service has it, or if it was there before;
+ * - a password is on the BMC only if the service has it, or if it was there before (but for BMCs that change what they are
+ *   given);
  * - from the first confirmation on, the service gets in: of the name and password pairs that it would try, in its order and
  *   with its limit for each hand-off, one opens the BMC with the privilege. Before that nothing is lost: what opened the BMC
- *   until then still does, and is not ours.
+ *   until then still does, and is not ours. Where the BMC tests no passwords in-band, or changes those that it is given, the
+ *   first login from remote counts; the same where it loses a write over a reset although it has tested it.
  */
 export class Invariants {
   readonly #bmc: SimulatedBmc;
@@ -38,7 +40,11 @@ export class Invariants {
   /** Passwords of accounts of ours that the service does not know, by user ID. */
   readonly #orphans = new Map<number, string>();
   #seen = "";
+  /** Accounts that were confirmed before the BMC lost a write. */
+  readonly #lost = new Set<string>();
   #confirmed = false;
+  /** A login from remote has got in once. */
+  #verified = false;
   #mostHandOffs = 0;
 
   constructor(bmc: SimulatedBmc, disk: ServiceDisk, mac: string) {
@@ -54,6 +60,16 @@ export class Invariants {
     this.#orphans.set(slot, JSON.stringify(this.#bmc.user(slot).password));
   }
 
+  /**
+   * The BMC loses its last write, with which an account may have been confirmed: only a login from remote is what the service
+   * gives an older one up for. Until there was one, it need not get in.
+   */
+  loseWrite(): void {
+    const accounts = this.#disk.accounts(this.#mac);
+    for (const { id } of accounts.filter(isConfirmed)) this.#lost.add(id);
+    this.#confirmed = this.#verified;
+  }
+
   /** How many hand-offs the service would have needed to get in, at the worst instant. */
   get mostHandOffs(): number {
     return this.#mostHandOffs;
@@ -66,20 +82,25 @@ export class Invariants {
     this.#seen = state;
     const accounts = this.#disk.accounts(this.#mac);
     this.#foreignUntouched(accounts, when);
-    this.#confirmed ||= accounts.some(isProved);
+    const { test, keeps } = this.#bmc.profile.passwords;
+    const isSureInBand = test === undefined && keeps === undefined;
+    this.#verified ||= accounts.some(isVerified);
+    const isProved = (each: AccountRow) => isConfirmed(each) && !this.#lost.has(each.id);
+    this.#confirmed ||= this.#verified || (isSureInBand && accounts.some(isProved));
     if (this.#confirmed) this.#mostHandOffs = Math.max(this.#mostHandOffs, this.#handOffsToGetIn(accounts, when));
-    this.#passwordsKnown(accounts, when);
+    if (this.#bmc.profile.passwords.keeps === undefined) this.#passwordsKnown(accounts, when);
   }
 
-  /** What must be so when a run was linked: one account of ours is enabled. @throws Violation */
+  /** What must be so when a run was linked: one account of ours lets somebody in from remote. @throws Violation */
   checkLinked(when: string): void {
     const names = new Set(this.#disk.accounts(this.#mac).map(({ userName }) => userName));
-    const enabled = this.#bmc.users.filter(
-      (user) => user.enabled && (names.has(nameText(user)) || this.#orphans.has(user.id)),
-    );
-    if (enabled.length !== 1) {
-      const which = enabled.map((user) => `${user.id} "${nameText(user)}"`).join(", ");
-      throw new Violation("duplicate", `${when}: ${enabled.length} accounts of ours are enabled (${which})`);
+    const open = this.#bmc.users.filter((user) => {
+      const isOurs = names.has(nameText(user)) || this.#orphans.has(user.id);
+      return isOurs && this.#bmc.remoteUser(nameText(user))?.id === user.id;
+    });
+    if (open.length !== 1) {
+      const which = open.map((user) => `${user.id} "${nameText(user)}"`).join(", ");
+      throw new Violation("duplicate", `${when}: ${open.length} accounts of ours are open (${which})`);
     }
   }
 
@@ -127,9 +148,9 @@ export class Invariants {
   }
 }
 
-function isProved({ state }: AccountRow): boolean {
-  return state === AccountState.ACCOUNT_STATE_CONFIRMED || state === AccountState.ACCOUNT_STATE_VERIFIED;
-}
+const isVerified = ({ state }: AccountRow): boolean => state === AccountState.ACCOUNT_STATE_VERIFIED;
+
+const isConfirmed = ({ state }: AccountRow): boolean => state === AccountState.ACCOUNT_STATE_CONFIRMED;
 
 function hasPassword({ password }: SimulatedUser, account: AccountRow): boolean {
   const known = new Uint8Array(20);

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { CommanderError } from "commander";
 import { ExitCode } from "../../proto/exit-code.ts";
 import { playCampaign } from "./campaign.ts";
+import { caseText } from "./fault.ts";
 import { type ChaosOptions, parseChaosOptions } from "./options.ts";
 import { summarise, summaryText } from "./report.ts";
 
@@ -30,10 +31,11 @@ async function main(): Promise<number> {
   const results = await playCampaign({
     ...{ runs, seed, only, lanes },
     stop: stop.signal,
-    onPlayed({ violation }) {
+    onPlayed({ played, violation }) {
       count += 1;
-      if (process.stderr.isTTY)
-        process.stderr.write(`\r${count} of ${runs}${violation === undefined ? "" : "  BROKEN\n"}`);
+      if (process.stderr.isTTY) process.stderr.write(`\r${count} of ${runs}`);
+      // At once: whatever ends this early, it is told.
+      if (violation !== undefined) process.stderr.write(`\rBROKEN after ${count} runs: ${caseText(played)}\n`);
     },
   });
   if (process.stderr.isTTY) process.stderr.write("\r");

@@ -16,12 +16,15 @@ export interface ChaosOptions {
 const help = `
 Enrols simulated machines at a real BMC service, in a process of its own with its database, TLS and remote
 login, while something dies. The cases are each fault at each instant (before and after each step of the run,
-each write to the BMC, each call to the service); as many of them as --runs says, in an order that the seed
-gives, and one with two or three faults at random for every four. A machine is new or known, gets a new
-account, or has accounts of ours on its BMC that nobody knows. After that all is healed, and the machine
-boots until it is linked. At every instant: accounts of others are as they were; every password on the BMC
+each write to the BMC, each call to the service, each command that the service sends to the BMC while it
+rotates a password); as many of them as --runs says, in an order that the seed gives, and one with two or
+three faults at random for every four. Half of the BMCs are of the strictest kind; the others are like those
+of npm run sim -- --list with which a machine can be linked, a further kind for every 60 runs. A machine is
+new (with the agents' certificate or an enrolment token) or known, gets a new account, has accounts of ours on its BMC that nobody knows, or gets a new password
+from remote (bmcctl rotate). After that all is healed, and the machine boots, or the password is rotated,
+until it is linked. At every instant: accounts of others are as they were; every password on the BMC
 is on the service's disk; from the first confirmation on, one of the logins that the service would try opens
-the BMC. In the end one account of ours is enabled.
+the BMC. In the end one account of ours is open.
 
 Faults: ${Object.keys(faults).join(", ")}.
 
@@ -32,6 +35,7 @@ Examples:
   npm run chaos
   npm run chaos -- --runs 300 --seed 7
   npm run chaos -- --seed 7 --case "rotation bmc-reset-lost@after:write:set-user-password:1"
+  npm run chaos -- --seed 7 --case "remote on=hpe-ilo service-killed@after:lan:set-user-password:1"
 
 Exit codes: 0 all of it held, 1 it did not, 64 wrong usage, 130 all of it held until Ctrl-C.
 `;

@@ -1,9 +1,12 @@
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Random } from "../fuzz/random.ts";
-import { type Booted, ChaosMachine, type Doubles, type Hit } from "./chaos-machine.ts";
+import { knownProfile } from "../simulator/known-profile.ts";
+import type { Doubles } from "./agent-run.ts";
+import { ChaosMachine, type Ran } from "./chaos-machine.ts";
 import { type Beginning, type Case, caseText } from "./fault.ts";
 import { Violation, type ViolationKind } from "./invariants.ts";
 import type { Site } from "./site.ts";
+import type { Hit } from "./trouble.ts";
 
 /** The boots that brought a machine to where it begins: whether each gave it a new account. */
 const bootsBefore: Readonly<Record<Beginning, readonly boolean[]>> = {
@@ -13,6 +16,8 @@ const bootsBefore: Readonly<Record<Beginning, readonly boolean[]>> = {
   orphan: [],
   orphans: [],
   rotated: [false, true],
+  remote: [false],
+  token: [],
 };
 
 /** User IDs of the accounts of ours that the service does not know. */
@@ -23,9 +28,11 @@ const orphanSlots: Readonly<Record<Beginning, readonly number[]>> = {
   orphan: [8],
   orphans: [8, 9],
   rotated: [8],
+  remote: [],
+  token: [],
 };
 
-/** After so many boots without faults a machine must be linked. */
+/** After so many boots, or rotations, without faults a machine must be linked. */
 const mostBoots = 3;
 
 /** What came of a case. */
@@ -33,12 +40,12 @@ export interface Played {
   readonly played: Case;
   /** Faults that came to pass; none if the run ended before. */
   readonly hits: readonly Hit[];
-  /** Boots without faults until it was linked; 0 if the run linked in spite of all. */
+  /** Boots, or rotations, without faults until it was linked; 0 if the run linked in spite of all. */
   readonly boots: number;
   /** From the last fault until the machine was linked, ms: real time and the machine's. */
   readonly realMs: number;
   readonly virtualMs: number;
-  readonly instants: Booted["instants"];
+  readonly instants: Ran["instants"];
   /** At the worst instant: so many hand-offs would have found the login that opens the BMC. */
   readonly mostHandOffs: number;
   readonly violation?: { readonly kind: ViolationKind; readonly text: string };
@@ -57,9 +64,16 @@ export async function play(
   doubles: Doubles = {},
 ): Promise<Played> {
   const random = new Random(seed, caseText(played));
-  const machine = new ChaosMachine(site, mac, (below) => random.below(below), doubles);
+  const profile = knownProfile(played.profile);
+  const machine = new ChaosMachine(site, {
+    profile,
+    mac,
+    randomBelow: (below) => random.below(below),
+    doubles,
+    withToken: played.beginning === "token",
+  });
   const hits: Hit[] = [];
-  let instants: Booted["instants"] = [];
+  let instants: Ran["instants"] = [];
   let boots = 0;
   const result = (violation?: Played["violation"]): Played => {
     const last = hits.at(-1);
@@ -81,25 +95,32 @@ export async function play(
       played.beginning === "rotated"
         ? site.disk.accounts(mac).length === made
         : played.beginning === "rotation" && number === 0;
+    const runOnce = (number: number, faults: Case["faults"]) =>
+      played.beginning === "remote"
+        ? machine.rotateFromRemote(faults)
+        : machine.boot({ rotate: isAskedFor(number), faults, ownProcess: played.ownProcess && faults.length > 0 });
     const faulty = 1 + Math.max(0, ...played.faults.map(({ boot }) => boot));
-    let booted: Booted | undefined;
+    let ran: Ran | undefined;
     for (let number = 0; number < faulty; number += 1) {
-      const rotate = isAskedFor(number);
       const faults = played.faults.filter(({ boot }) => boot === number);
-      booted = await machine.boot({ rotate, faults, ownProcess: played.ownProcess });
-      instants = [...instants, ...booted.instants];
-      hits.push(...booted.hits);
+      ran = await runOnce(number, faults);
+      instants = [...instants, ...ran.instants];
+      hits.push(...ran.hits);
       await site.heal();
       machine.invariants.check("when all was well again");
     }
-    while (booted?.linked !== true) {
-      if (boots === mostBoots) throw new Violation("not linked", `not linked after ${boots} boots: ${endText(booted)}`);
+    while (ran?.linked !== true) {
+      if (boots === mostBoots) throw new Violation("not linked", `not linked after ${boots} boots: ${endText(ran)}`);
       boots += 1;
-      booted = await machine.boot({ rotate: isAskedFor(faulty), faults: [] });
+      ran = await runOnce(faulty, []);
     }
     const linked = result();
-    // A run that could not close them is linked all the same: it is for the next one to do.
-    if (orphans.length > 0) await machine.boot({ rotate: false, faults: [] });
+    // A run that could not close them is linked all the same: it is for the next one to do. And a machine whose account was
+    // rotated from remote does not notice.
+    if (orphans.length > 0 || played.beginning === "remote") {
+      const last = await machine.boot({ rotate: false, faults: [] });
+      if (!last.linked) throw new Violation("not linked", `not linked by one more boot: ${endText(last)}`);
+    }
     checkEnd(machine, site);
     return linked;
   } catch (error) {
@@ -109,8 +130,8 @@ export async function play(
   }
 }
 
-function endText(booted: Booted | undefined): string {
-  const ended = booted?.ended;
+function endText(ran: Ran | undefined): string {
+  const ended = ran?.ended;
   if (ended instanceof Error) return ended.message;
   return ended === undefined ? "" : `${ended.kind}${"reason" in ended ? `: ${ended.reason}` : ""}`;
 }

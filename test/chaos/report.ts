@@ -1,4 +1,5 @@
 import { stepNames } from "../../agent/step.ts";
+import { wrap } from "../lab/screen.ts";
 import { caseText, faultNames, faults } from "./fault.ts";
 import type { Played } from "./play.ts";
 
@@ -28,6 +29,8 @@ export interface Summary {
   readonly violations: Readonly<Record<string, number>>;
   /** Runs by how many hand-offs would have let the service in at their worst instant; the first number is of one. */
   readonly byHandOffs: readonly number[];
+  /** Runs by what their BMC was like. */
+  readonly byProfile: Readonly<Record<string, number>>;
   readonly lines: readonly Line[];
   readonly failures: readonly { readonly text: string; readonly repeat: string }[];
 }
@@ -60,8 +63,10 @@ export function summarise(results: readonly Played[], seed: number): Summary {
     { length: most },
     (_, i) => linkable.filter((each) => each.mostHandOffs === i + 1).length,
   );
+  const byProfile: Record<string, number> = {};
+  for (const { played } of results) byProfile[played.profile] = (byProfile[played.profile] ?? 0) + 1;
   const counts = { runs: results.length, faulted: faulted.length };
-  return { seed, ...counts, violations, byHandOffs, lines: [...lines, ...total], failures };
+  return { seed, ...counts, violations, byHandOffs, byProfile, lines: [...lines, ...total], failures };
 }
 
 function repeatText(text: string, seed: number): string {
@@ -89,23 +94,26 @@ function spread(values: readonly number[]): Spread {
   return { median: at(0.5), p99: at(0.99) };
 }
 
-const widths = [40, 17, 6, 6, 7, 6, 6, 6, 9, 9, 10, 10] as const;
+const widths = [40, 24, 6, 6, 7, 6, 6, 6, 9, 9, 10, 10] as const;
 
 /** The table for people. Times are milliseconds. */
 export function summaryText(summary: Summary): string {
-  const { seed, runs, faulted, violations, byHandOffs, failures } = summary;
-  const head = ["", "", "", "", "linked", "after", "boots", "", "real ms", "", "machine's ms", ""];
+  const { seed, runs, faulted, violations, byHandOffs, byProfile, failures } = summary;
+  const title = ["", "", "", "", "", "", "", "", "time to", "linked", "after the", "fault, ms"];
+  const head = ["", "", "", "", "linked", "after", "boots", "", "real", "", "machine's", ""];
   const names = ["fault", "in step", "runs", "held", "0", "1", "2", "3", "median", "p99", "median", "p99"];
   const rows = summary.lines.map(({ fault, step, runs: count, held, linkedAfterBoots, realMs, virtualMs }) =>
     [fault, step, count, held, ...linkedAfterBoots, realMs.median, realMs.p99, virtualMs.median, virtualMs.p99].map(
       String,
     ),
   );
+  const profiles = Object.entries(byProfile).sort(([, a], [, b]) => b - a);
   const counted = Object.entries(violations).map(([kind, count]) => `${count} ${kind}`);
   return [
-    ...[head, names, ...rows].map(row),
+    ...[title, head, names, ...rows].map(row),
     "",
     ...failures.flatMap(({ text, repeat }) => [text, `  again: ${repeat}`]),
+    ...wrap(`kinds of BMCs: ${profiles.map(([name, count]) => `${name} in ${count} runs`).join(", ")}`, 120),
     `hand-offs to get in at the worst instant: ${byHandOffs.map((count, i) => `${i + 1} in ${count} runs`).join(", ")}`,
     `${runs} enrolments of seed ${seed}, faults in ${faulted}: ${counted.join(", ")}`,
   ].join("\n");

@@ -1,13 +1,18 @@
+import { beginWithToken } from "../../agent/begin-with-token.ts";
 import type { EnrolmentClient } from "../../agent/world.ts";
 import { connectEnrolment } from "../../outband-client/service/enrolment.ts";
 import { type RetryOptions, withRejoin, withRetry } from "../../outband-client/service/retry.ts";
+import type { BeginRequest } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import type { InstantKind } from "./fault.ts";
 
-/** Certificates and key of an agent, PEM. */
+/** What an agent begins with. */
 export interface Pem {
+  /** PEM, as the certificate and its key. */
   readonly ca: Uint8Array;
-  readonly cert: Uint8Array;
-  readonly key: Uint8Array;
+  readonly cert?: Uint8Array;
+  readonly key?: Uint8Array;
+  /** In their place. */
+  readonly token?: Uint8Array;
 }
 
 /** An instant has come. Rejects when the agent is dead. */
@@ -19,11 +24,13 @@ export type Pass = (when: "before" | "after", what: InstantKind, name: string) =
  * @param giveUp ends the patience with its reason, as the program's limits do after minutes
  */
 export function connectPatiently(port: number, pem: Pem, giveUp: AbortSignal): EnrolmentClient {
-  const client = connectEnrolment({
-    address: `127.0.0.1:${port}`,
-    ...{ ca: Buffer.from(pem.ca), cert: Buffer.from(pem.cert), key: Buffer.from(pem.key) },
-    callLimitMs: 3_000,
-  });
+  const connect = ({ cert, key }: Pick<Pem, "cert" | "key">) =>
+    connectEnrolment({
+      ...{ address: `127.0.0.1:${port}`, ca: Buffer.from(pem.ca), callLimitMs: 3_000 },
+      ...(cert && key && { cert: Buffer.from(cert), key: Buffer.from(key) }),
+    });
+  const { token } = pem;
+  let client = connect(pem);
   const options = (signal: AbortSignal): RetryOptions => ({
     limitMs: 30_000,
     firstWaitMs: 10,
@@ -31,7 +38,16 @@ export function connectPatiently(port: number, pem: Pem, giveUp: AbortSignal): E
     signal: AbortSignal.any([signal, giveUp]),
   });
   return {
-    begin: (request, signal) => withRetry((inner) => client.begin(request, inner), options(signal)),
+    async begin(request, signal) {
+      // A machine that has died counts as live for a while.
+      const patience: RetryOptions = { ...options(signal), alsoOn: ["conflict"] };
+      const send = (complete: BeginRequest) => withRetry((inner) => client.begin(complete, inner), patience);
+      if (token === undefined) return await send(request);
+      const { response, own } = await beginWithToken(request, Buffer.from(token), true, send);
+      await client[Symbol.asyncDispose]();
+      if (own !== undefined) client = connect({ cert: Buffer.from(own.cert), key: own.key });
+      return response;
+    },
     reportBmc: (request, signal) => withRetry((inner) => client.reportBmc(request, inner), options(signal)),
     reportInventory: (request, signal) => withRetry((inner) => client.reportInventory(request, inner), options(signal)),
     escrowAccount: (request, signal) => withRetry((inner) => client.escrowAccount(request, inner), options(signal)),

@@ -1,14 +1,15 @@
-import { execFile, spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { initPki } from "../../bmc-service/pki/init-pki.ts";
 import { plainEnvironment } from "../lab/child.ts";
 import { within } from "../lab/deadline.ts";
 
 const program = join(import.meta.dirname, "../../bmc-service/main.ts");
 const startLimitMs = 30_000;
-const run = promisify(execFile);
+
+/** How long a machine that has died with its token waits for its own enrolment of before: real time. */
+const sessionIdleMs = 500;
 
 export interface ServiceProcessOptions {
   readonly directory: string;
@@ -62,7 +63,7 @@ export class ServiceProcess implements AsyncDisposable {
     const { program: main = program, bmcAddresses } = this.#options;
     const args = [
       ...[main, "serve", "--listen", `127.0.0.1:${this.#port}`, "--health", "127.0.0.1:0"],
-      ...["--data", this.data, "--pki", this.pki],
+      ...["--data", this.data, "--pki", this.pki, "--session-idle", `${sessionIdleMs}ms`],
       ...bmcAddresses.flatMap((each) => ["--bmc-address", each]),
     ];
     // A pipe for its words: a full disk must not hit whoever reads them.
@@ -106,11 +107,14 @@ export class ServiceProcess implements AsyncDisposable {
     await running?.exited;
   }
 
-  /** From now on every write to a file of its fails (RLIMIT_FSIZE), as if the disk were full; or no write does. */
-  async fillDisk(full: boolean): Promise<void> {
+  /**
+   * From now on every write to a file of its fails (RLIMIT_FSIZE), as if the disk were full; or no write does. It is so when this
+   * returns.
+   */
+  fillDisk(full: boolean): void {
     if (this.#running === undefined || this.#running.pid === 0) return;
     const limit = full ? "0:unlimited" : "unlimited:unlimited";
-    await run("prlimit", ["--pid", String(this.#running.pid), `--fsize=${limit}`]);
+    execFileSync("prlimit", ["--pid", String(this.#running.pid), `--fsize=${limit}`]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

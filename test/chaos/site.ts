@@ -18,16 +18,23 @@ export interface SiteOptions {
   readonly program?: string | undefined;
 }
 
+/** A certificate and its key, PEM. */
+interface Identity {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
 /** A service with its database, the network before it, and the network behind it with one BMC at a time. */
 export class Site implements AsyncDisposable {
   readonly service: ServiceProcess;
   readonly relay: Relay;
   readonly disk: ServiceDisk;
-  readonly pem: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
+  /** CA, the agents' certificate and key, and an operator's. */
+  readonly pem: { readonly ca: Buffer } & Identity & { readonly operator: Identity };
   /** The BMC's side of its network; undefined while nothing is there. */
   lan: Pick<LanServer, "answers"> | undefined;
-  /** Datagrams to the BMC are lost. */
-  lanIsCut = false;
+  /** Which datagrams pass between service and BMC. */
+  lanPassage: "both ways" | "nothing" | "no replies" = "both ways";
   readonly #resources: AsyncDisposableStack;
   #number = 0;
   #repairs: Promise<unknown>[] = [];
@@ -38,7 +45,8 @@ export class Site implements AsyncDisposable {
     this.disk = parts.disk;
     this.#resources = resources;
     const read = (name: string) => readFileSync(join(this.service.pki, name));
-    this.pem = { ca: read("ca.pem"), cert: read("agent.pem"), key: read("agent.key") };
+    const operator = { cert: read("operator.pem"), key: read("operator.key") };
+    this.pem = { ca: read("ca.pem"), cert: read("agent.pem"), key: read("agent.key"), operator };
   }
 
   static async open({ program }: SiteOptions = {}): Promise<Site> {
@@ -46,7 +54,12 @@ export class Site implements AsyncDisposable {
     const directory = mkdtempSync(join(tmpdir(), "rivet-chaos-"));
     resources.defer(() => rmSync(directory, { recursive: true, force: true }));
     let site: Site | undefined;
-    const answers = (datagram: Uint8Array) => (site?.lanIsCut === true ? [] : (site?.lan?.answers(datagram) ?? []));
+    const answers = (datagram: Uint8Array) => {
+      if (site === undefined || site.lanPassage === "nothing") return [];
+      const replies = site.lan?.answers(datagram) ?? [];
+      // The network may have gone while the BMC did what it was told.
+      return site.lanPassage === "both ways" ? replies : [];
+    };
     const { port } = resources.use(await listenOnLoopback({ answers }, 4, await freeUdpPort()));
     const bmcAddresses = Array.from({ length: machinesPerSite }, (_, i) => `${macOf(i)}=127.0.0.1:${port}`);
     const service = resources.use(
@@ -83,9 +96,9 @@ export class Site implements AsyncDisposable {
     // One that failed was struck by a further fault: a service that is killed again while it starts.
     await Promise.allSettled(this.#repairs);
     this.#repairs = [];
-    this.lanIsCut = false;
+    this.lanPassage = "both ways";
     this.service.requireUncollapsed();
-    await this.service.fillDisk(false);
+    this.service.fillDisk(false);
     await this.service.start();
     await this.relay.up();
   }

@@ -48,7 +48,7 @@ export class FleetService implements AsyncDisposable {
       args: [
         ...["--disable-warning=ExperimentalWarning", ...this.#nodeOptions, program, "serve"],
         ...["--listen", `127.0.0.1:${this.#port}`, "--health", "127.0.0.1:0"],
-        ...["--data", this.#data, "--pki", this.pki],
+        ...["--data", this.#data, "--pki", this.pki, "--bmc-networks", "127.0.0.0/8"],
       ],
       logFile: this.#logFile,
     });

@@ -14,12 +14,14 @@ export interface DocumentServer extends AsyncDisposable {
   readonly requests: ReadonlyMap<string, number>;
 }
 
-export async function startDocumentServer(): Promise<DocumentServer> {
+/** @param sendDate false: it does not tell what time it is */
+export async function startDocumentServer({ sendDate = true } = {}): Promise<DocumentServer> {
   const documents = new Map<string, string>();
   const requests = new Map<string, number>();
   const server: Server = createServer((request, response) => {
     const name = (request.url ?? "/").slice(1);
     requests.set(name, (requests.get(name) ?? 0) + 1);
+    response.sendDate = sendDate;
     const document = documents.get(name);
     if (document === undefined) response.writeHead(404, { "content-type": "text/plain" }).end(`no document ${name}\n`);
     else response.writeHead(200, { "content-type": "application/yaml" }).end(document);

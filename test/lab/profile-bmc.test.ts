@@ -1,8 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { send } from "../../ipmi/command.ts";
 import { getLanConfigurationParameters, readFruData } from "../../ipmi/commands/index.ts";
 import { macAddress } from "../../ipmi/lan-parameters.ts";
-import { profiles } from "../simulator/profiles.ts";
+import { profiles, spec } from "../simulator/profiles.ts";
 import { connectAsMachine } from "./machine-side.ts";
 import { machineOfProfile, startProfileBmc } from "./profile-bmc.ts";
 import { fruImage, makeUpTruth } from "./truth.ts";
@@ -36,4 +36,15 @@ test("no two machines share a MAC, on no channel", () => {
   );
   const real = macs.filter((mac) => mac !== "00:00:00:00:00:00");
   expect(new Set(real).size).toBe(real.length);
+});
+
+test.each(["hardReset", "none"])("a watchdog that is over does its action, %s, once", async (timeoutAction) => {
+  const done: string[] = [];
+  await using sim = await startProfileBmc(machineOfProfile(spec, makeUpTruth()), (operation) => done.push(operation));
+  const { watchdog } = sim.bmc;
+  const tenth = { initialCountdown: 1, preTimeoutSeconds: 0, preTimeoutInterrupt: "none", dontLog: true };
+  watchdog.settings = { ...tenth, use: "osLoad", timeoutAction };
+  watchdog.startedAtMs = performance.now();
+  await vi.waitFor(() => expect(watchdog.startedAtMs).toBeUndefined());
+  expect(done).toEqual(timeoutAction === "none" ? [] : [timeoutAction]);
 });

@@ -45,6 +45,17 @@ export interface ProfileBmc extends AsyncDisposable {
   readonly vmPort: number;
 }
 
+/** How often its watchdog is looked at, ms. */
+const watchdogPeriodMs = 100;
+
+/** What the BMC does to its machine when the countdown is over. IPMI 2.0 §27.6, timeout actions. */
+function fireWatchdog({ watchdog }: SimulatedBmc, onPower: (operation: PowerOperation) => void): void {
+  if (watchdog.startedAtMs === undefined || watchdog.running(performance.now())) return;
+  const action = watchdog.settings?.timeoutAction;
+  watchdog.startedAtMs = undefined;
+  if (action === "hardReset" || action === "powerDown" || action === "powerCycle") onPower(action);
+}
+
 export async function startProfileBmc(
   { profile, lans, truth }: ProfileMachine,
   onPower: (operation: PowerOperation) => void,
@@ -55,6 +66,8 @@ export async function startProfileBmc(
   await using stack = new AsyncDisposableStack();
   const vm = stack.use(await codecFace(bmc));
   const lan = stack.use(await listenOnLan(bmc));
+  const timer = setInterval(() => fireWatchdog(bmc, onPower), watchdogPeriodMs);
+  stack.defer(() => clearInterval(timer));
   const parts = stack.move();
   return { bmc, lanPort: lan.port, vmPort: vm.port, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { call } from "../../bmc-service/fixture/clients.ts";
 import { EnrollingAgent, factsOf, namesOf } from "../../bmc-service/fixture/enrolling.ts";
 import { newSite, type Site, startTestService, type TestService } from "../../bmc-service/fixture/service.ts";
+import { BmcNetworks, parseNetwork } from "../../bmc-service/reach/bmc-networks.ts";
 import { connectLan } from "../../outband-client/lan/index.ts";
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BootTarget, PowerAction } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -144,7 +145,9 @@ describe("the service takes over ipmi_sim", () => {
 
 test("the service finds the MAC address of a BMC that tells none in-band, where an operator says that it is", async () => {
   using elsewhere = await newSite();
-  await using other = await startTestService(elsewhere, connectLan);
+  await using other = await startTestService(elsewhere, connectLan, {
+    networks: new BmcNetworks([parseNetwork("127.0.0.0/8")]),
+  });
   const hidden = new EnrollingAgent(other.agent);
   await hidden.begin(uuidOf(6));
   await hidden.report(factsOf("", { channel: 0, ipv4Address: "", channels: [], guid }));

@@ -323,6 +323,31 @@ describe("former accounts of ours", () => {
     expect(enabled(machine)).toEqual([3]);
   });
 
+  test("with one of which the service got in instead of the new one: that is left alone and told, and the next run settles it", async () => {
+    const machine = withUsers(shaped, second);
+    for (const { id, name, password } of [shaped, second]) {
+      const about = { id: `${id}`, userName: name, slot: id, confirmed: true, verified: true };
+      machine.service.accounts.push({ ...about, password: Buffer.from(password) });
+    }
+    const made = () => machine.service.accounts.at(-1)?.slot ?? 0;
+    machine.service.hook = (when, call) => {
+      if (when === "before" && call === "watchHandOff") machine.bmc.user(made()).enabled = false;
+    };
+    expect(await machine.boot()).toMatchObject({ kind: "linked" });
+    expect([8, 9]).toContain(made());
+    const [used = second] = [shaped, second].filter(({ id }) => id !== made());
+    expect(enabled(machine)).toEqual([used.id]);
+    expect(machine.service.opens()?.userName).toBe(used.name);
+    expect(machine.service.facts?.findings.at(-1)).toContain(
+      `"${used.name}", a former account of ours: left alone, the service`,
+    );
+    expect(machine.service.formerAccounts).toBe(1);
+    machine.service.hook = () => undefined;
+    expect(await machine.boot()).toMatchObject({ kind: "linked" });
+    expect(enabled(machine)).toEqual([made()]);
+    expect(machine.service.opens()?.slot).toBe(made());
+  });
+
   test("stay as they are if the service does not get in", async () => {
     const machine = withUsers(shaped, second);
     machine.service.refuse = { kind: FailureKind.FAILURE_KIND_UNREACHABLE, reason: "no way" };

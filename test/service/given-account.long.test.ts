@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { exitCodeOf } from "../../agent/outcome.ts";
 import { newSite, startTestService } from "../../bmc-service/fixture/service.ts";
+import { BmcNetworks, parseNetwork } from "../../bmc-service/reach/bmc-networks.ts";
 import { systemClock } from "../../inband/clock.ts";
 import { run as bmcctl } from "../../outband-client/cli/fixture/run.ts";
 import { connectLan } from "../../outband-client/lan/index.ts";
@@ -40,6 +41,7 @@ async function site(profileName: string, { mapped = true } = {}) {
   const addresses = new Map(mapped ? [[mac, { host: "127.0.0.1", port }]] : []);
   const service = await startTestService({ directory: data, pki, data, [Symbol.dispose]() {} }, connectLan, {
     addresses,
+    networks: new BmcNetworks(mapped ? [] : [parseNetwork("127.0.0.0/8")]),
   });
   stack.use(service);
   const read = (name: string) => readFileSync(join(pki, name));

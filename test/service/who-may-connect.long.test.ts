@@ -36,7 +36,7 @@ beforeAll(async () => {
   authority = await makeAuthority("site CA");
   agentsCa = await createAgentsAuthority(validNow());
   const server = await authority.server(["localhost", "127.0.0.1"]);
-  const write = (name: string, text: string) => writeFileSync(join(pki, name), text);
+  const write = (name: string, text: string) => writeFileSync(join(pki, name), text, { mode: 0o600 });
   write("ca.pem", authority.ca);
   write("server.pem", server.cert);
   write("server.key", server.key);

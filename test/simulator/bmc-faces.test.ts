@@ -94,6 +94,15 @@ describe("on the LAN of the spec profile", () => {
     time.ms = 10_000;
     await using _next = await connect();
   });
+
+  test("has forgotten them also where nobody asked while it was silent", async () => {
+    const { bmc, connect, server, time } = onLan(spec);
+    await using session = await connect();
+    bmc.reset(time.ms, 10_000);
+    time.ms = 10_000;
+    await expect(send(session, getSystemGuid, {}, never)).rejects.toThrow();
+    expect(server.sessionCount).toBe(0);
+  });
 });
 
 test("behind the VM codec a late answer carries the number of its own request", async () => {

@@ -72,6 +72,7 @@ export function lanFace(bmc: SimulatedBmc, options: FaceOptions = {}): LanServer
   return new LanServer({
     now,
     isAlive: () => bmc.isAlive(now()),
+    resets: () => bmc.resets,
     users(name) {
       const user = bmc.remoteUser(name);
       return user === undefined ? undefined : { name, password: user.password, limit: user.privilege };

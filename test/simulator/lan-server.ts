@@ -69,6 +69,8 @@ export interface LanServerOptions {
   readonly now?: () => number;
   /** False while the BMC resets or hangs: nothing is answered, and the sessions are forgotten. */
   readonly isAlive?: () => boolean;
+  /** How often the BMC has reset: the sessions of before are forgotten, also if nobody asked while it was away. */
+  readonly resets?: () => number;
   /** Answers requests outside sessions instead of this server. */
   readonly sessionless?: (message: Message) => readonly Delivery[];
   /** Refuses a level above the user's limit only when the session is raised, not in RAKP 2. */
@@ -114,6 +116,7 @@ export class LanServer {
   readonly #guid: Uint8Array;
   readonly #now: () => number;
   readonly #sessions = new Map<number, Session>();
+  #resets = 0;
   /** Every session command that was executed, in order. */
   readonly executed: Message[] = [];
 
@@ -131,6 +134,9 @@ export class LanServer {
 
   /** What goes out for one datagram; nothing where a BMC keeps silent. */
   answers(datagram: Uint8Array): readonly OutgoingDatagram[] {
+    const resets = this.#options.resets?.() ?? 0;
+    if (resets !== this.#resets) this.#sessions.clear();
+    this.#resets = resets;
     if (this.#options.isAlive?.() === false) {
       this.#sessions.clear();
       return [];

@@ -110,6 +110,8 @@ export class SimulatedBmc {
   operatingSystem: Uint8Array | undefined;
   readonly chassis = new Chassis();
   readonly watchdog = new Watchdog();
+  /** How often it was reset. */
+  resets = 0;
   /** Names of the commands, in order. */
   readonly log: string[] = [];
   /** Of all LAN channels: the copy in use and the stored one. */
@@ -239,6 +241,7 @@ export class SimulatedBmc {
 
   /** Switches the BMC off and on again. What is stored stays; what is only in use is loaded anew. */
   reset(nowMs: number, downMs: number): void {
+    this.resets += 1;
     this.channelAccess.volatile = { ...this.channelAccess.nonVolatile };
     this.chassis.identifyUntilMs = 0;
     this.#late = [];

@@ -9,6 +9,7 @@ import { type ChassisState, IdentifyLed } from "../../../proto/gen/metalstack/bm
 import { PowerAction } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { isLoginRefused } from "../../hand-off/hand-off-error.ts";
 import type { ConnectBmc } from "../../reach/connect-bmc.ts";
+import { AddressRefusedError } from "../../reach/judged-connect.ts";
 import { type Driver, DriverError, type DriverTarget, type LedChange, type PowerChange } from "../driver.ts";
 import { readBootOverride, writeBootOverride } from "./boot-override.ts";
 import { readChassisState } from "./chassis-state.ts";
@@ -49,6 +50,7 @@ export function ipmiDriver(options: IpmiDriverOptions): Driver {
     try {
       const login = {
         ...target.endpoint,
+        mac: target.mac,
         user: target.account.userName,
         password,
         privilege,
@@ -164,6 +166,7 @@ const unclearCodes: readonly number[] = [CompletionCode.timeout, CompletionCode.
 function asDriverError(error: unknown, accepted: boolean, acts: boolean): unknown {
   const expected =
     error instanceof SessionError ||
+    error instanceof AddressRefusedError ||
     error instanceof CompletionCodeError ||
     error instanceof DecodeError ||
     error instanceof EncodeError ||

@@ -5,6 +5,9 @@ import { sql as givenAddresses } from "./0004-given-addresses.ts";
 import { sql as enrolmentTokens } from "./0005-enrolment-tokens.ts";
 import { sql as auditAndConflicts } from "./0006-audit-and-conflicts.ts";
 import { sql as formerAccounts } from "./0007-former-accounts.ts";
+import { sql as claimsOfPlaces } from "./0008-claims-of-places.ts";
+import { sql as usesOfTokens } from "./0009-uses-of-tokens.ts";
+import { sql as toldAndProved } from "./0010-told-and-proved.ts";
 
 /** One step of the schema. A step that was ever released is never changed: a later one changes what it made. */
 export interface Migration {
@@ -22,4 +25,7 @@ export const migrations: readonly Migration[] = [
   { version: 5, sql: enrolmentTokens },
   { version: 6, sql: auditAndConflicts },
   { version: 7, sql: formerAccounts },
+  { version: 8, sql: claimsOfPlaces },
+  { version: 9, sql: usesOfTokens },
+  { version: 10, sql: toldAndProved },
 ];

@@ -1,6 +1,6 @@
 import { Argument, type Command } from "commander";
 import { BootTarget, type BootTargetResponse } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
 import { exitCodeHelp, UsageError } from "../failure.ts";
 import { parseBmcMac } from "../key.ts";
 import { rendered, table } from "../output.ts";

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type Conflict, ConflictDecision } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { type Document, printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import type { Document } from "../document.ts";
 import { exitCodeHelp, UsageError } from "../failure.ts";
 import { rendered, table } from "../output.ts";
 import { openSession } from "../session.ts";
@@ -10,6 +11,7 @@ const decisions: Readonly<Record<number, string>> = {
   [ConflictDecision.CONFLICT_DECISION_UNSPECIFIED]: "open",
   [ConflictDecision.CONFLICT_DECISION_ACCEPTED]: "accepted",
   [ConflictDecision.CONFLICT_DECISION_DISMISSED]: "dismissed",
+  [ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE]: "accepted as separate",
 };
 
 /** `bmcctl conflicts`: claims against what was proved, and what is decided about them. */
@@ -21,12 +23,13 @@ export function addConflicts(program: Command, world: World): void {
     .addHelpText(
       "after",
       `
-A machine that claims the BMC of another one, or whose BMC was another one before, changes nothing. The claim stands here
-until an admin decides about it.
+A machine that claims the BMC of another one, or whose BMC was another one before, changes nothing. Nor does a BMC at another
+place, or with another GUID, which only a new account opens. The claim stands here until an admin decides about it.
 
 Examples:
   bmcctl conflicts
   bmcctl --role admin conflicts accept 12
+  bmcctl --role admin conflicts accept 12 --separate
   bmcctl --role admin conflicts dismiss 12
 ${exitCodeHelp}`,
     )
@@ -44,9 +47,11 @@ ${exitCodeHelp}`,
     name: "accept",
     decision: ConflictDecision.CONFLICT_DECISION_ACCEPTED,
     description: "the claim is right: a part was moved or replaced",
+    separate: true,
     help: `
-The row that the claim contradicts counts as unproved from now on, and keeps its accounts. Boot the machine that claims
-again: it is linked then. It needs the role admin.`,
+Look first whether the address in its text is right. Nothing changes yet: boot the machine that claims again, and it is
+linked. Only that machine with the same board may use this, with the BMC at the same place. It needs the role admin.
+With --separate the linked machine stays what it is, and the other one gets a row of its own.`,
   });
   addDecision(conflicts, world, {
     name: "dismiss",
@@ -61,16 +66,22 @@ interface Decision {
   readonly name: string;
   readonly decision: ConflictDecision;
   readonly description: string;
+  /** Whether it can be said of a further machine. */
+  readonly separate?: true;
   readonly help: string;
 }
 
-function addDecision(parent: Command, world: World, { name, decision, description, help }: Decision): void {
-  parent
+function addDecision(parent: Command, world: World, about: Decision): void {
+  const { name, description, help } = about;
+  const command = parent
     .command(name)
     .description(description)
-    .argument("<id>", 'number of the conflict, as "bmcctl conflicts" shows it')
+    .argument("<id>", 'number of the conflict, as "bmcctl conflicts" shows it');
+  if (about.separate) command.option("--separate", "it is another machine, which has the same UUID");
+  command
     .addHelpText("after", `${help}\n\nExamples:\n  bmcctl --role admin conflicts ${name} 12\n${exitCodeHelp}`)
-    .action(async (id: string, _options: unknown, command: Command) => {
+    .action(async (id: string, { separate = false }: { separate?: boolean }) => {
+      const decision = separate ? ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE : about.decision;
       if (!/^\d{1,15}$/.test(id))
         throw new UsageError(`${JSON.stringify(id.slice(0, 100))} is no number of a conflict`);
       await using session = openSession(world, command);

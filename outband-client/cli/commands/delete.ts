@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { parseKey } from "../key.ts";
 import { rendered, table } from "../output.ts";

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { HistoryEntry } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { type Document, printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import type { Document } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { parseKey } from "../key.ts";
 import { rendered, table } from "../output.ts";

@@ -1,7 +1,7 @@
 import { Argument, type Command, InvalidArgumentError } from "commander";
 import { IdentifyLed } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { IdentifyLedResponse } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
 import { exitCodeHelp, UsageError } from "../failure.ts";
 import { parseBmcMac } from "../key.ts";
 import { rendered, table } from "../output.ts";

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { bmcDocument, printable, stateName } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import { bmcDocument, stateName } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { parseBmcMac } from "../key.ts";
 import { rendered, table } from "../output.ts";

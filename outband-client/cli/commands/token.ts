@@ -1,7 +1,9 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { CreateTokenRequest, Token } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
-import { type Document, printable } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import type { Document } from "../document.ts";
 import { parseDuration } from "../duration.ts";
 import { ConfigError, exitCodeHelp, UsageError } from "../failure.ts";
 import { fileProblem } from "../file-problem.ts";
@@ -58,7 +60,7 @@ function requestOf({ machine, ttl, uses }: CreateOptions): CreateTokenRequest {
   if (!/^[1-9]\d{0,4}$/.test(uses) || Number(uses) > 10_000) throw new UsageError("--uses: give a number, 1 to 10000");
   return {
     machineUuid: machine === undefined ? "" : parseMachineUuid(machine),
-    ttlSeconds: parseDuration("--ttl", ttl),
+    ttlSeconds: parseDuration("--ttl", ttl, "30d"),
     uses: Number(uses),
   };
 }
@@ -96,6 +98,8 @@ async function newFile(out: string): Promise<FileHandle> {
     return await open(out, "wx", 0o600);
   } catch (cause) {
     const exists = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    if (isMissing) throw new ConfigError(`--out ${out}: there is no directory ${dirname(out)}`, { cause });
     const problem = exists ? "it exists already, and is not overwritten" : fileProblem(cause);
     throw new ConfigError(`--out ${out}: ${problem}`, { cause });
   }

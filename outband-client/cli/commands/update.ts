@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
-import { bmcDocument, printable, stateName } from "../document.ts";
+import { printable } from "../../service/printable.ts";
+import { bmcDocument, stateName } from "../document.ts";
 import { exitCodeHelp, UsageError } from "../failure.ts";
 import { parseKey } from "../key.ts";
 import { rendered, table } from "../output.ts";

@@ -1,9 +1,10 @@
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { Bmc } from "../../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { printable } from "../../service/printable.ts";
 import { withRejoin } from "../../service/retry.ts";
 import { ServiceError } from "../../service/service-error.ts";
-import { bmcDocument, type Document, flatten, ipOf, keyOf, printable } from "../document.ts";
+import { bmcDocument, type Document, flatten, ipOf, keyOf } from "../document.ts";
 import { exitCodeHelp } from "../failure.ts";
 import { yamlDocument } from "../output.ts";
 import { openSession, type Session } from "../session.ts";

@@ -84,6 +84,8 @@ export const WarningKind = {
   WARNING_KIND_SHARED_CERTIFICATE: 2,
   /** WARNING_KIND_CONFLICT - Somebody claimed what contradicts the proved linkage; `ListConflicts` says what. */
   WARNING_KIND_CONFLICT: 3,
+  /** WARNING_KIND_ADDRESS - The BMC is said to be where the service does not go. */
+  WARNING_KIND_ADDRESS: 4,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -94,6 +96,7 @@ export namespace WarningKind {
   export type WARNING_KIND_DUPLICATE_UUID = typeof WarningKind.WARNING_KIND_DUPLICATE_UUID;
   export type WARNING_KIND_SHARED_CERTIFICATE = typeof WarningKind.WARNING_KIND_SHARED_CERTIFICATE;
   export type WARNING_KIND_CONFLICT = typeof WarningKind.WARNING_KIND_CONFLICT;
+  export type WARNING_KIND_ADDRESS = typeof WarningKind.WARNING_KIND_ADDRESS;
   export type UNRECOGNIZED = typeof WarningKind.UNRECOGNIZED;
 }
 

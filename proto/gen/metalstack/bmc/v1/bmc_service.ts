@@ -88,10 +88,18 @@ export namespace BootTarget {
 export const ConflictDecision = {
   /** CONFLICT_DECISION_UNSPECIFIED - Not decided. */
   CONFLICT_DECISION_UNSPECIFIED: 0,
-  /** CONFLICT_DECISION_ACCEPTED - The claim is right: the row that it contradicts is unproved from now on, so that the next enrolment of the claimant is taken. */
+  /**
+   * CONFLICT_DECISION_ACCEPTED - The claim is right: it is taken when the same machine makes it again, with the same board, place and GUID. Until then everything
+   * stays, and nobody else may make use of it.
+   */
   CONFLICT_DECISION_ACCEPTED: 1,
   /** CONFLICT_DECISION_DISMISSED - The claim is wrong: everything stays. */
   CONFLICT_DECISION_DISMISSED: 2,
+  /**
+   * CONFLICT_DECISION_ACCEPTED_AS_SEPARATE - The claim is that of another machine with the same UUID, which has that BMC: it gets a row of its own when it makes the claim
+   * again. The row that it contradicts stays what it is. Only for a machine that reports another BMC than the linked one.
+   */
+  CONFLICT_DECISION_ACCEPTED_AS_SEPARATE: 3,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -101,6 +109,7 @@ export namespace ConflictDecision {
   export type CONFLICT_DECISION_UNSPECIFIED = typeof ConflictDecision.CONFLICT_DECISION_UNSPECIFIED;
   export type CONFLICT_DECISION_ACCEPTED = typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED;
   export type CONFLICT_DECISION_DISMISSED = typeof ConflictDecision.CONFLICT_DECISION_DISMISSED;
+  export type CONFLICT_DECISION_ACCEPTED_AS_SEPARATE = typeof ConflictDecision.CONFLICT_DECISION_ACCEPTED_AS_SEPARATE;
   export type UNRECOGNIZED = typeof ConflictDecision.UNRECOGNIZED;
 }
 
@@ -127,19 +136,29 @@ export namespace ImportResult {
   export type UNRECOGNIZED = typeof ImportResult.UNRECOGNIZED;
 }
 
-/** ListBmcsRequest asks for all rows. */
+/** ListBmcsRequest asks for all rows, or a page of them. */
 export interface ListBmcsRequest {
   /**
    * Whether only what a table shows is wanted: key, MAC and IP addresses, vendor, drivers, machine UUID, state with its reason, and
    * warnings. With thousands of rows that takes a fraction of the time.
    */
-  brief?: boolean | undefined;
+  brief?:
+    | boolean
+    | undefined;
+  /** The most rows of a page, which can have fewer: it ends after 16 MiB, too. Absent or 0: all rows in one answer. */
+  pageSize?:
+    | number
+    | undefined;
+  /** What the page before told as next_page_token; absent for the first one. */
+  pageToken?: string | undefined;
 }
 
 /** ListBmcsResponse holds the rows, without secrets. */
 export interface ListBmcsResponse {
   /** The rows. */
   bmcs: Bmc[];
+  /** For the next page. Absent after the last one. */
+  nextPageToken?: string | undefined;
 }
 
 /** GetBmcRequest asks for one row. */
@@ -439,7 +458,10 @@ export interface RevokeTokenResponse {
   token: Token | undefined;
 }
 
-/** Conflict is a claim that contradicts a proved linkage. The claim changed nothing. */
+/**
+ * Conflict is a claim that contradicts a proved linkage, or a BMC at another place than the one that was proved, which only a new
+ * account opens. The claim changed nothing.
+ */
 export interface Conflict {
   /** Identifier. */
   id: string;
@@ -513,7 +535,10 @@ export interface ListAuditRequest {
 export interface ListAuditResponse {
   /** Newest first. */
   entries: AuditEntry[];
-  /** Whether the chain of hashes of the whole log holds: no entry was changed or removed. */
+  /**
+   * Whether these entries hold: each follows from the one before it by its hash, none is missing between them, and the last one that
+   * was ever written is there. Who reads all pages has looked at the whole log.
+   */
   intact: boolean;
 }
 
@@ -529,7 +554,7 @@ export interface AuditEntry {
   actor: string;
   /** Role with which it was done. */
   role: string;
-  /** What, for example "SetPower" or "show secrets". */
+  /** What, for example "SetPower" or "ShowSecrets". */
   action: string;
   /** Key of the row, or identifier of the token or conflict. */
   subject: string;
@@ -562,13 +587,19 @@ export interface ImportReportResponse {
 }
 
 function createBaseListBmcsRequest(): ListBmcsRequest {
-  return { brief: undefined };
+  return { brief: undefined, pageSize: undefined, pageToken: undefined };
 }
 
 export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
   encode(message: ListBmcsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.brief !== undefined) {
       writer.uint32(8).bool(message.brief);
+    }
+    if (message.pageSize !== undefined) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== undefined) {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -594,6 +625,22 @@ export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
             message.brief = reader.bool();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -612,18 +659,23 @@ export const ListBmcsRequest: MessageFns<ListBmcsRequest> = {
   fromPartial<I extends Exact<DeepPartial<ListBmcsRequest>, I>>(object: I): ListBmcsRequest {
     const message = createBaseListBmcsRequest();
     message.brief = object.brief ?? undefined;
+    message.pageSize = object.pageSize ?? undefined;
+    message.pageToken = object.pageToken ?? undefined;
     return message;
   },
 };
 
 function createBaseListBmcsResponse(): ListBmcsResponse {
-  return { bmcs: [] };
+  return { bmcs: [], nextPageToken: undefined };
 }
 
 export const ListBmcsResponse: MessageFns<ListBmcsResponse> = {
   encode(message: ListBmcsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.bmcs) {
       Bmc.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== undefined) {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -649,6 +701,14 @@ export const ListBmcsResponse: MessageFns<ListBmcsResponse> = {
             message.bmcs.push(Bmc.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -667,6 +727,7 @@ export const ListBmcsResponse: MessageFns<ListBmcsResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListBmcsResponse>, I>>(object: I): ListBmcsResponse {
     const message = createBaseListBmcsResponse();
     message.bmcs = object.bmcs?.map((e) => Bmc.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? undefined;
     return message;
   },
 };
@@ -3876,7 +3937,10 @@ export const ImportReportResponse: MessageFns<ImportReportResponse> = {
  */
 export type BmcServiceService = typeof BmcServiceService;
 export const BmcServiceService = {
-  /** ListBmcs gives all rows, ordered by MAC; machines without BMC last. */
+  /**
+   * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
+   * 60 MiB.
+   */
   listBmcs: {
     path: "/metalstack.bmc.v1.BmcService/ListBmcs" as const,
     requestStream: false as const,
@@ -4118,7 +4182,10 @@ export const BmcServiceService = {
 } as const;
 
 export interface BmcServiceServer extends UntypedServiceImplementation {
-  /** ListBmcs gives all rows, ordered by MAC; machines without BMC last. */
+  /**
+   * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
+   * 60 MiB.
+   */
   listBmcs: handleUnaryCall<ListBmcsRequest, ListBmcsResponse>;
   /** GetBmc gives one row. */
   getBmc: handleUnaryCall<GetBmcRequest, GetBmcResponse>;
@@ -4176,7 +4243,10 @@ export interface BmcServiceServer extends UntypedServiceImplementation {
 }
 
 export interface BmcServiceClient extends Client {
-  /** ListBmcs gives all rows, ordered by MAC; machines without BMC last. */
+  /**
+   * ListBmcs gives all rows, ordered by MAC; machines without BMC last. Without page_size, RESOURCE_EXHAUSTED if they are more than
+   * 60 MiB.
+   */
   listBmcs(
     request: ListBmcsRequest,
     callback: (error: ServiceError | null, response: ListBmcsResponse) => void,
