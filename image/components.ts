@@ -39,7 +39,10 @@ async function owner(path: string): Promise<string> {
   const real = await realpath(path);
   const other = real.startsWith("/usr/") ? real.slice("/usr".length) : `/usr${real}`;
   for (const each of [real, other]) {
-    const { stdout, failed } = await execa("dpkg-query", ["-S", each], { timeout: queryLimitMs, reject: false });
+    const result = await execa("dpkg-query", ["-S", each], { timeout: queryLimitMs, reject: false });
+    const { stdout, failed, exitCode } = result;
+    // 1: it knows no such file. A query that failed otherwise, by its time limit too, tells nothing about the file.
+    if (failed && exitCode !== 1) throw new Error(`bill of materials: ${result.shortMessage}`);
     const name = /^(\S+?): \//m.exec(stdout)?.[1];
     if (!failed && name !== undefined) return name;
   }
