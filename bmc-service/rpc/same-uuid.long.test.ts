@@ -406,10 +406,10 @@ describe("one machine", () => {
     expect(await warned()).toEqual([duplicate, duplicate]);
   });
 
-  test("whose other channel has a row already is not joined with it", async () => {
+  test("whose other channel has a row that was proved is not joined with it", async () => {
     const machine = new TestMachine(mac1, "");
     await machine.link();
-    await new TestMachine(mac2, "", uuid2).boot();
+    await new TestMachine(mac2, "", uuid2).link();
     const channels = [mac1, mac2].map((mac, i) => ({ channel: i + 1, mac, ipv4Address: "", remark: "" }));
     const { agent } = await machine.begin();
     const refused = await refusal(agent.report({ ...machine.facts, mac: mac2, channel: 2, channels }));

@@ -140,8 +140,11 @@ export function abort(tables: Tables, session: Session, how: Abort, now: Date): 
     insertRow(tables, { key: machineKey, mac: "", machineKey, drivers: [], state, reason }, now);
     settleSession(tables, session, machineKey, null, now);
   } else if (isProvedHere) {
-    // Who breaks off has proved nothing: what the service knows of the row stays, and stands first.
-    tables.setRemark(row, withUnproved(row.stateReason, reason), now);
+    // Who breaks off has proved nothing: what the service knows of the row stays, and stands first. Where the account that no login
+    // gets in with was an operator's, the machine could make none before either.
+    const isLockedAgain = locked && !works && accountInUse(accounts)?.givenBy !== "";
+    const state = isLockedAgain ? State.STATE_LOCKED : row.state;
+    tables.setState(row.key, state, withUnproved(row.stateReason, reason), now);
   } else if (row.machineKey === machineKey && locked) {
     tables.setState(row.key, State.STATE_LOCKED, reason, now);
   } else if (row.machineKey === machineKey) {
