@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccountState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { type ImportReportResponse, ImportResult } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { Inventory } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { Report } from "../../proto/gen/metalstack/bmc/v1/report.ts";
 import { mostReportBytes, writeReport } from "../../proto/report-json.ts";
 import { call, refusal } from "../fixture/clients.ts";
@@ -82,14 +83,62 @@ test("while the BMC cannot be reached the row says so; the next import logs in",
   expect(await bring(report)).toMatchObject({ result: linked, newAccounts: 0, bmc: { state: State.STATE_LINKED } });
 });
 
-test("what a machine has told itself since is not undone by its older report", async () => {
-  const report = reportOf([await accountOf(key, { userName: "rivetnew", password: canary })]);
-  onBmc("rivetnew", canary);
-  await bring(report);
-  const agent = new EnrollingAgent(service.agent);
-  await agent.begin(uuid1);
-  await agent.report(factsOf(mac1, { firmwareVersion: "9.99" }));
-  expect((await bring(report)).bmc?.facts?.firmwareVersion).toBe("9.99");
+describe("of a machine that the service knows already", () => {
+  const ofBytes = (memoryBytes: bigint): Partial<Report> => ({ inventory: Inventory.fromPartial({ memoryBytes }) });
+  const newer = { memoryBytes: 2n ** 37n };
+  const older = { memoryBytes: 2n ** 36n };
+  const named = async (userName: string, password: string) =>
+    reportOf([await accountOf(key, { userName, password })], ofBytes(older.memoryBytes));
+
+  test("what the machine has told itself since is not undone by its older report, told before or after its login", async () => {
+    const report = await named("rivetnew", canary);
+    onBmc("rivetnew", canary);
+    expect(await bring(report)).toMatchObject({ bmc: { inventory: older } });
+    const agent = new EnrollingAgent(service.agent);
+    await agent.begin(uuid1);
+    await agent.report(factsOf(mac1, { ipv4Address: "10.0.0.9" }));
+    await agent.reportInventoryOf(newer.memoryBytes);
+    // It waits for the login of the machine's own enrolment, and the import leaves it there.
+    expect(await bring(report)).toMatchObject({ bmc: { inventory: older } });
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+    expect(await bring(report)).toMatchObject({ bmc: { facts: { ipv4Address: "10.0.0.9" }, inventory: newer } });
+  });
+
+  async function linkItself() {
+    onBmc("rivetab12", "Secret-pass-1234");
+    const agent = new EnrollingAgent(service.agent);
+    await agent.enrol(
+      uuid1,
+      mac1,
+      "rivetab12",
+      "Secret-pass-1234",
+      factsOf(mac1, { findings: ["seen by the machine"] }),
+    );
+    await agent.reportInventoryOf(newer.memoryBytes);
+    expect(namesOf(await agent.handOff()).at(-1)).toBe("handedOff");
+  }
+
+  test("a report whose account the BMC refuses describes nothing anew, though another account gets in", async () => {
+    await linkItself();
+    expect(await bring(await named("rivetold", canary))).toMatchObject({
+      result: linked,
+      newAccounts: 1,
+      bmc: { state: State.STATE_LINKED, facts: { findings: ["seen by the machine"] }, inventory: newer },
+    });
+    expect(await accounts()).toEqual([
+      ["rivetold", AccountState.ACCOUNT_STATE_REFUSED],
+      ["rivetab12", AccountState.ACCOUNT_STATE_VERIFIED],
+    ]);
+  });
+
+  test("a report whose account opens the BMC describes machine and BMC", async () => {
+    await linkItself();
+    onBmc("rivetnew", canary);
+    expect(await bring(await named("rivetnew", canary))).toMatchObject({
+      result: linked,
+      bmc: { facts: { findings: [] }, inventory: older },
+    });
+  });
 });
 
 test("a report of a machine without BMC, of a closed one, and of a run cut short are stored", async () => {

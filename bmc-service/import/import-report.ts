@@ -182,7 +182,12 @@ async function remember(
   await store.addHistory({ at: new Date(), mac, machineUuid, actor: caller.name, action: "report imported", detail });
 }
 
-/** @returns why the service is not in, or not yet; undefined if it is */
+/**
+ * What the report says of a machine or BMC that is proved is taken by the store once an account of the report opens the BMC, also when
+ * nobody waits here any more. Unlike an enrolment, an import is not noted as handed off where another account gets in: the report
+ * may be older than what the machine has told itself since.
+ * @returns why the service is not in, or not yet; undefined if it is
+ */
 async function logIn(
   { handOffs, patienceMs }: ImportOptions,
   key: string,
