@@ -31,8 +31,12 @@ export class ReportsLeftError extends Error {
   readonly code = "reports-left";
   readonly exitCode: ExitCode;
 
-  constructor(left: number, all: number, exitCode: ExitCode) {
+  /** Whether one of them only waits for its BMC. */
+  readonly anyWaits: boolean;
+
+  constructor(left: number, all: number, anyWaits: boolean, exitCode: ExitCode) {
     super(`${left} of ${all} reports are not linked yet, or were refused`);
+    this.anyWaits = anyWaits;
     this.exitCode = exitCode;
   }
 }
@@ -62,7 +66,9 @@ export function explain(error: unknown, command: string): Failure {
     return {
       exitCode: error.exitCode,
       message: error.message,
-      advice: "Keep the files; to import them again does no harm.",
+      advice: error.anyWaits
+        ? "Keep the files that wait; to import them again does no harm."
+        : "Nothing of these files is stored; the reason of each says what to do.",
     };
   }
   if (error instanceof AuditBrokenError) {

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
@@ -76,13 +77,42 @@ test("files that are not done with are told apart, and told by the exit code; th
   expect(code).toBe(78);
   expect(stderr).toContain("4 of 5 reports are not linked yet, or were refused");
   expect(await bring(fileOf("other"), fileOf("far"))).toMatchObject({ code: 77 });
-  expect(await bring(fileOf("far"))).toMatchObject({ code: 75 });
 });
 
-test("a file that is too long for a report is not read", async () => {
-  const { stdout } = await bring(fileOf("x".repeat(mostReportBytes + 1)));
-  expect(stdout).toContain(`${mostReportBytes + 1} bytes, more than the ${mostReportBytes} of a report`);
+test("only a file that waits is to be imported again", async () => {
+  const again = "Keep the files that wait; to import them again does no harm.";
+  expect(await bring(fileOf("far"))).toMatchObject({ code: 75, stderr: expect.stringContaining(again) });
+  expect((await bring(fileOf("other"), fileOf("far"))).stderr).toContain(again);
+  const { stderr } = await bring(fileOf("other"));
+  expect(stderr).not.toContain("again");
+  expect(stderr).toContain("Nothing of these files is stored; the reason of each says what to do.");
+});
+
+const tooLong = `it has more than the ${mostReportBytes} bytes of a report`;
+
+test("a file that is too long for a report is not sent, also where stat tells no size", async () => {
+  const { stdout } = await bring(fileOf("x".repeat(mostReportBytes + 1)), "/proc/kallsyms");
+  expect(stdout.split(tooLong)).toHaveLength(3);
   expect(service.imports).toEqual([]);
+});
+
+test("a report of just the size that is allowed is sent", async () => {
+  await bring(fileOf("y".repeat(mostReportBytes)));
+  expect(service.imports).toHaveLength(1);
+});
+
+test("what never ends and what waits for a writer is refused, and the next file is brought", async () => {
+  const [zero, fifo] = [join(directory, "zero.json"), join(directory, "fifo.json")];
+  symlinkSync("/dev/zero", zero);
+  execFileSync("mkfifo", [fifo]);
+  const { code, stdout } = await bring(zero, fifo, directory, fileOf("good"), "--output", "json");
+  expect(JSON.parse(stdout)).toMatchObject([
+    { result: "refused", reason: "it is no regular file" },
+    { result: "refused", reason: "it is no regular file" },
+    { result: "refused", reason: "it is a directory" },
+    { result: "linked" },
+  ]);
+  expect(code).toBe(78);
 });
 
 test("a service that lets nobody in is told once, and no file is called refused", async () => {

@@ -1,8 +1,7 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import { ConfigError, UsageError } from "./failure.ts";
 import { fileProblem } from "./file-problem.ts";
 import { warnIfOpen } from "./open-file.ts";
+import { readRegularFile } from "./regular-file.ts";
 import type { World } from "./world.ts";
 
 /** What IPMI 2.0 keeps of a password, bytes. §22.30. */
@@ -38,19 +37,14 @@ function problemOf(password: Buffer): string | undefined {
 }
 
 async function readFile(name: string, { stderr }: World): Promise<Buffer> {
-  let mode: number;
-  let read: Buffer;
   try {
-    const found = await stat(name);
-    // Whoever opens a pipe waits for the other end.
-    if (!found.isFile()) throw new ConfigError("it is no regular file; pipe the password and give -");
-    mode = found.mode;
-    read = await collect(createReadStream(name, { end: mostRead }));
+    const pipe = "it is no regular file; pipe the password and give -";
+    const { bytes, mode } = await readRegularFile(name, mostRead, pipe);
+    warnIfOpen(name, mode, stderr);
+    return bytes;
   } catch (cause) {
     throw new ConfigError(`${name}: ${fileProblem(cause)}`, { cause });
   }
-  warnIfOpen(name, mode, stderr);
-  return read;
 }
 
 async function readInput({ stdin, interrupt }: World): Promise<Buffer> {

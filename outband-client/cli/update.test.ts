@@ -130,7 +130,8 @@ describe("update --user --password-file", () => {
 
   test.each([
     ["/nonexistent/password", "no such file"],
-    ["/", "no regular file"],
+    ["/", "it is a directory"],
+    ["/dev/zero", "it is no regular file; pipe the password and give -"],
   ])("refuses %s", async (file, problem) => {
     const { code, stderr } = await bmcctl(["update", mac, "--user", "ADMIN", "--password-file", file]);
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining(`${file}: `) });

@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import type { Command } from "commander";
 import { ExitCode } from "../../../proto/exit-code.ts";
 import { type ImportReportResponse, ImportResult } from "../../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
@@ -9,6 +8,7 @@ import { bmcDocument, type Document } from "../document.ts";
 import { ConfigError, exitCodeHelp, ReportsLeftError } from "../failure.ts";
 import { fileProblem } from "../file-problem.ts";
 import { rendered, table } from "../output.ts";
+import { readRegularFile } from "../regular-file.ts";
 import { openSession, type Session } from "../session.ts";
 import type { World } from "../world.ts";
 
@@ -46,7 +46,7 @@ same rules as if the machine had told it, and logs in to the BMC.
   stored    the machine has no BMC, or made no account; the reason says what to do
   refused   nothing of the file was stored
 
-To import a file twice does no harm. Keep the files until their machines are linked.
+Keep the file of a machine that waits until it is linked; to import it again does no harm.
 
 Examples:
   bmcctl import /media/RIVET/reports/*.json
@@ -63,9 +63,12 @@ ${exitCodeHelp}`,
       }
       if (failure !== undefined) throw failure;
       const left = brought.filter(({ result }) => result === "waiting" || result === "refused");
-      if (left.length > 0) throw new ReportsLeftError(left.length, files.length, worst(left));
+      if (left.length > 0) throw new ReportsLeftError(left.length, files.length, left.some(isToCome), worst(left));
     });
 }
+
+/** Whether the file has to be imported again. */
+const isToCome = ({ result }: Brought) => result === "waiting";
 
 /**
  * In the order of the files. What one file cannot be is no reason to leave the others.
@@ -119,10 +122,9 @@ const refused = (file: string, reason: string, exitCode: ExitCode): Brought => (
 
 async function readFileOf(file: string): Promise<Buffer> {
   try {
-    await using opened = await open(file, "r");
-    const { size } = await opened.stat();
-    if (size > mostReportBytes) throw new Error(`${size} bytes, more than the ${mostReportBytes} of a report`);
-    return await opened.readFile();
+    const { bytes } = await readRegularFile(file, mostReportBytes);
+    if (bytes.length > mostReportBytes) throw new Error(`it has more than the ${mostReportBytes} bytes of a report`);
+    return bytes;
   } catch (cause) {
     throw new ConfigError(fileProblem(cause), { cause });
   }
