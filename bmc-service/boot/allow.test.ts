@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -72,6 +73,13 @@ describe("leases", () => {
     expect(await isAllowed([rule], asker(mac), now)).toBe(true);
     appendFileSync(file, lease(2));
     expect(await isAllowed([rule], asker(mac), now)).toBe(false);
+  });
+
+  test("what never ends and what waits for a writer is no file of leases", async () => {
+    execFileSync("mkfifo", [file]);
+    const refused = { code: "lease-file", message: expect.stringContaining("it is no regular file") };
+    await expect(allows([`leases:${file}`], asker(mac))).rejects.toMatchObject(refused);
+    await expect(allows(["leases:/dev/zero"], asker(mac))).rejects.toMatchObject(refused);
   });
 
   test("a file that cannot be read is no empty one", async () => {

@@ -63,6 +63,8 @@ export class LeaseFile {
     const stamps = [];
     for (const path of this.#paths()) {
       const found = await this.#orMissing(path, () => stat(path));
+      // Whoever reads a pipe or a terminal waits, and a device may never end.
+      if (found?.isFile() === false) throw new LeaseFileError(`${path}: it is no regular file`);
       if (found !== undefined && found.size > mostBytes) {
         throw new LeaseFileError(`${path}: ${found.size} bytes are more than a lease file has`);
       }
