@@ -35,7 +35,7 @@ Standard output carries the log, one JSON object a line. GET /metrics on --healt
 Examples:
   $ bmc-service boot-api --listen 10.0.0.1:8080 --service 10.0.0.1:4443 --pki pki --images dist/image --allow all
   $ pixiecore api http://10.0.0.1:8080
-  metal-hammer with the overlay in front of it:
+  metal-hammer with the overlay behind its ramdisk:
   $ bmc-service boot-api ... --kernel https://images.example.org/metal-kernel \\
       --initrd https://images.example.org/metal-hammer-initrd.img.lz4 --initrd overlay.img
 
