@@ -90,7 +90,7 @@ describe("of a machine that the service knows already", () => {
   const named = async (userName: string, password: string) =>
     reportOf([await accountOf(key, { userName, password })], ofBytes(older.memoryBytes));
 
-  test("what the machine has told itself since is not undone by its older report", async () => {
+  test("what a machine has told itself since is not undone by its older report", async () => {
     const report = await named("rivetnew", canary);
     onBmc("rivetnew", canary);
     expect(await bring(report)).toMatchObject({ bmc: { inventory: older } });
