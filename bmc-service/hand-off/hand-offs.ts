@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { AccountState, BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
@@ -63,6 +64,9 @@ interface HandOff {
   newest?: string;
 }
 
+/** How long a stop waits for those who follow what has ended, ms. */
+const lastWordsMs = 1_000;
+
 /** All hand-offs that run. One goes on when nobody follows it any more: its result is for the row. */
 export class HandOffs {
   readonly #options: HandOffsOptions;
@@ -74,6 +78,8 @@ export class HandOffs {
   /** Remote logins that run or wait for something. */
   #asked = 0;
   readonly #rotating = new Set<Promise<unknown>>();
+  /** Those who follow hand-offs, until they have heard and done all. */
+  readonly #following = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #guard: GuardedLogins;
   /** Of BMCs that refused every login that was tried: those logins, by key. The one that was noted last is the last. */
@@ -109,9 +115,13 @@ export class HandOffs {
     if (nonce === undefined) this.#nonces.delete(key);
     else this.#nonces.set(key, nonce);
     const { events } = this.#join(key, newest, lane);
+    const followed = Promise.withResolvers<void>();
+    this.#following.add(followed.promise);
     try {
       yield* events.follow(signal);
     } finally {
+      this.#following.delete(followed.promise);
+      followed.resolve();
       if (this.#nonces.get(key) === nonce) this.#nonces.delete(key);
     }
   }
@@ -250,6 +260,8 @@ export class HandOffs {
   async stop(limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.#stopping.abort(new StoppingError()), limitMs);
     await Promise.allSettled([...[...this.#handOffs.values()].flat().map(({ done }) => done), ...this.#rotating]);
+    // Who follows hears how it ended, and that is stored; but nobody is waited for who does not listen.
+    await Promise.race([Promise.all(this.#following), sleep(lastWordsMs, undefined, { ref: false })]);
     clearTimeout(timer);
   }
 

@@ -1,7 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freeUdpPort } from "../lab/ports.ts";
 import { type LanServer, listenOnLoopback } from "../simulator/lan-server.ts";
 import { Relay } from "./relay.ts";
 import { ServiceDisk } from "./service-disk.ts";
@@ -60,8 +59,12 @@ export class Site implements AsyncDisposable {
       // The network may have gone while the BMC did what it was told.
       return site.lanPassage === "both ways" ? replies : [];
     };
-    const { port } = resources.use(await listenOnLoopback({ answers }, 4, await freeUdpPort()));
-    const bmcAddresses = Array.from({ length: machinesPerSite }, (_, i) => `${macOf(i)}=127.0.0.1:${port}`);
+    // Each BMC has an address of its own, as in life: what was proved at one says nothing of the next machine.
+    const bmcAddresses: string[] = [];
+    for (let i = 0; i < machinesPerSite; i += 1) {
+      const { port } = resources.use(await listenOnLoopback({ answers }));
+      bmcAddresses.push(`${macOf(i)}=127.0.0.1:${port}`);
+    }
     const service = resources.use(
       await ServiceProcess.start({ directory, bmcAddresses, ...(program === undefined ? {} : { program }) }),
     );

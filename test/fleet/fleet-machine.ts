@@ -25,7 +25,7 @@ export class FleetMachine {
     this.uuid = `4c4c4544-0042-3510-8052-525400${hex}`;
     this.mac = `52:54:00:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4)}`;
     this.userName = `rivet${hex}${randomBytes(2).toString("hex")}`;
-    this.password = randomBytes(8).toString("hex");
+    this.password = `Aa0-${randomBytes(6).toString("hex")}`;
   }
 
   get machine(): Machine {

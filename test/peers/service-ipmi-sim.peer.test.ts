@@ -133,6 +133,9 @@ describe("the service takes over ipmi_sim", () => {
 
   test("and with the new name and the old password, as a crash between the two leaves it", async () => {
     // On the BMC: name and password of `user`. At the service: that password under an older name, that name with a newer password.
+    // While it is known whose BMC that is, no account of another machine is tried there.
+    const { bmc } = service.admin;
+    await call(bmc, bmc.deleteBmc, { key: mac });
     await agent.begin(uuidOf(4));
     await agent.report(factsOf(movedMac));
     await agent.escrow(movedMac, "rivetolder", user.password, user.slot);
