@@ -103,6 +103,10 @@ async function measure(options: Options, signal: AbortSignal): Promise<BootFigur
       screen.pending(each.name, each.title);
       const done = await measureRoad(each, images, options.times, signal);
       measured.push(done);
+      if (done.failure !== undefined) {
+        screen.failed(each.name, done.failure.split("\n")[0] ?? "", performance.now() - started);
+        continue;
+      }
       screen.done(
         each.name,
         `${each.until}: ${durationText(done.median[each.until] ?? Number.NaN)}`,

@@ -11,6 +11,8 @@ export interface MeasuredRoad {
   readonly agent: boolean;
   readonly memoryMib: number;
   readonly runs: readonly Timeline[];
+  /** Why a boot did not get to the road's end; it is not tried again then. */
+  readonly failure?: string;
   /** The median of each mark by itself. */
   readonly median: Timeline;
 }
@@ -20,7 +22,8 @@ const bootLimitMs = 240_000;
 
 /**
  * Boots a machine of its own, with a BMC and a service that have never seen it, so many times.
- * @throws Error if it does not get to the road's end, or its run ends with anything but success
+ * @returns with `failure` if a boot does not get to the road's end, or its run ends with anything but success
+ * @throws the signal's reason
  */
 export async function measureRoad(
   road: Road,
@@ -29,9 +32,18 @@ export async function measureRoad(
   signal: AbortSignal,
 ): Promise<MeasuredRoad> {
   const runs: Timeline[] = [];
-  for (let run = 0; run < times; run += 1) runs.push(await bootOnce(road, images, signal));
+  let failure: string | undefined;
+  for (let run = 0; run < times && failure === undefined; run += 1) {
+    try {
+      runs.push(await bootOnce(road, images, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error instanceof Error ? error.message : String(error);
+    }
+  }
   const { name, title, agent, memoryMib } = road;
-  return { name, title, agent, memoryMib, runs, median: medians(runs) };
+  const measured = { name, title, agent, memoryMib, runs, median: medians(runs) };
+  return failure === undefined ? measured : { ...measured, failure };
 }
 
 export function medians(runs: readonly Timeline[]): Timeline {

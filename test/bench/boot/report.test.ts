@@ -30,6 +30,14 @@ test("a road that is too slow, an image that is too large and a road that was no
   expect(bootTargets(bad).map(({ reached }) => reached)).toEqual([false, false, false]);
 });
 
+test("a road that failed is told of, and misses its targets although an earlier boot of it went well", () => {
+  const failed = road("uefi", { init: 0, linked: 3_000 }, { failure: "the machine went off" });
+  const figures = { roads: [kernel, failed], timesPerRoad: 5, stickBytes: 63e6 };
+  expect(bootTargets(figures).map(({ reached }) => reached)).toEqual([false, true, false]);
+  expect(bootTargets(figures)[2]?.measured).toBe("kernel");
+  expect(bootReport(figures)).toContain("uefi failed: the machine went off");
+});
+
 test("what was not measured has not reached its target", () => {
   const targets = bootTargets({ roads: [stick], timesPerRoad: 1, stickBytes: 63e6 });
   expect(targets[0]).toMatchObject({ measured: "not measured", reached: false });

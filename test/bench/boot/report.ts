@@ -33,17 +33,20 @@ export function ownPart({ median }: MeasuredRoad, reference: MeasuredRoad | unde
 const referenceOf = (roads: readonly MeasuredRoad[]) =>
   roads.find(({ agent, median }) => agent && median.init !== undefined);
 
+const isLinked = ({ median, failure }: MeasuredRoad) => median.linked !== undefined && failure === undefined;
+
 /** The targets, and whether they were reached. */
 export function bootTargets({ roads, stickBytes }: BootFigures): Target[] {
   const own = roads.filter(({ agent }) => agent).flatMap((road) => ownPart(road, referenceOf(roads)) ?? []);
   const most = Math.max(...own);
+  const allThere = roads.every(({ agent, failure }) => !agent || failure === undefined);
   const small = roads.filter(({ agent, memoryMib }) => agent && memoryMib === smallMemoryMib);
   return [
     {
       what: "from /init to linked, the slowest road",
       measured: own.length === 0 ? "not measured" : durationText(most),
       target: `less than ${durationText(mostOwnMs)}`,
-      reached: own.length > 0 && most < mostOwnMs,
+      reached: own.length > 0 && allThere && most < mostOwnMs,
     },
     {
       what: "stick (metal-rivet.img)",
@@ -53,9 +56,15 @@ export function bootTargets({ roads, stickBytes }: BootFigures): Target[] {
     },
     {
       what: `roads that were linked in ${smallMemoryMib} MB of memory`,
-      measured: small.length === 0 ? "not measured" : small.map(({ name }) => name).join(", "),
+      measured:
+        small.length === 0
+          ? "not measured"
+          : small
+              .filter(isLinked)
+              .map(({ name }) => name)
+              .join(", "),
       target: "all but the overlay",
-      reached: small.length > 0 && small.every(({ median }) => median.linked !== undefined),
+      reached: small.length > 0 && small.every(isLinked),
     },
   ];
 }
@@ -82,5 +91,6 @@ export function bootReport(figures: BootFigures): string {
     "",
     reached.toString(),
     "",
+    ...roads.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${name} failed: ${failure}`, ""])),
   ].join("\n");
 }
