@@ -19,7 +19,7 @@ import type { AddressMap } from "./reach/bmc-address.ts";
 import { BmcLocks } from "./reach/bmc-locks.ts";
 import type { BmcNetworks } from "./reach/bmc-networks.ts";
 import { type ConnectBmc, loginLevels } from "./reach/connect-bmc.ts";
-import { judgedConnect } from "./reach/judged-connect.ts";
+import { judgedConnect, type LookUp } from "./reach/judged-connect.ts";
 import { bmcService } from "./rpc/bmc-service.ts";
 import { Connections, type Suspect } from "./rpc/connections.ts";
 import { enrolmentService } from "./rpc/enrolment-service.ts";
@@ -76,6 +76,8 @@ export interface ServiceSettings {
 export interface ServiceWorld {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly connect: ConnectBmc;
+  /** Default: as the system does it. */
+  readonly lookUp?: LookUp;
   readonly log: Logger;
 }
 
@@ -93,7 +95,7 @@ export interface RunningService {
  */
 export async function startService(settings: ServiceSettings, world: ServiceWorld): Promise<RunningService> {
   const { log } = world;
-  const connect = judgedConnect(world.connect, settings.networks, settings.addresses);
+  const connect = judgedConnect(world.connect, settings.networks, settings.addresses, world.lookUp);
   sendGrpcLogTo(log);
   await using cleanUp = new AsyncDisposableStack();
   const pki = settings.insecurePlaintext

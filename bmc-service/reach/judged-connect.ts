@@ -13,15 +13,25 @@ export class AddressRefusedError extends Error {
   readonly code = "address-refused";
 }
 
+/** The address that a name means. */
+export type LookUp = (name: string) => Promise<string>;
+
+const askNameServers: LookUp = async (name) => (await lookup(name)).address;
+
 /**
  * Opens sessions only where the service may go. What the map says of that BMC is not judged: it comes with the command line.
  * @returns fails with AddressRefusedError too, and with SessionError "no answer" where a name means no address
  */
-export function judgedConnect(connect: ConnectBmc, networks: BmcNetworks, map: AddressMap): ConnectBmc {
+export function judgedConnect(
+  connect: ConnectBmc,
+  networks: BmcNetworks,
+  map: AddressMap,
+  lookUp: LookUp = askNameServers,
+): ConnectBmc {
   return async (login) => {
     const mapped = map.get(login.mac);
     if (mapped !== undefined && formatEndpoint(mapped) === formatEndpoint(login)) return connect(login);
-    const host = await addressOf(login);
+    const host = await addressOf(login, lookUp);
     const problem = networks.problem({ host, port: login.port });
     if (problem === undefined) return connect({ ...login, host });
     throw new AddressRefusedError(`${formatEndpoint(login)}: the service does not go there: ${problem}`);
@@ -29,11 +39,10 @@ export function judgedConnect(connect: ConnectBmc, networks: BmcNetworks, map: A
 }
 
 /** What is judged is what is gone to: a name could mean another address a moment later. */
-async function addressOf({ host, port, signal }: BmcLogin): Promise<string> {
+async function addressOf({ host, port, signal }: BmcLogin, lookUp: LookUp): Promise<string> {
   if (isIP(host) !== 0) return host;
   try {
-    const { address } = await orAborted(lookup(host), signal);
-    return address;
+    return await orAborted(lookUp(host), signal);
   } catch (cause) {
     signal.throwIfAborted();
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -8,12 +8,6 @@ import { canary, EnrollingAgent, factsOf, mac1, mac2, namesOf, uuid1, uuid2 } fr
 import { FakeBmc } from "../fixture/fake-bmc.ts";
 import { newSite, type Site, startTestService, type TestService } from "../fixture/service.ts";
 
-/** No server of names is asked. */
-vi.mock("node:dns/promises", async (original) => ({
-  ...(await original<object>()),
-  lookup: async () => ({ address: "10.0.0.8", family: 4 }),
-}));
-
 const guid = "00112233445566778899aabbccddeeff";
 let site: Site;
 let bmc: FakeBmc;
