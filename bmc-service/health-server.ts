@@ -1,8 +1,7 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
-import { ConfigError, systemReason } from "./config-error.ts";
-import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { closeHttp, listenHttp } from "./http-listener.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface HealthOptions {
@@ -50,24 +49,10 @@ export class HealthServer implements AsyncDisposable {
    * @throws ConfigError
    */
   async listen(endpoint: Endpoint): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen(endpoint.port, endpoint.host, resolve);
-    try {
-      await promise;
-    } catch (error) {
-      throw new ConfigError("--health", `${formatEndpoint(endpoint)}: ${systemReason(error)}`, { cause: error });
-    } finally {
-      this.#server.removeListener("error", reject);
-    }
-    return (this.#server.address() as AddressInfo).port;
+    return await listenHttp(this.#server, "--health", endpoint);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    if (!this.#server.listening) return;
-    this.#server.close(() => resolve());
-    this.#server.closeAllConnections();
-    await promise;
+    await closeHttp(this.#server);
   }
 }

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { basename, dirname } from "node:path";
 import type { Logger } from "pino";
 import send from "send";
-import { ConfigError, systemReason } from "../config-error.ts";
-import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import { systemReason } from "../config-error.ts";
+import type { Endpoint } from "../endpoint.ts";
+import { closeHttp, listenHttp } from "../http-listener.ts";
 import type { SampledLog } from "../sampled-log.ts";
 import { type BootAnswer, type BootAnswers, BootRefusal } from "./boot-answers.ts";
 import { bootDocument, type DocumentKeys } from "./boot-document.ts";
@@ -67,25 +67,11 @@ export class BootServer implements AsyncDisposable {
    * @throws ConfigError
    */
   async listen(endpoint: Endpoint): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen(endpoint.port, endpoint.host, resolve);
-    try {
-      await promise;
-    } catch (error) {
-      throw new ConfigError("--listen", `${formatEndpoint(endpoint)}: ${systemReason(error)}`, { cause: error });
-    } finally {
-      this.#server.removeListener("error", reject);
-    }
-    return (this.#server.address() as AddressInfo).port;
+    return await listenHttp(this.#server, "--listen", endpoint);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#server.listening) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
-    this.#server.closeAllConnections();
-    await promise;
+    await closeHttp(this.#server);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
