@@ -73,7 +73,7 @@ describe("pixiecore's API", () => {
       initrd: [`${here()}/images/initramfs.img`],
       cmdline: expect.stringMatching(
         new RegExp(
-          `^quiet rivet\\.config=${publicUrl}/config\\.yaml rivet\\.ca_sha256=${caSha256()} rivet\\.token=rvt_[0-9a-f]{48}$`,
+          `^quiet rootfstype=ramfs rivet\\.config=${publicUrl}/config\\.yaml rivet\\.ca_sha256=${caSha256()} rivet\\.token=rvt_[0-9a-f]{48}$`,
         ),
       ),
       message: "metal-rivet: this machine and its BMC are made known to bmc.example.org:4443",
@@ -173,7 +173,9 @@ describe("iPXE", () => {
   test("the second has a token for that machine", async () => {
     await start();
     const script = await textOf(`/boot.ipxe?mac=${mac}&uuid=${uuid.toUpperCase()}`);
-    expect(script).toContain(`kernel --name kernel ${publicUrl}/images/vmlinuz initrd=initrd0 quiet rivet.config=`);
+    expect(script).toContain(
+      `kernel --name kernel ${publicUrl}/images/vmlinuz initrd=initrd0 quiet rootfstype=ramfs rivet.config=`,
+    );
     expect(script).toContain(`initrd --name initrd0 ${publicUrl}/images/initramfs.img`);
     expect(script).toMatch(/ rivet\.token=rvt_[0-9a-f]{48} \|\| goto failed\n/);
     expect(script.indexOf("sleep 60")).toBeLessThan(script.lastIndexOf("chain --replace"));
@@ -285,7 +287,7 @@ describe("the UEFI program", () => {
     const served = Buffer.from(await answer.arrayBuffer());
     expect(Number(answer.headers.get("content-length"))).toBe(served.length);
     expect(readUkiCommandLine(served).text).toBe(
-      `console=tty0 rivet.config=${publicUrl}/enrol.yaml rivet.ca_sha256=${caSha256()}`,
+      `console=tty0 rootfstype=ramfs rivet.config=${publicUrl}/enrol.yaml rivet.ca_sha256=${caSha256()}`,
     );
     const size = await get("/metal-rivet.efi", { method: "HEAD" });
     expect(Number(size.headers.get("content-length"))).toBe(served.length);
@@ -297,7 +299,7 @@ describe("the UEFI program", () => {
     await start({ words: "" });
     writeFileSync(efi(), smallUki("second one"));
     const served = Buffer.from(await (await get("/metal-rivet.efi")).arrayBuffer());
-    expect(readUkiCommandLine(served).text).toMatch(/^second one rivet\.config=/);
+    expect(readUkiCommandLine(served).text).toMatch(/^second one rootfstype=ramfs rivet\.config=/);
   });
 
   test("that is signed, or knows its service, is served as it was built", async () => {

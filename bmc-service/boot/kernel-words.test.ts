@@ -1,12 +1,21 @@
 import { expect, test } from "vitest";
 import { commandLine, wordsProblem } from "./kernel-words.ts";
 
-test("a command line has the site's words, the document, the pin of its CA, and the token at the end", () => {
-  const line = { words: " console=ttyS1,115200 quiet ", document: "http://10.0.0.1:8080/config.yaml", caSha256: "ab" };
+const line = { words: " console=ttyS1,115200 quiet ", document: "http://10.0.0.1:8080/config.yaml", caSha256: "ab" };
+
+test("a command line has the site's words, the root in memory, the document, the pin of its CA, and the token at the end", () => {
   expect(commandLine({ ...line, token: "rvt_1" })).toBe(
-    "console=ttyS1,115200 quiet rivet.config=http://10.0.0.1:8080/config.yaml rivet.ca_sha256=ab rivet.token=rvt_1",
+    "console=ttyS1,115200 quiet rootfstype=ramfs rivet.config=http://10.0.0.1:8080/config.yaml rivet.ca_sha256=ab rivet.token=rvt_1",
   );
-  expect(commandLine({ ...line, words: "" })).toBe("rivet.config=http://10.0.0.1:8080/config.yaml rivet.ca_sha256=ab");
+  expect(commandLine({ ...line, words: "" })).toBe(
+    "rootfstype=ramfs rivet.config=http://10.0.0.1:8080/config.yaml rivet.ca_sha256=ab",
+  );
+});
+
+test("a site may have another root in memory", () => {
+  expect(commandLine({ ...line, words: "rootfstype=tmpfs" })).toBe(
+    "rootfstype=tmpfs rivet.config=http://10.0.0.1:8080/config.yaml rivet.ca_sha256=ab",
+  );
 });
 
 test.each(["", "console=tty0 console=ttyS0,115200n8 rivet.then=reboot", 'dyndbg="file ipmi_si* +p"', "rivet.tokens=1"])(

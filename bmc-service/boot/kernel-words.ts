@@ -1,6 +1,12 @@
 /** What x86 keeps of a kernel command line, without the zero at its end. */
 export const mostCommandLineBytes = 2_047;
 
+/**
+ * The root in memory may have all of the memory. The kernel's default, tmpfs, takes half, which in 384 MB is too little to unpack
+ * our ramdisk. It is the kernel's own word, so that it does no harm to other ramdisks.
+ */
+const wholeMemory = "rootfstype=ramfs";
+
 /** Keys that the boot server gives itself. */
 const own = ["config", "token", "ca_sha256", "ca", "key", "cert", "service", "insecure_plaintext"];
 
@@ -30,7 +36,8 @@ export interface CommandLine {
 
 /** The kernel command line of a machine. Of secrets it has a token for one enrolment at most. */
 export function commandLine({ words, document, caSha256, token }: CommandLine): string {
-  const parts = [words.trim(), `rivet.config=${document}`, `rivet.ca_sha256=${caSha256}`];
+  const memory = /(^|\s)rootfstype=/.test(words) ? "" : wholeMemory;
+  const parts = [words.trim(), memory, `rivet.config=${document}`, `rivet.ca_sha256=${caSha256}`];
   if (token !== undefined) parts.push(`rivet.token=${token}`);
   return parts.filter((part) => part !== "").join(" ");
 }

@@ -105,8 +105,8 @@ export interface SimulatedMachine extends AsyncDisposable {
   change(truth: Partial<Pick<Truth, "bmcIp" | "bmcMask" | "bmcGateway" | "smbios">>): void;
 }
 
-/** First part of every kernel command line: messages to the serial port, few of them, and no waiting for ever after a panic. */
-const kernelDefaults = "console=ttyS0 quiet panic=5";
+/** First part of every kernel command line: messages to the serial port, few of them, no waiting for ever after a panic, and all memory for the ramdisk. */
+const kernelDefaults = "console=ttyS0 quiet panic=5 rootfstype=ramfs";
 
 /** Makes BMC and wires; the machine is off. */
 export async function assembleMachine(options: MachineOptions, signal?: AbortSignal): Promise<SimulatedMachine> {
