@@ -24,6 +24,7 @@ export const releaseImage = {
   kernel: join(repository, "dist/image/vmlinuz"),
   initramfs: join(repository, "dist/image/initramfs.img"),
   overlay: join(repository, "dist/image/overlay.img"),
+  efi: join(repository, "dist/image/metal-rivet.efi"),
   manifest: join(repository, "dist/image/manifest.json"),
 } as const;
 

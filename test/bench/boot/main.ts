@@ -6,10 +6,10 @@ import { execa } from "execa";
 import { ExitCode } from "../../../proto/exit-code.ts";
 import { artifacts, buildReleaseImage, ensureBuilt, releaseImage, repository } from "../../lab/artifacts.ts";
 import { durationText, makeScreen, type Screen } from "../../lab/screen.ts";
-import { type MeasuredRoad, measureRoad } from "./measure.ts";
+import { leastMemory, type MeasuredRoad, measureRoad } from "./measure.ts";
 import { writeDebianRamdisk, writeEmptyRamdisk, writeTimedRamdisk, writeWithOverlay } from "./ramdisks.ts";
-import { type BootFigures, bootReport, bootTargets } from "./report.ts";
-import { type BootImages, imagesDirectory, type Road, roads, stickWords } from "./roads.ts";
+import { bootReport, bootTargets, type LeastMemory, memoryReport } from "./report.ts";
+import { type BootImages, imagesDirectory, type Road, roads, smallMemoryMib, stickWords } from "./roads.ts";
 
 const help = `
 Boots a virtual machine (QEMU without KVM) on each road, each time with a BMC and a
@@ -18,6 +18,9 @@ first line, network, BMC read, linked. Beside that, what others take: the same
 kernel with an empty ramdisk, and Debian's own initramfs with ipmitool in a script.
 Takes about fifteen minutes once everything is built. Needs root, for Debian's
 initramfs, which is made in a mount namespace of its own.
+
+With --least-memory it boots each road of ours with less and less memory instead,
+and tells the least with which the machine is still linked.
 
 Roads:
 ${roads.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join("\n")}
@@ -33,7 +36,11 @@ interface Options {
   readonly output: "table" | "json";
   readonly times: number;
   readonly road: readonly Road[];
+  readonly leastMemory: boolean;
 }
+
+/** MiB. */
+const memories = [smallMemoryMib, 352, 320, 288];
 
 /** @throws CommanderError */
 function parseOptions(): Options {
@@ -46,6 +53,7 @@ function parseOptions(): Options {
     )
     .addOption(new Option("--times <N>", "boots of each road; the median counts").default(5).argParser(times))
     .addOption(new Option("--road <NAME>", "this road only; may be repeated").argParser(road).default(roads, "all"))
+    .option("--least-memory", "the least memory of each road, and not its times", false)
     .helpOption("-h, --help", "this text")
     .addHelpText("after", help)
     .allowExcessArguments(false)
@@ -79,10 +87,9 @@ async function main(): Promise<number> {
     process.on(signal, () => interruption.abort(128 + constants.signals[signal]));
   }
   try {
-    const figures = await measure(options, interruption.signal);
-    const targets = bootTargets(figures);
-    if (options.output === "json") console.log(JSON.stringify({ ...figures, targets }, undefined, 2));
-    else process.stdout.write(`\n${bootReport(figures)}`);
+    const { json, text } = await measure(options, interruption.signal);
+    if (options.output === "json") console.log(JSON.stringify(json, undefined, 2));
+    else process.stdout.write(`\n${text}`);
     return ExitCode.done;
   } catch (error) {
     if (interruption.signal.aborted) return Number(interruption.signal.reason);
@@ -91,32 +98,76 @@ async function main(): Promise<number> {
   }
 }
 
-async function measure(options: Options, signal: AbortSignal): Promise<BootFigures> {
+/** What was measured, for programs and for people. */
+interface Measured {
+  readonly json: unknown;
+  readonly text: string;
+}
+
+async function measure(options: Options, signal: AbortSignal): Promise<Measured> {
   const screen = makeScreen((text) => process.stderr.write(text), process.stderr.isTTY && !process.env.NO_COLOR);
   const directory = mkdtempSync(join(tmpdir(), "metal-rivet-bench-boot-"));
   try {
     screen.heading("Measuring");
     const images = await buildImages(directory, screen, signal);
-    const measured: MeasuredRoad[] = [];
-    for (const each of options.road) {
-      const started = performance.now();
-      screen.pending(each.name, each.title);
-      const done = await measureRoad(each, images, options.times, signal);
-      measured.push(done);
-      if (done.failure !== undefined) {
-        screen.failed(each.name, done.failure.split("\n")[0] ?? "", performance.now() - started);
-        continue;
-      }
-      screen.done(
-        each.name,
-        `${each.until}: ${durationText(done.median[each.until] ?? Number.NaN)}`,
-        performance.now() - started,
-      );
+    if (options.leastMemory) {
+      const found = await measureMemory(options.road, images, screen, signal);
+      return { json: { roads: found, triedMib: memories }, text: memoryReport(found, memories) };
     }
-    return { roads: measured, timesPerRoad: options.times, stickBytes: statSync(images.stick).size };
+    const measured = await measureTimes(options, images, screen, signal);
+    const figures = { roads: measured, timesPerRoad: options.times, stickBytes: statSync(images.stick).size };
+    return { json: { ...figures, targets: bootTargets(figures) }, text: bootReport(figures) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+async function measureTimes(
+  options: Options,
+  images: BootImages,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<MeasuredRoad[]> {
+  const measured: MeasuredRoad[] = [];
+  for (const each of options.road) {
+    const started = performance.now();
+    screen.pending(each.name, each.title);
+    const done = await measureRoad(each, images, options.times, signal);
+    measured.push(done);
+    if (done.failure !== undefined) {
+      screen.failed(each.name, done.failure.split("\n")[0] ?? "", performance.now() - started);
+      continue;
+    }
+    screen.done(
+      each.name,
+      `${each.until}: ${durationText(done.median[each.until] ?? Number.NaN)}`,
+      performance.now() - started,
+    );
+  }
+  return measured;
+}
+
+async function measureMemory(
+  wanted: readonly Road[],
+  images: BootImages,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<LeastMemory[]> {
+  const found: LeastMemory[] = [];
+  for (const each of wanted.filter(({ agent }) => agent)) {
+    const { name, title, memoryMib } = each;
+    const started = performance.now();
+    screen.pending(name, `${title}: least memory`);
+    const from = [...(memoryMib > smallMemoryMib ? [memoryMib] : []), ...memories];
+    const leastMib = await leastMemory(each, images, from, signal);
+    found.push({ name, title, leastMib });
+    screen.done(
+      name,
+      leastMib === undefined ? `not with ${from[0]} MiB` : `${leastMib} MiB`,
+      performance.now() - started,
+    );
+  }
+  return found;
 }
 
 /** Everything as it is released, but for what tells when /init starts. */
@@ -139,6 +190,7 @@ async function buildImages(directory: string, screen: Screen, signal: AbortSigna
     debianWithOverlay: join(directory, "debian-overlay.img"),
   };
   copyFileSync(releaseImage.kernel, join(images.directory, "vmlinuz"));
+  copyFileSync(releaseImage.efi, join(images.directory, "metal-rivet.efi"));
   writeTimedRamdisk(releaseImage.initramfs, images.initramfs);
   writeEmptyRamdisk(images.emptyRamdisk);
   await writeDebianRamdisk(directory, images.debianRamdisk);

@@ -19,6 +19,8 @@ export interface MeasuredRoad {
 
 /** A boot under emulation. */
 const bootLimitMs = 240_000;
+/** A machine with too little memory can hang instead of saying so. */
+const smallBootLimitMs = 90_000;
 
 /**
  * Boots a machine of its own, with a BMC and a service that have never seen it, so many times.
@@ -51,21 +53,44 @@ export function medians(runs: readonly Timeline[]): Timeline {
   return Object.fromEntries(each.filter(([, times]) => times.length > 0).map(([mark, times]) => [mark, median(times)]));
 }
 
-async function bootOnce(road: Road, images: BootImages, signal: AbortSignal): Promise<Timeline> {
+/**
+ * The least of these memories with which a machine is linked by a road.
+ * @param memoriesMib the largest first; a smaller one is tried only where that was enough
+ * @returns undefined: none of them
+ * @throws the signal's reason
+ */
+export async function leastMemory(
+  road: Road,
+  images: BootImages,
+  memoriesMib: readonly number[],
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  let least: number | undefined;
+  for (const memoryMib of memoriesMib) {
+    try {
+      await bootOnce({ ...road, memoryMib }, images, signal, smallBootLimitMs);
+    } catch {
+      signal.throwIfAborted();
+      break;
+    }
+    least = memoryMib;
+  }
+  return least;
+}
+
+async function bootOnce(road: Road, images: BootImages, signal: AbortSignal, limitMs = bootLimitMs): Promise<Timeline> {
   const { kernel, initramfs } = images;
-  await using site = await openSite({
-    ...{ kernel, initramfs, memoryMib: road.memoryMib, signal },
-    machine: (directory) => road.machine(images, directory),
-  });
-  await using stack = new AsyncDisposableStack();
-  const commandLine = await road.prepare(site, images, stack);
+  await using around = new AsyncDisposableStack();
+  const { machine: more, prepare } = await road.begin(images, around);
+  await using site = await openSite({ kernel, initramfs, memoryMib: road.memoryMib, signal, machine: more });
+  const commandLine = await prepare(site);
   const { machine } = site;
   const timeline: Partial<Record<Mark, number>> = {};
   const started = performance.now();
   await machine.powerOn(commandLine);
   await machine.console.waitFor(
     `${road.name} to get to "${road.until}"`,
-    bootLimitMs,
+    limitMs,
     (line) => {
       const seen = markOf(line);
       if (seen === undefined) return undefined;

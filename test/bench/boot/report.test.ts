@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type MeasuredRoad, medians } from "./measure.ts";
-import { bootReport, bootTargets, ownPart } from "./report.ts";
+import { bootReport, bootTargets, memoryReport, ownPart } from "./report.ts";
 import type { Timeline } from "./timeline.ts";
 
 const road = (name: string, median: Timeline, more: Partial<MeasuredRoad> = {}): MeasuredRoad => ({
@@ -49,4 +49,15 @@ test("what is not ours has no part of ours in the report", () => {
   expect(text).toMatch(/^kernel +384 MB +3\.00 s +3\.40 s +4\.00 s +5\.00 s +6\.50 s +3\.50 s/m);
   expect(text).toMatch(/^script +384 MB +2\.00 s +- +- +- +9\.00 s +-/m);
   expect(text).toContain("medians of 5");
+});
+
+test("the least memory of each road is told, and of which none was enough", () => {
+  const roads = [
+    { name: "kernel", title: "kernel and ramdisk", leastMib: 320 },
+    { name: "uefi", title: "by UEFI", leastMib: undefined },
+  ];
+  const text = memoryReport(roads, [384, 320, 288]);
+  expect(text).toContain("tried: 384, 320, 288 MiB");
+  expect(text).toMatch(/^kernel and ramdisk +320 MiB *$/m);
+  expect(text).toMatch(/^by UEFI +- *$/m);
 });

@@ -13,6 +13,14 @@ export interface BootFigures {
   readonly stickBytes: number;
 }
 
+/** What a road needs. */
+export interface LeastMemory {
+  readonly name: string;
+  readonly title: string;
+  /** Undefined: it was linked with none of the memories that were tried. */
+  readonly leastMib: number | undefined;
+}
+
 const mostOwnMs = 4_000;
 const mostStickBytes = 64e6;
 
@@ -93,4 +101,14 @@ export function bootReport(figures: BootFigures): string {
     "",
     ...roads.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${name} failed: ${failure}`, ""])),
   ].join("\n");
+}
+
+/**
+ * For people.
+ * @param triedMib the largest first
+ */
+export function memoryReport(roads: readonly LeastMemory[], triedMib: readonly number[]): string {
+  const table = plainTable(["road", "least memory"]);
+  for (const { title, leastMib } of roads) table.push([title, leastMib === undefined ? "-" : `${leastMib} MiB`]);
+  return `Least memory with which a machine is linked; tried: ${triedMib.join(", ")} MiB.\n\n${table}\n`;
 }

@@ -5,6 +5,8 @@ import { stringify } from "yaml";
 import { startBootApi } from "../../lab/boot-api.ts";
 import type { MachineOptions } from "../../lab/machine.ts";
 import { bootFrom } from "../../lab/mini-lab.ts";
+import { freeUdpPort } from "../../lab/ports.ts";
+import { startProxyDhcp } from "../../lab/proxy-dhcp.ts";
 import { readCertificates } from "../../lab/service.ts";
 import type { Site } from "../in-vm.ts";
 import { byScript, timedInit } from "./ramdisks.ts";
@@ -12,7 +14,7 @@ import type { Mark } from "./timeline.ts";
 
 /** What the machines boot, built once. */
 export interface BootImages {
-  /** A directory with vmlinuz, and initramfs.img that tells when its first process starts. */
+  /** A directory with vmlinuz, initramfs.img that tells when its first process starts, and metal-rivet.efi. */
   readonly directory: string;
   readonly kernel: string;
   readonly initramfs: string;
@@ -33,10 +35,16 @@ export interface Road {
   /** Whether the agent is in it. */
   readonly agent: boolean;
   readonly memoryMib: number;
+  /** Whatever has to be there before the machine. */
+  begin(images: BootImages, stack: AsyncDisposableStack): Promise<RoadBoot>;
+}
+
+/** One boot by a road. */
+export interface RoadBoot {
   /** More about the machine. @param directory of its site */
-  machine(images: BootImages, directory: string): Partial<MachineOptions>;
+  machine(directory: string): Partial<MachineOptions>;
   /** Once the service runs, and before the power is switched on. @returns the kernel command line, for roads that have one */
-  prepare(site: Site, images: BootImages, stack: AsyncDisposableStack): Promise<string>;
+  prepare(site: Site): Promise<string>;
 }
 
 /** The least that all of ours has to do with. */
@@ -49,24 +57,54 @@ const withDocument = (site: Site) => `${agentWords} rivet.config=${site.document
 
 const ours = { until: "linked", agent: true, memoryMib: smallMemoryMib } as const;
 
+/** A kernel and a ramdisk that QEMU hands over. */
+const byQemu = (
+  ramdiskOf: (images: BootImages) => string,
+  commandLine: (site: Site) => string,
+): Pick<Road, "begin"> => ({
+  begin: async (images) => ({
+    machine: () => ({ kernel: images.kernel, initramfs: ramdiskOf(images) }),
+    prepare: async (site) => commandLine(site),
+  }),
+});
+
 const kernelAndRamdisk: Road = {
   ...{ ...ours, name: "kernel", title: "kernel and ramdisk, by QEMU" },
-  machine: ({ kernel, initramfs }) => ({ kernel, initramfs }),
-  prepare: async (site) => `rdinit=${timedInit} ${withDocument(site)}`,
+  ...byQemu(
+    ({ initramfs }) => initramfs,
+    (site) => `rdinit=${timedInit} ${withDocument(site)}`,
+  ),
 };
 
 function fromNetwork(firmware: "bios" | "uefi"): Road {
   return {
     ...{ ...ours, name: `${firmware}-ipxe`, title: `network: iPXE, ${firmware.toUpperCase()}` },
-    machine: (_images, directory) => ({ networkBoot: { firmware, directory, file: "boot.ipxe" } }),
-    async prepare(site, images, stack) {
-      const { directory, service } = site;
-      const timed = { images: images.directory, words: `rdinit=${timedInit}` };
-      bootFrom(directory, stack.use(await startBootApi({ directory, service, allow: "all", ...timed })));
-      return "";
-    },
+    begin: async (images, stack) => ({
+      machine: (directory) => ({ networkBoot: { firmware, directory, file: "boot.ipxe" } }),
+      async prepare({ directory, service }) {
+        const timed = { images: images.directory, words: `rivet.led=0 rdinit=${timedInit}` };
+        bootFrom(directory, stack.use(await startBootApi({ directory, service, allow: "all", ...timed })));
+        return "";
+      },
+    }),
   };
 }
+
+const uefiHttp: Road = {
+  ...{ ...ours, name: "uefi-http", title: "network: UEFI HTTP boot" },
+  async begin({ directory: images }, stack) {
+    const dhcp = stack.use(await startProxyDhcp(await freeUdpPort()));
+    return {
+      machine: (directory) => ({ networkBoot: { firmware: "uefi", directory, file: "", beside: dhcp } }),
+      async prepare({ directory, service }) {
+        const options = { directory, service, images, allow: "all", words: "rivet.led=0" };
+        const { urlSeenByVm } = stack.use(await startBootApi(options));
+        dhcp.tell(`${urlSeenByVm}/metal-rivet.efi`);
+        return "";
+      },
+    };
+  },
+};
 
 /** Where the stick's FAT partition begins. */
 const partitionAt = 1_048_576;
@@ -75,42 +113,48 @@ function fromStick(firmware: "bios" | "uefi"): Road {
   const imageIn = (directory: string) => join(directory, "stick.img");
   return {
     ...{ ...ours, name: `${firmware}-stick`, title: `USB stick, ${firmware.toUpperCase()}` },
-    machine: (_images, directory) => ({ stick: { firmware, image: imageIn(directory) } }),
-    async prepare({ directory, service }, { stick }) {
-      const image = imageIn(directory);
-      copyFileSync(stick, image);
-      const document = { service: service.addressSeenByVm, ...readCertificates(service.pkiDirectory, "agent") };
-      const target = ["-o", "-i", `${image}@@${partitionAt}`, "-", "::/metal-rivet.yaml"];
-      await execa("mcopy", target, { input: stringify(document), timeout: 30_000 });
-      return "";
-    },
+    begin: async ({ stick }) => ({
+      machine: (directory) => ({ stick: { firmware, image: imageIn(directory) } }),
+      async prepare({ directory, service }) {
+        const image = imageIn(directory);
+        copyFileSync(stick, image);
+        const document = { service: service.addressSeenByVm, ...readCertificates(service.pkiDirectory, "agent") };
+        const target = ["-o", "-i", `${image}@@${partitionAt}`, "-", "::/metal-rivet.yaml"];
+        await execa("mcopy", target, { input: stringify(document), timeout: 30_000 });
+        return "";
+      },
+    }),
   };
 }
 
 const overlay: Road = {
   ...{ ...ours, name: "overlay", title: "overlay on Debian's initramfs", memoryMib: debianMemoryMib },
-  machine: ({ kernel, debianWithOverlay }) => ({ kernel, initramfs: debianWithOverlay }),
-  prepare: async (site) => withDocument(site),
+  ...byQemu(({ debianWithOverlay }) => debianWithOverlay, withDocument),
 };
 
 const empty: Road = {
   ...{ name: "empty", title: "the same kernel, an empty ramdisk", until: "first line" },
   ...{ agent: false, memoryMib: smallMemoryMib },
-  machine: ({ kernel, emptyRamdisk }) => ({ kernel, initramfs: emptyRamdisk }),
-  prepare: async () => "",
+  ...byQemu(
+    ({ emptyRamdisk }) => emptyRamdisk,
+    () => "",
+  ),
 };
 
 const debianScript: Road = {
   ...{ name: "script", title: "Debian's initramfs, ipmitool by script", until: "linked" },
   ...{ agent: false, memoryMib: debianMemoryMib },
-  machine: ({ kernel, debianRamdisk }) => ({ kernel, initramfs: debianRamdisk }),
-  prepare: async () => `${byScript} ip=dhcp`,
+  ...byQemu(
+    ({ debianRamdisk }) => debianRamdisk,
+    () => `${byScript} ip=dhcp`,
+  ),
 };
 
 export const roads: readonly Road[] = [
   kernelAndRamdisk,
   fromNetwork("bios"),
   fromNetwork("uefi"),
+  uefiHttp,
   fromStick("bios"),
   fromStick("uefi"),
   overlay,
