@@ -8,9 +8,10 @@ import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { execa } from "execa";
+import { foreignNode } from "./image/foreign-node.ts";
 import { buildSingleExecutable } from "./image/single-executable.ts";
 import { slimNode } from "./image/slim-node.ts";
-import { foreignNode, targets } from "./image/target.ts";
+import { targets } from "./image/target.ts";
 
 const root = import.meta.dirname;
 

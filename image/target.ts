@@ -1,9 +1,6 @@
 /** The kinds of machines that are built for, and what differs between them. */
 
-import { mkdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { execa } from "execa";
-import { type DebianArchitecture, exists } from "./debian-package.ts";
+import type { DebianArchitecture } from "./debian-package.ts";
 
 export interface Target {
   /** As Node calls it. */
@@ -44,27 +41,3 @@ export const targets: Readonly<Record<string, Target>> = {
     consoles: "console=ttyAMA0,115200 console=tty0",
   },
 };
-
-const fetchLimitMs = 600_000;
-
-/** Node for that kind of machine, of the version that runs this: from the cache, else from npm, which checks its hash. */
-export async function foreignNode(target: Target, cacheDir: string): Promise<string> {
-  const name = `node-linux-${target.name}`;
-  const folder = join(cacheDir, `${name}-${process.versions.node}`);
-  const node = join(folder, "package/bin/node");
-  if (await exists(node)) return node;
-  const unfinished = `${folder}.${process.pid}`;
-  try {
-    await mkdir(unfinished, { recursive: true });
-    const pack = ["pack", "--silent", "--pack-destination", unfinished, `${name}@${process.versions.node}`];
-    const { stdout } = await execa("npm", pack, { cwd: unfinished, timeout: fetchLimitMs });
-    const archive = stdout.trim().split("\n").at(-1) ?? "";
-    await execa("tar", ["-xzf", join(unfinished, archive), "-C", unfinished], { timeout: fetchLimitMs });
-    await rm(join(unfinished, archive));
-    await rm(folder, { recursive: true, force: true });
-    await rename(unfinished, folder);
-    return node;
-  } finally {
-    await rm(unfinished, { recursive: true, force: true });
-  }
-}

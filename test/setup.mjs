@@ -32,7 +32,9 @@ const lab = [...image, "qemu-system-x86", "seabios", "ipxe-qemu", "ovmf", "openi
 const ramdisks = ["busybox-static", "initramfs-tools-core", "dracut-core"];
 // DHCP servers and routers, and what wires them.
 const network = ["dnsmasq-base", "iproute2", "procps"];
-const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd", ...network, ...ramdisks];
+// Builds for machines of arm64, and boots them.
+const arm64 = ["binutils-aarch64-linux-gnu", "qemu-system-arm", "qemu-efi-aarch64"];
+const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd", ...network, ...ramdisks, ...arm64];
 const packages = { fast, build, image, lab, bench: peers, test: peers };
 
 function say(text) {
