@@ -49,9 +49,10 @@ const kcsWaitMs = ({ bmcLimitMs, ipmiDriver }: LocalSettings): number => (isInit
 
 /** What of the settings the run itself needs. */
 export function runSettings(settings: LocalSettings): RunSettings {
-  const { rotate, userSlot, harden, serviceLimitMs, bmcLimitMs, limitMs, watchdog } = settings;
+  const { rotate, userSlot, harden, serviceLimitMs, bmcLimitMs, limitMs, watchdog, site } = settings;
   return {
     agentVersion: `metal-rivet ${version}`,
+    site,
     rotate,
     userSlot,
     harden,

@@ -37,7 +37,7 @@ export async function run(world: World, step: Step, limit?: AbortSignal): Promis
   const { machine, seen } =
     own === undefined ? await derive(world, step, smbios, await opening.bmc) : { machine: own, seen: undefined };
   await using enrolment = await step("begin", limits.beginMs, (signal) =>
-    begin(world, machineToProto(machine), signal),
+    begin(world, machineToProto(machine, world.settings.site), signal),
   );
   try {
     const outcome = await enrol(world, step, machine.uuid, opening.bmc, enrolment, seen, limit);

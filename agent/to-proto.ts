@@ -5,8 +5,8 @@ import { AddressSource, type BmcFacts, type Fru } from "../proto/gen/metalstack/
 import type { Machine } from "../proto/gen/metalstack/bmc/v1/machine.ts";
 import type { Latencies } from "./latencies.ts";
 
-/** What the machine says of itself, as the contract names it. */
-export function machineToProto({ uuid, smbios, derivedFrom }: MachineIdentity): Machine {
+/** What the machine says of itself, as the contract names it, and where it stands. */
+export function machineToProto({ uuid, smbios, derivedFrom }: MachineIdentity, site = ""): Machine {
   const { bios, system, baseboard, chassis, version } = smbios;
   return {
     uuid,
@@ -29,6 +29,7 @@ export function machineToProto({ uuid, smbios, derivedFrom }: MachineIdentity): 
     smbiosVersion: `${version.major}.${version.minor}`,
     uuidDerived: derivedFrom !== undefined,
     firmwareUuid: derivedFrom === undefined ? "" : (system.uuid ?? ""),
+    site,
   };
 }
 

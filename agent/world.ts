@@ -47,6 +47,8 @@ export interface World {
 export interface RunSettings {
   /** For example "metal-rivet 0.1.0". */
   readonly agentVersion: string;
+  /** Name of the place where the machine stands; "" or left out: it has none. */
+  readonly site?: string | undefined;
   /** Make a new account even if the known one works. */
   readonly rotate: boolean;
   /** User ID for a new account, 2 to 63; without it the agent chooses. */

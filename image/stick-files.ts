@@ -38,6 +38,9 @@ export const documentTemplate = `# Configuration of metal-rivet on this stick. T
 # Whoever holds this stick can use it. Make it for a short time.
 #token: rvt_...
 
+# The name of this place, for the screen and the reports.
+#site: Rack 12, Hall B
+
 # For sites without network: what bmc-service import-key prints. Reports are sealed to it, and kept in the folder reports.
 #report_key: x25519:...
 

@@ -10,5 +10,5 @@ test("the stick's document is all comment until somebody fills it in, and each k
   await expect(read(template)).rejects.toThrow(/is empty/);
   // What a key's "#" hides stands at once behind it; sentences have a blank there.
   const { values } = await read(template.replaceAll(/^#(?=\S| {2}\S)/gm, ""));
-  expect([...values.keys()]).toEqual(["service", "ca", "token", "report_key", "then"]);
+  expect([...values.keys()]).toEqual(["service", "ca", "token", "site", "report_key", "then"]);
 });

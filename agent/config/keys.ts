@@ -283,6 +283,17 @@ export const keys = [
     notAsFlag: true,
   },
   {
+    name: "site",
+    type: {
+      kind: "text",
+      pattern: /^[\x21-\x7e]([\x20-\x7e]{0,62}[\x21-\x7e])?$/,
+      allowed: "1 to 64 printable ASCII characters, no space at either end",
+    },
+    placeholder: "TEXT",
+    description:
+      "name of the place where the machine stands: shown on the screen, told to the service, kept in the report",
+  },
+  {
     name: "user_prefix",
     type: {
       kind: "text",

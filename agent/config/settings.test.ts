@@ -123,6 +123,7 @@ describe("sources", () => {
       stick: false,
       offline: "auto",
       reportKey: undefined,
+      site: "",
       outcomeFile: "/run/metal-rivet/outcome.json",
       keepNetwork: false,
       screen: "auto",
@@ -133,6 +134,7 @@ describe("sources", () => {
       offlinePolicy: { userNamePrefix: "rivet", privilege: 4 },
     });
     expect(localSettings([])).toMatchObject({ kcs: undefined, ipmiDriver: true });
+    expect(localSettings([source("document", { site: "Rack 12, Hall B" })]).site).toBe("Rack 12, Hall B");
     const ntp = "ntp.example.org,10.0.0.1:1123,[fd00::1]";
     expect(localSettings([source("kernel", { ntp })]).ntp).toEqual(ntp.split(","));
   });
@@ -159,6 +161,9 @@ describe("sources", () => {
     ["kcs", "io:0x10ca2", "allowed: io:0xca2"],
     ["kcs", "io:0xca2,spacing=3", "with 1, 2, 4, 8 or 16 bytes"],
     ["ipmi_driver", "2", "allowed: 1 or 0"],
+    ["site", "x".repeat(65), "allowed: 1 to 64 printable ASCII characters"],
+    ["site", "Halle 3, Süd", "allowed: 1 to 64 printable ASCII characters"],
+    ["site", " Hall 3", "no space at either end"],
   ] as const)("%s=%s is refused, also when another source overrides it", (name, value, message) => {
     const good = source("flag", {
       log: "text",

@@ -60,6 +60,8 @@ export interface LocalSettings {
   readonly offline: "auto" | "always" | "never";
   /** Public key of the service: "x25519:..."; undefined: no report can be sealed. */
   readonly reportKey: string | undefined;
+  /** Name of the place; "" if nobody gave it one. */
+  readonly site: string;
   /** Of accounts that are made without a service. */
   readonly offlinePolicy: { readonly userNamePrefix: string; readonly privilege: 3 | 4 };
 }
@@ -204,6 +206,7 @@ export function localSettings(sources: readonly Source[]): LocalSettings {
     stick: switchValue(text("stick")) === true,
     offline: offlineModes[text("offline") as keyof typeof offlineModes],
     reportKey: find(sources, "report_key")?.value,
+    site: text("site"),
     offlinePolicy: { userNamePrefix: text("user_prefix"), privilege: text("privilege") === "operator" ? 3 : 4 },
   };
 }

@@ -61,9 +61,11 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
       if (onMachine.local.stick) modules.loadStorageDrivers();
       if (technician !== undefined) modules.loadKeyboardDrivers();
       const from = technician?.leavesDocument === true ? onMachine : await withStickDocument(onMachine, console);
+      console.site?.(from.local.site);
       const { withoutNetwork } = await prepare(from, modules, console);
       const settings = { ...(await readSettings(from, console)), withoutNetwork };
       ({ afterwards, tries } = settings);
+      console.site?.(settings.site);
       const [{ realWorld }, { performRun }] = await Promise.all([
         import("../real-world.ts"),
         import("../perform-run.ts"),

@@ -21,6 +21,7 @@ export class RunFollower implements Console {
     this.#model = {
       version,
       machine: undefined,
+      site: "",
       bmc: unknownBmc,
       network: "",
       steps: [],
@@ -74,6 +75,10 @@ export class RunFollower implements Console {
   task(name: string, _durationMs: number, detail = ""): void {
     this.#set({ remark: `${name}: done` });
     if (name === "network") this.#set({ network: detail });
+  }
+
+  site(site: string): void {
+    this.#set({ site });
   }
 
   bmc(bmc: BmcLine): void {

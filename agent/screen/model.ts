@@ -80,6 +80,8 @@ export interface KeyOffer {
 export interface ScreenModel {
   readonly version: string;
   readonly machine: MachineFacts | undefined;
+  /** Where it stands, at most 64 characters; "" if nobody has said. */
+  readonly site: string;
   readonly bmc: BmcLine;
   /** How the machine is on the network; "" if it is not. */
   readonly network: string;

@@ -24,20 +24,23 @@ export const colouredLines = bigLetterLines;
 const plain = (text: string): string => text.replace(/[^\u0020-\u007e\u2580\u2584\u2588]/gu, "?").trimEnd();
 
 function working(model: ScreenModel, nowMs: number): string[] {
-  const { machine, bmc, network, steps, remark, version } = model;
+  const { machine, site, bmc, network, steps, remark, version } = model;
   const line = "-".repeat(columns);
-  const now = wrapped(remark, columns - labelColumns - 1, 5);
+  const place = site === "" ? [] : [label("Site", site)];
+  const nowLines = 5 - place.length;
+  const now = wrapped(remark, columns - labelColumns - 1, nowLines);
   return [
     `${` metal-rivet ${version}`.padEnd(columns - 8)}working`,
     line,
     label("Machine", machine === undefined ? "being read" : machine.uuid || "no UUID of its own"),
     label("", machine === undefined ? "" : (machine.uuidRemark ?? boardText(machine))),
+    ...place,
     label("BMC", bmcText(bmc) || "not read yet"),
     label("Network", network || "not up yet"),
     line,
     ...steps.map((step) => stepText(step, nowMs)),
     line,
-    ...Array.from({ length: 5 }, (_, at) => label(at === 0 ? "Now" : "", now[at] ?? "")),
+    ...Array.from({ length: nowLines }, (_, at) => label(at === 0 ? "Now" : "", now[at] ?? "")),
     line,
     ` ${keysText(model)}`,
   ];
@@ -70,28 +73,40 @@ function timeText(ms: number): string {
   return seconds % 60 === 0 ? `${seconds / 60} min` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
+/** The keys left of the QR code: a key and what it does stand in one line. */
+function keyLines({ keys, question }: ScreenModel): string[] {
+  if (question !== "") return [question];
+  const lines: string[] = [];
+  for (const { key, does } of keys) {
+    const offer = `${key} ${does}`;
+    const longer = `${lines.at(-1)}  ${offer}`;
+    if (lines.length > 0 && longer.length <= textColumns) lines[lines.length - 1] = longer;
+    else lines.push(offer);
+  }
+  return lines;
+}
+
 function keysText({ keys, question }: Pick<ScreenModel, "keys" | "question">): string {
   return question === "" ? keys.map(({ key, does }: KeyOffer) => `${key} ${does}`).join("  ") : question;
 }
 
 function ended(model: ScreenModel, verdict: Verdict): string[] {
-  const { machine, bmc } = model;
+  const { machine, site, bmc } = model;
   const code = qrLines({ state: verdict.word, uuid: machine?.uuid ?? "", mac: bmc.mac, address: bmc.address });
   const about = [
     `metal-rivet ${model.version}`,
     machine?.uuid || "no UUID of its own",
     ...[machine?.product, named("board", machine?.board ?? ""), named("serial", machine?.serial ?? "")].filter(Boolean),
+    ...wrapped(named("site", site), textColumns, 2).filter(Boolean),
     bmc.mac === "" ? "BMC not known" : `BMC ${bmc.mac}`,
     ...[[bmc.address, named("firmware", bmc.firmware)].filter(Boolean).join(" ")].filter(Boolean),
     "",
   ] as string[];
-  const keys = wrapped(keysText(model), textColumns, 2);
+  const keys = keyLines(model);
   const room = rows - bigLetterLines - about.length - keys.length;
-  const words = [
-    ...wrapped(verdict.why, textColumns, room - 3),
-    "",
-    ...wrapped(`> ${verdict.next}`, textColumns, room - 4),
-  ];
+  // What to do is told to its end, whatever else is cut.
+  const next = wrapped(`> ${verdict.next}`, textColumns, room - 2);
+  const words = [...wrapped(verdict.why, textColumns, room - 1 - next.length), "", ...next];
   const more = [model.remark, verdict.detail]
     .filter(Boolean)
     .flatMap((text) => ["", ...wrapped(text, textColumns, room)]);
@@ -107,7 +122,9 @@ function atMost(lines: readonly string[], most: number): string[] {
   if (lines.length <= most) return Array.from({ length: most }, (_, at) => lines[at] ?? "");
   const kept = lines.slice(0, most);
   const last = kept[most - 1] ?? "";
-  kept[most - 1] = `${last.slice(0, textColumns - 4).trimEnd()} ...`;
+  // At the end of a word, if there is one.
+  const words = last.length <= textColumns - 4 ? last : last.slice(0, textColumns - 3).replace(/\s*\S*$/, "");
+  kept[most - 1] = `${words || last.slice(0, textColumns - 4)} ...`;
   return kept;
 }
 

@@ -114,6 +114,7 @@ export class Technician {
       step: (event) => toAll((each) => each.step(event)),
       problem: (text) => toAll((each) => each.problem(text)),
       begins: (...words) => this.#follower.begins(...words),
+      site: (name) => this.#follower.site(name),
       bmc: (bmc) => this.#follower.bmc(bmc),
       end: (ended) => {
         this.#rest ??= Promise.withResolvers<void>();

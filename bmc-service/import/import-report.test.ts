@@ -72,6 +72,19 @@ test("a report makes machine, BMC and accounts, the service logs in, and the sam
   expect(service.log.join("\n")).not.toContain(canary);
 });
 
+test("the site is in the row and in the history; one that no agent tells is refused", async () => {
+  const at = (site: string) => reportOf([], { machine: { ...machineOf(uuid1), site } });
+  expect((await bring(at("Rack 12, Hall B"))).bmc?.machine?.site).toBe("Rack 12, Hall B");
+  const { entries } = await call(service.viewer.bmc, service.viewer.bmc.listHistory, { key: mac1, limit: 0 });
+  const details = entries.filter(({ action }) => action === "report imported").map(({ detail }) => detail);
+  expect(details).toEqual([
+    expect.stringContaining('report of metal-rivet test at site "Rack 12, Hall B", written at'),
+  ]);
+  for (const site of ["x".repeat(65), "Hall\u001b[2J"]) {
+    expect(await refusal(bring(at(site)))).toMatchObject({ code: "INVALID_ARGUMENT", details: /^machine\.site: / });
+  }
+});
+
 test("while the BMC cannot be reached the row says so; the next import logs in", async () => {
   bmc.deafFor = 1_000;
   const report = reportOf([await accountOf(key, { userName: "rivetnew", password: canary })]);

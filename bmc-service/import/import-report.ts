@@ -178,7 +178,9 @@ async function remember(
 ): Promise<void> {
   const written =
     report.writtenAt === undefined ? "" : `, written at ${report.writtenAt.toISOString()} by its own clock`;
-  const detail = `report of ${report.agentVersion || "an agent"}${written}: ${accounts.length} accounts, ${newAccounts} new`;
+  const site = report.machine?.site ?? "";
+  const place = site === "" ? "" : ` at site "${site}"`;
+  const detail = `report of ${report.agentVersion || "an agent"}${place}${written}: ${accounts.length} accounts, ${newAccounts} new`;
   await store.addHistory({ at: new Date(), mac, machineUuid, actor: caller.name, action: "report imported", detail });
 }
 

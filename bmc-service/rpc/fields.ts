@@ -110,13 +110,17 @@ export function requireMachineUuid(field: string, text: string): string {
   return uuid;
 }
 
+/** As long as the agent's key `site`. */
+const mostSiteBytes = 64;
+
 /**
  * The machine with its UUIDs in their one form. Whether a derived one is made of this board and this BMC is not looked at: the
  * service is not told all that the agent reads for it, and who lies can as well make up a UUID that the firmware tells.
  */
 export function requireMachine(path: string, machine: Machine): Machine {
   const uuid = requireMachineUuid(`${path}.uuid`, machine.uuid);
-  const { uuidDerived, firmwareUuid } = machine;
+  const { uuidDerived, firmwareUuid, site } = machine;
+  if (site !== "") requireAscii(`${path}.site`, site, mostSiteBytes);
   if (uuidDerived && uuidVersion(uuid) !== 5) {
     throw invalid(`${path}.uuid`, `${uuid} is said to be derived, but is not of version 5 (RFC 9562 5.5)`);
   }

@@ -36,6 +36,7 @@ export function bmcDocument(row: Bmc, { showSecrets = false } = {}): Document {
     machine_id: row.machineUuid,
     machine_id_derived: machine?.uuidDerived || undefined,
     firmware_uuid: machine?.firmwareUuid,
+    site: machine?.site,
     created_at: row.createdAt?.toISOString(),
     changed_at: row.changedAt?.toISOString(),
     bios: { date: machine?.bios?.date, vendor: machine?.bios?.vendor, version: machine?.bios?.version },

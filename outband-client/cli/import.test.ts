@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ImportResult } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { mostReportBytes } from "../../proto/report-json.ts";
 import { failed, linked, unmanaged } from "./fixture/rows.ts";
 import { run } from "./fixture/run.ts";
@@ -54,6 +55,21 @@ test("each file has a line with what became of it, in the order of the files", a
   ]);
   expect(stdout).not.toContain("\u001b");
   expect([code, stderr]).toEqual([0, ""]);
+});
+
+test("sites have a column where any is named", async () => {
+  const machine = Machine.fromPartial({ uuid: linked.machineUuid, site: "Rack 12, Hall B" });
+  const bmc = { ...linked, machine };
+  service.importAnswers.set("named", { bmc, result: ImportResult.IMPORT_RESULT_LINKED, reason: "", newAccounts: 1 });
+  const { stdout } = await bring(fileOf("named"), fileOf("none"));
+  expect(stdout.replaceAll(`${directory}/`, "").split("\n")).toEqual([
+    expect.stringMatching(/^FILE +RESULT +MACHINE ID +MAC +SITE +REASON$/),
+    expect.stringMatching(/^named\.json +linked +37c43c25-\S+ +92:33:b8:0e:df:8f +Rack 12, Hall B$/),
+    expect.stringMatching(/^none\.json +stored +\S+ +no BMC/),
+    "",
+  ]);
+  const told = JSON.parse((await bring(fileOf("named"), "--output", "json")).stdout);
+  expect(told).toMatchObject([{ result: "linked", bmc: { site: "Rack 12, Hall B" } }]);
 });
 
 test("files that are not done with are told apart, and told by the exit code; the others are brought all the same", async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { FakeStick } from "../../agent/stick/fake-stick.fixture.ts";
 import { withOfflineFallback } from "../../agent/stick/offline-fallback.ts";
 import { offlineService } from "../../agent/stick/offline-service.ts";
-import type { World } from "../../agent/world.ts";
+import { defaultLimits, type World } from "../../agent/world.ts";
 import { openPassword } from "../../bmc-service/import/open-password.ts";
 import { addReportKey, type ReportKey } from "../../bmc-service/import/report-keys.ts";
 import type { Transport } from "../../ipmi/transport.ts";
@@ -84,6 +84,14 @@ async function loginsOf(): Promise<string[]> {
   const opens = (userName: string) => known.some(({ password }) => machine.bmc.login(userName, password) === 4);
   return [...new Set(known.map(({ userName }) => userName))].filter(opens);
 }
+
+test("the site stands in the report, as it was told last", async () => {
+  const settings = { agentVersion: "metal-rivet test", rotate: false, limits: defaultLimits };
+  await boot({ world: { settings: { ...settings, site: "Rack 12, Hall B" } } });
+  expect(reports()[0]?.machine).toMatchObject({ uuid: machineUuid, site: "Rack 12, Hall B" });
+  await boot({ world: { settings: { ...settings, site: "Rack 13" } } });
+  expect(reports()[0]?.machine?.site).toBe("Rack 13");
+});
 
 test("a machine without network gets an account that the stick holds, sealed, and nobody else can read", async () => {
   const foreign = machine.foreign();

@@ -4,7 +4,7 @@ import { NetworkError } from "../../agent/init/network/bring-up.ts";
 import { failedEnd, outcomeEnd } from "../../agent/perform-run.ts";
 import { bigLetters } from "../../agent/screen/big-letters.ts";
 import { RunFollower } from "../../agent/screen/follow-run.ts";
-import { states } from "../../agent/screen/model.ts";
+import { type KeyOffer, rows, states } from "../../agent/screen/model.ts";
 import { pictureOf, readQr } from "../../agent/screen/read-qr.fixture.ts";
 import { render } from "../../agent/screen/render.ts";
 import { FakeStick } from "../../agent/stick/fake-stick.fixture.ts";
@@ -64,6 +64,14 @@ function shown(screen: RunFollower): string[] {
   ]);
   return render(screen.model, nowMs);
 }
+
+const allKeys: readonly KeyOffer[] = [
+  { key: "R", does: "again" },
+  { key: "I", does: "inspect" },
+  { key: "C", does: "go on" },
+  { key: "S", does: "shell" },
+  { key: "P", does: "power off" },
+];
 
 /** What a phone reads, by lines. */
 const read = (lines: readonly string[]) => readQr(pictureOf(lines))?.split("\n");
@@ -193,6 +201,35 @@ describe("screens of what comes before the run", () => {
     const lines = failed(new StickError(problem, "stick: writing reports/x.json: it is not well"));
     expect(read(lines)?.[0]).toMatch(/STICK/);
   });
+});
+
+test("the place is shown while it works and when it has ended, also by its longest name", async () => {
+  const screen = follower();
+  screen.site("Rack 12, Hall B");
+  expect(shown(screen)).toContain(" Site      Rack 12, Hall B");
+  expect(shown(screen)).toHaveLength(rows);
+  await keep(shown(screen), "working-at-site");
+  screen.end(failedEnd(new NetworkError("network: no address within 180 s: eth0: no DHCP answer"), 0));
+  expect(words(shown(screen))).toContain("site Rack 12, Hall B");
+  screen.site("The long name of a place in a building of a campus in a far land");
+  expect(words(shown(screen))).toContain("site The long name of a place in a building of a campus in a far land BMC");
+  expect(words(shown(screen))).toContain("R tries again at once.");
+});
+
+test.each(states)("what to do is told to its end, however much there is to say: %s", (word) => {
+  const long = "something was not as it has to be, and this is told with many words. ".repeat(12);
+  const next = "Correct metal-rivet.yaml on a laptop, put the stick back, press R. C goes on without the file.";
+  const screen = follower();
+  screen.site("x".repeat(64));
+  screen.bmc({ mac: "52:54:00:b1:00:01", address: "2001:db8:1234:5678:9abc:def0:1234:5678", firmware: "9.08" });
+  const verdict = { word, tone: "bad", why: long, next, detail: long } as const;
+  const lines = render({ ...screen.model, verdict, keys: allKeys }, nowMs);
+  expect(lines).toHaveLength(rows);
+  expect(words(lines).replace(/ +/g, " ")).toContain(`> ${next}`);
+  expect(lines.slice(-2).map((line) => line.slice(0, 38).trimEnd())).toEqual([
+    "R again  I inspect  C go on  S shell",
+    "P power off",
+  ]);
 });
 
 test("a run that is under way", async () => {

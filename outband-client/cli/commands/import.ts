@@ -156,16 +156,20 @@ function documentOf({ file, result, reason, answer }: Brought): Document {
   };
 }
 
+/** Sites have a column where any is named. */
 function tableOf(brought: readonly Brought[]): string {
-  const rows = brought.map(({ file, result, reason, answer }) => [
-    file,
-    result,
-    answer?.bmc?.machineUuid ?? "",
-    answer?.bmc?.mac ?? "",
-    reason,
+  const siteOf = ({ answer }: Brought): string => answer?.bmc?.machine?.site ?? "";
+  const isNamed = brought.some((each) => siteOf(each) !== "");
+  const rows = brought.map((each) => [
+    each.file,
+    each.result,
+    each.answer?.bmc?.machineUuid ?? "",
+    each.answer?.bmc?.mac ?? "",
+    ...(isNamed ? [siteOf(each)] : []),
+    each.reason,
   ]);
   return table(
-    ["FILE", "RESULT", "MACHINE ID", "MAC", "REASON"],
+    ["FILE", "RESULT", "MACHINE ID", "MAC", ...(isNamed ? ["SITE"] : []), "REASON"],
     rows.map((cells) => cells.map(printable)),
   );
 }

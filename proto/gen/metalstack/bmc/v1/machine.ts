@@ -43,6 +43,11 @@ export interface Machine {
   uuidDerived: boolean;
   /** What the firmware tells instead of a UUID of its own, in the text form; empty if it tells none, or the UUID is not derived. */
   firmwareUuid: string;
+  /**
+   * Name of the place where the machine stands, if its configuration tells one: at most 64 printable ASCII characters. The only field
+   * that is not of the SMBIOS tables.
+   */
+  site: string;
 }
 
 /** Bios is SMBIOS type 0. */
@@ -161,6 +166,7 @@ function createBaseMachine(): Machine {
     smbiosVersion: "",
     uuidDerived: false,
     firmwareUuid: "",
+    site: "",
   };
 }
 
@@ -189,6 +195,9 @@ export const Machine: MessageFns<Machine> = {
     }
     if (message.firmwareUuid !== "") {
       writer.uint32(66).string(message.firmwareUuid);
+    }
+    if (message.site !== "") {
+      writer.uint32(74).string(message.site);
     }
     return writer;
   },
@@ -270,6 +279,14 @@ export const Machine: MessageFns<Machine> = {
             message.firmwareUuid = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -301,6 +318,7 @@ export const Machine: MessageFns<Machine> = {
     message.smbiosVersion = object.smbiosVersion ?? "";
     message.uuidDerived = object.uuidDerived ?? false;
     message.firmwareUuid = object.firmwareUuid ?? "";
+    message.site = object.site ?? "";
     return message;
   },
 };
