@@ -22,11 +22,21 @@ export async function listenHttp(server: Server, option: string, endpoint: Endpo
   return (server.address() as AddressInfo).port;
 }
 
-/** Ends it with all its connections; nothing if it does not listen. */
-export async function closeHttp(server: Server): Promise<void> {
+/** How often is looked for connections whose answer is out, ms. */
+const lookEveryMs = 50;
+
+/**
+ * Ends it with all its connections; nothing if it does not listen.
+ * @param graceMs answers that are under way may take so long, in milliseconds
+ */
+export async function closeHttp(server: Server, graceMs = 0): Promise<void> {
   if (!server.listening) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
-  server.closeAllConnections();
+  if (graceMs === 0) server.closeAllConnections();
+  const looking = setInterval(() => server.closeIdleConnections(), lookEveryMs);
+  const over = setTimeout(() => server.closeAllConnections(), graceMs);
   await promise;
+  clearInterval(looking);
+  clearTimeout(over);
 }

@@ -156,8 +156,9 @@ export class BootAnswers {
   }
 }
 
+/** @param text with colons, hyphens, or (iPXE's hexraw) nothing between the pairs */
 function requireMac(text: string): string {
-  const mac = parseMac(text);
+  const mac = parseMac(/^[0-9a-f]{12}$/i.test(text) ? text.replace(/..(?=.)/g, "$&:") : text);
   const problem = mac === undefined ? "six pairs of hexadecimal digits are expected" : macProblem(mac);
   if (mac !== undefined && problem === undefined) return formatMac(mac);
   const shown = JSON.stringify(text.slice(0, 40));

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,8 +86,9 @@ describe("pixiecore's API", () => {
     const first = await textOf(`/v1/boot/${mac}`);
     expect(await textOf("/v1/boot/52-54-00-12-34-56")).toBe(first);
     expect(await textOf("/v1/boot/52%3A54%3A00%3A12%3A34%3A56")).toBe(first);
+    expect(await textOf("/v1/boot/525400123456")).toBe(first);
     expect(await textOf("/v1/boot/52:54:00:12:34:57")).not.toBe(first);
-    expect(await metrics()).toContain('bmc_boot_tokens_total{kind="again"} 2');
+    expect(await metrics()).toContain('bmc_boot_tokens_total{kind="again"} 3');
   });
 
   test("several ramdisks, also from elsewhere, in their order", async () => {
@@ -104,14 +105,20 @@ describe("pixiecore's API", () => {
     expect(cmdline).toContain(`rivet.config={{ URL "${here()}/config.yaml" }} rivet.ca_sha256=`);
   });
 
-  test.each(["", "x", "52:54:00:12:34", "53:54:00:12:34:56", "00:00:00:00:00:00", "%zz"])(
-    "%j is no machine",
-    async (bad) => {
-      await start();
-      expect((await get(`/v1/boot/${bad}`)).status).toBe(400);
-      expect(maker.asked).toEqual([]);
-    },
-  );
+  test.each([
+    "",
+    "x",
+    "52:54:00:12:34",
+    "53:54:00:12:34:56",
+    "00:00:00:00:00:00",
+    "5254001234567",
+    "%zz",
+    "a".repeat(300),
+  ])("%j is no machine", async (bad) => {
+    await start();
+    expect((await get(`/v1/boot/${bad}`)).status).toBe(400);
+    expect(maker.asked).toEqual([]);
+  });
 
   test("a machine that is not allowed is not found, and no token is made", async () => {
     await start({ allow: [parseAllowRule("10.0.0.0/8")] });
@@ -265,6 +272,23 @@ describe("files", () => {
     expect(log.join("")).toContain("file cannot be served");
   });
 
+  test("that a machine is fetching come whole when it is told to end; nobody else is served", async () => {
+    const whole = Buffer.alloc(20_000_000, "image");
+    writeFileSync(join(images, "initramfs.img"), whole);
+    await start();
+    const answer = await get("/images/initramfs.img");
+    const url = here();
+    const ended = server?.[Symbol.asyncDispose]();
+    await expect(fetch(`${url}/images/vmlinuz`)).rejects.toThrow();
+    expect(Buffer.from(await answer.arrayBuffer()).equals(whole)).toBe(true);
+    await ended;
+  });
+
+  test("an empty one is found wrong at the start", async () => {
+    writeFileSync(join(images, "vmlinuz"), "");
+    await expect(start()).rejects.toThrow("vmlinuz is empty");
+  });
+
   test.each([
     [{ kernel: "missing" }, "--kernel: "],
     [{ kernel: "../pki/boot.key" }, "give the name of a file in --images, or a URL"],
@@ -361,3 +385,24 @@ async function rawStatus(path: string): Promise<string | undefined> {
   for await (const chunk of socket) text += chunk;
   return text.split("\r\n")[0];
 }
+
+describe("the certificates", () => {
+  test.each([
+    ["boot.pem", "garbage", "boot.pem: it is no PEM certificate"],
+    ["boot.key", "garbage", "boot.key: it is no unencrypted PEM private key"],
+    ["ca.pem", "garbage", "ca.pem: it is no PEM certificate"],
+  ])("%s that is none is found wrong at the start", async (name, text, problem) => {
+    writeFileSync(join(site.pki, name), text);
+    await expect(start()).rejects.toThrow(problem);
+  });
+
+  test("that do not belong together, or are not there, are told", async () => {
+    copyFileSync(join(site.pki, "viewer.key"), join(site.pki, "boot.key"));
+    await expect(start()).rejects.toThrow("boot.key: it is not the key of");
+    rmSync(join(site.pki, "boot.pem"));
+    await expect(start()).rejects.toThrow("a PKI of an earlier release has none");
+    await expect(start({ role: "operator", pki: join(site.directory, "none") })).rejects.toThrow(
+      "ca.pem: there is no such",
+    );
+  });
+});

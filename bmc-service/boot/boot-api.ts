@@ -1,10 +1,10 @@
 import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { HealthServer } from "../health-server.ts";
+import { type ClientPki, loadClientPki } from "../pki/load-pki.ts";
 import { SampledLog } from "../sampled-log.ts";
 import { isThere } from "../store/is-there.ts";
 import { version } from "../version.ts";
@@ -16,7 +16,7 @@ import { BootMetrics } from "./boot-metrics.ts";
 import { BootServer } from "./boot-server.ts";
 import { commandLine, mostCommandLineBytes } from "./kernel-words.ts";
 import { MachineTokens } from "./machine-tokens.ts";
-import { type ClientPki, TokenClient, type TokenMaker } from "./token-client.ts";
+import { TokenClient, type TokenMaker } from "./token-client.ts";
 import { UkiError } from "./uki-command-line.ts";
 import { UkiFile } from "./uki-file.ts";
 
@@ -143,32 +143,16 @@ function urlOf({ url, listen }: BootApiSettings): string {
 }
 
 async function readPki({ pki: directory, role }: BootApiSettings): Promise<{ pki: ClientPki; caSha256: string }> {
-  const read = async (name: string) => {
-    const path = join(directory, name);
-    try {
-      return await readFile(path);
-    } catch (error) {
-      const hint =
-        name === "boot.pem" ? "; a PKI of an earlier release has none: make a new set, or give --role operator" : "";
-      throw new ConfigError("--pki", `${path}: ${systemReason(error)}${hint}`, { cause: error });
-    }
-  };
-  const ca = await read("ca.pem");
-  const certificate = await read(`${role}.pem`);
-  const key = await read(`${role}.key`);
+  const missing =
+    role === "boot" ? "a PKI of an earlier release has none: make a new set, or give --role operator" : "";
+  const pki = await loadClientPki(directory, role, new Date(), missing);
   // Machines trust what is pinned alone.
-  if (ca.toString("latin1").split("-----BEGIN CERTIFICATE-----").length !== 2) {
-    throw new ConfigError(
-      "--pki",
-      `${join(directory, "ca.pem")}: one PEM certificate is expected, which machines are to trust`,
-    );
+  if (pki.ca.toString("latin1").split("-----BEGIN CERTIFICATE-----").length !== 2) {
+    const path = join(directory, "ca.pem");
+    throw new ConfigError("--pki", `${path}: one PEM certificate is expected, which machines are to trust`);
   }
-  try {
-    const caSha256 = new X509Certificate(ca).fingerprint256.replaceAll(":", "").toLowerCase();
-    return { pki: { ca, certificate, key }, caSha256 };
-  } catch (error) {
-    throw new ConfigError("--pki", `${join(directory, "ca.pem")}: it is no PEM certificate`, { cause: error });
-  }
+  const caSha256 = new X509Certificate(pki.ca).fingerprint256.replaceAll(":", "").toLowerCase();
+  return { pki, caSha256 };
 }
 
 /** Undefined: there is none, which is no mistake. */

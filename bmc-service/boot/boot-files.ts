@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, systemReason } from "../config-error.ts";
 
@@ -15,7 +15,7 @@ export interface BootSource {
 
 /**
  * @param text name of a file in `images`, or an http:// or https:// URL
- * @throws ConfigError if there is no such file
+ * @throws ConfigError if there is no such file, or it cannot be served
  */
 export async function bootSource(option: string, text: string, images: string): Promise<BootSource> {
   if (/^https?:\/\//.test(text)) {
@@ -28,7 +28,10 @@ export async function bootSource(option: string, text: string, images: string): 
   }
   const path = join(images, text);
   try {
-    if (!(await stat(path)).isFile()) throw new ConfigError(option, `${path} is no file`);
+    const found = await stat(path);
+    if (!found.isFile()) throw new ConfigError(option, `${path} is no file`);
+    if (found.size === 0) throw new ConfigError(option, `${path} is empty`);
+    await access(path, constants.R_OK);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(option, `${path}: ${systemReason(error)}`, { cause: error });

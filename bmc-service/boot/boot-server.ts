@@ -33,6 +33,8 @@ export interface BootServerOptions {
 /** A download that stands still is ended, ms. */
 const idleMs = 60_000;
 const headersMs = 10_000;
+/** Downloads that run when it is told to end may take so long, ms: machines that boot would have to begin again. */
+const graceMs = 10_000;
 const mostConnections = 5_000;
 
 const overview = `bmc-service boot-api:
@@ -71,7 +73,7 @@ export class BootServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await closeHttp(this.#server);
+    await closeHttp(this.#server, graceMs);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -7,6 +7,7 @@ import {
   type CreateTokenResponse,
 } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import type { ClientPki } from "../pki/load-pki.ts";
 
 /** The service made no token. */
 export class NoTokenError extends Error {
@@ -21,13 +22,6 @@ const callLimitMs = 4_000;
 export interface TokenMaker {
   /** Rejects with NoTokenError. */
   create(request: CreateTokenRequest): Promise<CreateTokenResponse>;
-}
-
-export interface ClientPki {
-  /** PEM, all of them. */
-  readonly ca: Buffer;
-  readonly certificate: Buffer;
-  readonly key: Buffer;
 }
 
 /** A connection to the service, made at the first call. */

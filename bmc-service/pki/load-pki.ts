@@ -18,6 +18,13 @@ export interface ServerPki {
   readonly agentsCa: AgentsCa | undefined;
 }
 
+/** What a client of the service needs for mutual TLS; PEM. */
+export interface ClientPki {
+  readonly ca: Buffer;
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+}
+
 /** The authority that the service signs the certificates of machines with; PEM. */
 export interface AgentsCa {
   readonly certificate: Buffer;
@@ -41,9 +48,7 @@ export async function loadServerPki(directory: string, now: Date): Promise<Serve
   const key = await readPrivate(paths.key);
   const caCertificate = parseCertificate(paths.ca, ca);
   const own = parseCertificate(paths.certificate, certificate);
-  if (!own.checkPrivateKey(parseKey(paths.key, key))) {
-    throw wrong(paths.key, `it is not the key of ${paths.certificate}`);
-  }
+  requirePair(own, paths, key);
   if (!own.checkIssued(caCertificate) || !own.verify(caCertificate.publicKey)) {
     throw wrong(paths.certificate, `it was not signed by ${paths.ca}`);
   }
@@ -51,6 +56,31 @@ export async function loadServerPki(directory: string, now: Date): Promise<Serve
   requireValid(paths.certificate, own, now);
   const agentsCa = await loadAgentsCa(directory, caCertificate, now);
   return { ca, certificate, key, names: own.subjectAltName ?? "", notAfter: own.validToDate, agentsCa };
+}
+
+/**
+ * Reads ca.pem and the certificate and key of a role, and holds them against each other. The service may have another CA than the
+ * one that signed them: it decides whom it lets in.
+ * @param missing what to do about a certificate that is not there
+ * @throws ConfigError naming the file and what is wrong with it
+ */
+export async function loadClientPki(directory: string, role: string, now: Date, missing = ""): Promise<ClientPki> {
+  const paths = {
+    ca: join(directory, "ca.pem"),
+    certificate: join(directory, `${role}.pem`),
+    key: join(directory, `${role}.key`),
+  };
+  const ca = await read(paths.ca);
+  if (missing !== "" && !(await exists(paths.certificate))) {
+    throw new ConfigError("--pki", `${paths.certificate}: there is no such file; ${missing}`);
+  }
+  const certificate = await read(paths.certificate);
+  const key = await readPrivate(paths.key);
+  requireValid(paths.ca, parseCertificate(paths.ca, ca), now);
+  const own = parseCertificate(paths.certificate, certificate);
+  requirePair(own, paths, key);
+  requireValid(paths.certificate, own, now);
+  return { ca, certificate, key };
 }
 
 async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Date): Promise<AgentsCa | undefined> {
@@ -68,9 +98,7 @@ async function loadAgentsCa(directory: string, siteCa: X509Certificate, now: Dat
   const certificate = await read(paths.certificate);
   const key = await readPrivate(paths.key);
   const parsed = parseCertificate(paths.certificate, certificate);
-  if (!parsed.checkPrivateKey(parseKey(paths.key, key))) {
-    throw wrong(paths.key, `it is not the key of ${paths.certificate}`);
-  }
+  requirePair(parsed, paths, key);
   if (!parsed.ca) throw wrong(paths.certificate, "it is no certificate of an authority");
   if (parsed.publicKey.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
     throw wrong(paths.certificate, "its key is no EC key on the curve P-256");
@@ -88,6 +116,15 @@ function exists(path: string): Promise<boolean> {
   return isThere(path).catch((error: unknown) => {
     throw wrong(path, systemReason(error), error);
   });
+}
+
+function requirePair(
+  certificate: X509Certificate,
+  paths: { readonly certificate: string; readonly key: string },
+  key: Buffer,
+): void {
+  if (certificate.checkPrivateKey(parseKey(paths.key, key))) return;
+  throw wrong(paths.key, `it is not the key of ${paths.certificate}`);
 }
 
 function requireValid(path: string, certificate: X509Certificate, now: Date): void {

@@ -1,6 +1,6 @@
-import { copyFileSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, cpSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { execa } from "execa";
 import { ExitCode } from "../../../proto/exit-code.ts";
@@ -178,6 +178,8 @@ async function buildImages(directory: string, screen: Screen, signal: AbortSigna
   await ensureBuilt(log, signal);
   await buildReleaseImage(log, signal);
   const stickFolder = join(repository, "dist/bench-image");
+  // With the ramdisk that is packed already.
+  cpSync(dirname(releaseImage.kernel), stickFolder, { recursive: true, preserveTimestamps: true });
   const build = ["image/build.ts", "--agent", artifacts.metalRivet, "--out", stickFolder, "--command-line", stickWords];
   await execa(process.execPath, build, { cwd: repository, timeout: 600_000, cancelSignal: signal });
   const images: BootImages = {
