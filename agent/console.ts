@@ -17,6 +17,8 @@ export interface Console {
   task(name: string, durationMs: number, detail?: string): void;
   /** Something that the init does now, and that may take so long, in milliseconds; its end is told as a task. */
   begins?(name: string, limitMs: number): void;
+  /** That nothing more happens until a person wants it, where that is not told as a note: the screen shows it by itself. */
+  waits?(text: string): void;
   /** Where the machine stands, as its configuration names it; "" if it does not. */
   site?(name: string): void;
   /** What the BMC told of itself. */

@@ -229,7 +229,9 @@ async function waitUntilWanted(ended: RunEnd, console: Console, again: Promise<v
   void again?.then(() => over.abort());
   const how = again === undefined ? "reset the machine" : "press R or reset the machine";
   while (!over.signal.aborted) {
-    console.note(`waiting (${ended.outcome}, exit code ${ended.exitCode}); ${how} to run again`);
+    const text = `waiting (${ended.outcome}, exit code ${ended.exitCode}); ${how} to run again`;
+    if (console.waits === undefined) console.note(text);
+    else console.waits(text);
     await systemClock.sleep(remindEveryMs, over.signal).catch(() => undefined);
   }
 }

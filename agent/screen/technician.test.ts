@@ -120,6 +120,36 @@ describe("when it is over", () => {
     expect(done.at(-1)).toBe("led steady");
   });
 
+  test("the end is drawn with its keys; that it waits is told to the log alone", async () => {
+    const { technician: it, screen, told } = technician();
+    await setImmediate();
+    screen.news();
+    let drawings = 0;
+    const write = screen.write.bind(screen);
+    screen.write = (text) => {
+      drawings += 1;
+      write(text);
+    };
+    it.console.end(linked);
+    expect(drawings).toBe(1);
+    expect(screen.news()).toContain("R again  I inspect  P power off");
+    it.console.waits?.("waiting (linked, exit code 0)");
+    expect(told.at(-1)).toBe("waiting (linked, exit code 0)");
+    expect(screen.news()).toBe("");
+  });
+
+  test("a question that was asked before it was over stays until it is answered", async () => {
+    const { technician: it, screen, done } = technician();
+    await setImmediate();
+    screen.type("p");
+    screen.news();
+    it.console.end(linked);
+    expect(screen.news()).toContain("Power off? Y yes, N no");
+    screen.type("n");
+    expect(screen.news()).toContain("R again  I inspect  P power off");
+    expect(done).not.toContain("power off");
+  });
+
   test("the light is off where the machine is not linked, also if all is well", async () => {
     const { technician: it, done } = technician();
     it.console.end({ ...linked, outcome: "unverified", text: "The report is on the stick" });

@@ -113,13 +113,18 @@ export class Technician {
       task: (...words) => toAll((each) => each.task(...words)),
       step: (event) => toAll((each) => each.step(event)),
       problem: (text) => toAll((each) => each.problem(text)),
+      waits: (text) => {
+        for (const each of this.#world.logs) each.note(text);
+      },
       begins: (...words) => this.#follower.begins(...words),
       site: (name) => this.#follower.site(name),
       bmc: (bmc) => this.#follower.bmc(bmc),
       end: (ended) => {
         this.#rest ??= Promise.withResolvers<void>();
-        toAll((each) => each.end(ended));
-        this.#offer();
+        this.#drawOnce(() => {
+          toAll((each) => each.end(ended));
+          this.#offer();
+        });
         this.#world.led?.show(this.#follower.model.verdict?.word === "LINKED" ? "steady" : "off");
         this.#print(render(this.#follower.model, this.#world.clock.now()));
       },
@@ -141,6 +146,15 @@ export class Technician {
     this.#drawLines(lines, this.#pager === undefined ? model.verdict?.tone : undefined);
   }
 
+  /** Changes several things that belong together: nobody sees one without the others. */
+  #drawOnce(change: () => void): void {
+    const wasBusy = this.#busy;
+    this.#busy = true;
+    change();
+    this.#busy = wasBusy;
+    this.#draw();
+  }
+
   #drawLines(lines: readonly string[], tone?: Tone): void {
     for (const screen of this.#screens) screen.draw(lines, tone);
   }
@@ -152,7 +166,9 @@ export class Technician {
     }
   }
 
-  #offer(asked = ""): void {
+  /** The keys; in their place the question, until it is answered. */
+  #offer(): void {
+    const asked = this.#isAsking ? question : "";
     const { verdict } = this.#follower.model;
     const whenOver: KeyOffer[] = [
       { key: "R", does: "again" },
@@ -188,7 +204,7 @@ export class Technician {
 
   #ask(): void {
     this.#isAsking = true;
-    this.#offer(question);
+    this.#offer();
     this.#print([question]);
   }
 

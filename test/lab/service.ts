@@ -152,9 +152,14 @@ export function connectOperator(service: RunningService): BmcClient {
   return connectBmcService({ address: service.address, ...readCertificates(service.pkiDirectory, "operator") });
 }
 
-/** The text of a new enrolment token for one machine, good for an hour. */
-export async function newToken(service: RunningService, machineUuid: string, uses: number): Promise<string> {
+/** The text of a new enrolment token for one machine, good for an hour by default. */
+export async function newToken(
+  service: RunningService,
+  machineUuid: string,
+  uses: number,
+  ttlSeconds = 3_600,
+): Promise<string> {
   await using operator = connectOperator(service);
-  const request = { machineUuid, ttlSeconds: 3_600, uses };
+  const request = { machineUuid, ttlSeconds, uses };
   return (await operator.createToken(request, AbortSignal.timeout(10_000))).text.toString();
 }

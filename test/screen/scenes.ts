@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { pause } from "../lab/deadline.ts";
 import { freeTcpPort } from "../lab/ports.ts";
-import { initPki, readCertificates } from "../lab/service.ts";
+import { initPki, newToken, readCertificates } from "../lab/service.ts";
 import { makeStick } from "../lab/stick.ts";
 import { type MadeUpTruth, makeUpTruth } from "../lab/truth.ts";
 import { profiles } from "../simulator/profiles.ts";
@@ -52,10 +52,11 @@ export async function makeScenes(directory: string): Promise<readonly Scene[]> {
     {
       name: "expired-token",
       state: "NEEDS OPERATOR",
-      boot: () => ({
-        withoutCertificate: true,
-        config: { token: "rvt_0123456789ab_0123456789abcdefghijklmnopqrstuv" },
-      }),
+      boot: async (site) => {
+        const token = await newToken(site.service, site.machines["expired-token"]?.truth.uuid ?? "", 1, 1);
+        await pause(1_500);
+        return { withoutCertificate: true, config: { token } };
+      },
     },
     {
       name: "no-link",

@@ -160,7 +160,10 @@ describe("screens of a service that cannot be had", () => {
     const machine = new Machine();
     machine.service.hook = (when, call) => {
       if (when === "after" || call !== "begin") return;
-      throw new ServiceError("unauthenticated", "BMC service 10.0.0.1:4443: Begin: enrolment_token: it has expired");
+      throw new ServiceError(
+        "unauthenticated",
+        "BMC service 10.0.0.1:4443: Begin: enrolment_token: its time is over; make another one (bmcctl token create)",
+      );
     };
     const lines = await play(machine);
     await keep(lines, "expired-token");
