@@ -188,17 +188,31 @@ async function buildImages(directory: string, screen: Screen, signal: AbortSigna
     initramfs: join(directory, "images/initramfs.img"),
     stick: join(stickFolder, "metal-rivet.img"),
     emptyRamdisk: join(directory, "empty.img"),
-    debianRamdisk: join(directory, "debian.img"),
-    debianWithOverlay: join(directory, "debian-overlay.img"),
+    debianRamdisk: once(async () => {
+      const path = join(directory, "debian.img");
+      await writeDebianRamdisk(directory, path);
+      return path;
+    }),
+    debianWithOverlay: once(async () => {
+      const path = join(directory, "debian-overlay.img");
+      writeWithOverlay(await images.debianRamdisk(), releaseImage.overlay, path);
+      return path;
+    }),
   };
   copyFileSync(releaseImage.kernel, join(images.directory, "vmlinuz"));
   copyFileSync(releaseImage.efi, join(images.directory, "metal-rivet.efi"));
   writeTimedRamdisk(releaseImage.initramfs, images.initramfs);
   writeEmptyRamdisk(images.emptyRamdisk);
-  await writeDebianRamdisk(directory, images.debianRamdisk);
-  writeWithOverlay(images.debianRamdisk, releaseImage.overlay, images.debianWithOverlay);
   screen.done("build", "images of all roads", performance.now() - started);
   return images;
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 process.exit(await main());

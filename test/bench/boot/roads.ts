@@ -21,8 +21,9 @@ export interface BootImages {
   /** The stick, as `npm run image` makes it; its command line leads to the serial port. */
   readonly stick: string;
   readonly emptyRamdisk: string;
-  readonly debianRamdisk: string;
-  readonly debianWithOverlay: string;
+  /** Made when it is asked for first. */
+  debianRamdisk(): Promise<string>;
+  debianWithOverlay(): Promise<string>;
 }
 
 /** One way to boot a machine, until it is linked or does what others do instead. */
@@ -59,13 +60,14 @@ const ours = { until: "linked", agent: true, memoryMib: smallMemoryMib } as cons
 
 /** A kernel and a ramdisk that QEMU hands over. */
 const byQemu = (
-  ramdiskOf: (images: BootImages) => string,
+  ramdiskOf: (images: BootImages) => string | Promise<string>,
   commandLine: (site: Site) => string,
 ): Pick<Road, "begin"> => ({
-  begin: async (images) => ({
-    machine: () => ({ kernel: images.kernel, initramfs: ramdiskOf(images) }),
-    prepare: async (site) => commandLine(site),
-  }),
+  async begin(images) {
+    const { kernel } = images;
+    const initramfs = await ramdiskOf(images);
+    return { machine: () => ({ kernel, initramfs }), prepare: async (site) => commandLine(site) };
+  },
 });
 
 const kernelAndRamdisk: Road = {
@@ -129,7 +131,7 @@ function fromStick(firmware: "bios" | "uefi"): Road {
 
 const overlay: Road = {
   ...{ ...ours, name: "overlay", title: "overlay on Debian's initramfs", memoryMib: debianMemoryMib },
-  ...byQemu(({ debianWithOverlay }) => debianWithOverlay, withDocument),
+  ...byQemu((images) => images.debianWithOverlay(), withDocument),
 };
 
 const empty: Road = {
@@ -145,7 +147,7 @@ const debianScript: Road = {
   ...{ name: "script", title: "Debian's initramfs, ipmitool by script", until: "linked" },
   ...{ agent: false, memoryMib: debianMemoryMib },
   ...byQemu(
-    ({ debianRamdisk }) => debianRamdisk,
+    (images) => images.debianRamdisk(),
     () => `${byScript} ip=dhcp`,
   ),
 };
