@@ -139,7 +139,7 @@ async function buildBootable(common: Common, { initramfs, hash }: Ramdisks): Pro
   const document = options.config === undefined ? undefined : await readFile(options.config);
   const stickHash = hashOf([
     ["program", programHash],
-    ["document", document ?? ""],
+    ...[...stickFiles("", Buffer.alloc(0), document)].map(([name, body]) => [`file ${name}`, body ?? ""] as const),
     ["dates", String(epochSeconds)],
     ...(target.bios ? [["grub", await readFile(join(grubFolder, "boot.img"))] as const] : []),
   ]);
