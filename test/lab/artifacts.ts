@@ -17,6 +17,7 @@ export const artifacts = {
   kernel: join(imageDirectory, "vmlinuz"),
   initramfs: join(imageDirectory, "initramfs.img"),
   overlay: join(imageDirectory, "overlay.img"),
+  stick: join(imageDirectory, "metal-rivet.img"),
 } as const;
 
 /** What `npm run image` makes: packed as small as it gets. */

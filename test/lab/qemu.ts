@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { type Child, type Exit, startChild, tailOf } from "./child.ts";
 import { pause, within } from "./deadline.ts";
+import { stickArguments } from "./stick.ts";
 
 /** Strings of one SMBIOS structure, by QEMU's names: type 0 vendor, version, date; type 1 manufacturer, product, version, serial, sku, family; type 2 manufacturer, product, version, serial, asset; type 3 manufacturer, version, serial, asset. */
 export type SmbiosStrings = Readonly<Partial<Record<0 | 1 | 2 | 3, Readonly<Record<string, string>>>>>;
@@ -164,13 +165,7 @@ function hub({ port, machinePort }: { readonly port: number; readonly machinePor
 function whatBoots({ kernel, initramfs, commandLine, networkBoot, stick, directory }: VmOptions): string[] {
   const firmware = networkBoot?.firmware ?? stick?.firmware;
   if (firmware === undefined) return ["-kernel", kernel, "-initrd", initramfs, "-append", commandLine];
-  const usb =
-    stick === undefined
-      ? []
-      : [
-          ...["-drive", `if=none,id=stick,format=raw,file=${stick.image}`],
-          ...["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0"],
-        ];
+  const usb = stick === undefined ? [] : stickArguments(stick.image, false, 0);
   if (firmware === "bios") return usb;
   // Anew for each start: what a boot leaves in there would change the next one.
   const variables = join(directory, "ovmf-variables.fd");

@@ -1,3 +1,5 @@
+import { copyFileSync } from "node:fs";
+import { open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 
@@ -5,12 +7,14 @@ import { execa } from "execa";
 export interface Stick {
   /** Of the file, which is the stick byte for byte. */
   readonly path: string;
-  /** For QEMU: a USB controller with the stick in it. */
+  /** For QEMU: a USB controller with the stick in it. A stick that is booted from is named by VmOptions.stick instead. */
   readonly args: readonly string[];
   put(name: string, content: string | Buffer): Promise<void>;
   /** @throws Error in mtools' words if there is no such file */
   read(name: string): Promise<Buffer>;
   remove(name: string): Promise<void>;
+  /** Leaves room for nothing, by files whose names begin with "filler". */
+  fill(): Promise<void>;
   /** What fsck.vfat has to say; "" for a file system that is clean. */
   check(): Promise<string>;
 }
@@ -31,25 +35,75 @@ export interface StickOptions {
 export async function makeStick({ directory, name, readOnly = false }: StickOptions): Promise<Stick> {
   const path = join(directory, `${name}.stick`);
   await execa("mkfs.vfat", ["-n", "RIVET", "-C", path, "2048"], limit);
+  return stickOf(path, 0, readOnly);
+}
+
+/** A stick that the image was written to: `npm run image` makes it. */
+export async function stickOfImage({ directory, name, image }: StickOptions & { image: string }): Promise<Stick> {
+  const path = join(directory, `${name}.stick`);
+  copyFileSync(image, path);
+  return stickOf(path, await firstPartition(path), false);
+}
+
+/** For QEMU: a USB controller with a stick in it, that can be pulled. @param bootIndex its place among what the firmware boots */
+export function stickArguments(path: string, readOnly = false, bootIndex?: number): string[] {
   const node = `driver=raw,node-name=stick,read-only=${readOnly ? "on" : "off"},file.driver=file,file.filename=${path}`;
   const device = Object.entries(stickDevice).map(([key, value]) => (key === "driver" ? value : `${key}=${value}`));
-  return {
+  const order = bootIndex === undefined ? [] : [`bootindex=${bootIndex}`];
+  return ["-device", "qemu-xhci,id=usb", "-blockdev", node, "-device", [...device, ...order].join(",")];
+}
+
+/** Where the file system of an image begins, bytes: the first entry of its partition table. */
+async function firstPartition(path: string): Promise<number> {
+  await using file = await open(path);
+  const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 446 + 8);
+  return buffer.readUInt32LE() * 512;
+}
+
+/** @param start of the file system within the file, bytes */
+function stickOf(path: string, start: number, readOnly: boolean): Stick {
+  const drive = `${path}@@${start}`;
+  const stick: Stick = {
     path,
-    args: ["-device", "qemu-xhci,id=usb", "-blockdev", node, "-device", device.join(",")],
+    args: stickArguments(path, readOnly),
     async put(file, content) {
-      await execa("mcopy", ["-o", "-i", path, "-", `::/${file}`], { ...limit, input: content });
+      await execa("mcopy", ["-o", "-i", drive, "-", `::/${file}`], { ...limit, input: content });
     },
     async read(file) {
-      const { stdout } = await execa("mcopy", ["-n", "-i", path, `::/${file}`, "-"], { ...limit, encoding: "buffer" });
+      const options = { ...limit, encoding: "buffer" } as const;
+      const { stdout } = await execa("mcopy", ["-n", "-i", drive, `::/${file}`, "-"], options);
       return Buffer.from(stdout);
     },
     async remove(file) {
-      await execa("mdel", ["-i", path, `::/${file}`], limit);
+      await execa("mdel", ["-i", drive, `::/${file}`], limit);
+    },
+    async fill() {
+      const { stdout } = await execa("mdir", ["-i", drive, "::/"], limit);
+      const free = Number(/([\d ]+) bytes free/.exec(stdout)?.[1]?.replaceAll(" ", ""));
+      await stick.put("filler", Buffer.alloc(Math.max(0, free - 64 * 1_024)));
+      for (let left = 0; left < 128; left += 1) {
+        try {
+          await stick.put(`filler${left}`, Buffer.alloc(512));
+        } catch {
+          return;
+        }
+      }
+      throw new Error(`there is room left on ${path}`);
     },
     async check() {
-      // 1: what it found it has mended; a bit says that the stick was not unmounted.
-      const { stdout, exitCode } = await execa("fsck.vfat", ["-n", path], { ...limit, reject: false });
-      return exitCode === 0 ? "" : stdout;
+      const part = `${path}.part`;
+      await using file = await open(path);
+      const { size } = await file.stat();
+      const { buffer } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+      await writeFile(part, buffer);
+      try {
+        // 1: what it found it has mended; a bit says that the stick was not unmounted.
+        const { stdout, exitCode } = await execa("fsck.vfat", ["-n", part], { ...limit, reject: false });
+        return exitCode === 0 ? "" : stdout;
+      } finally {
+        await rm(part);
+      }
     },
   };
+  return stick;
 }

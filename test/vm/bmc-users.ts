@@ -1,3 +1,4 @@
+import { commandKey, type SeenCommand } from "../lab/codec-proxy.ts";
 import { until } from "../lab/deadline.ts";
 import { ipmitool } from "../lab/foreign-login.ts";
 import type { SimulatedMachine } from "../lab/machine.ts";
@@ -44,3 +45,10 @@ export async function letsIn(machine: SimulatedMachine, userName: string, passwo
   const login = { lanPort: bmc.sim.lanPort, userName, password, directory };
   return (await ipmitool(login, ["mc", "info"])).exitCode === 0;
 }
+
+/** Set User Access, Set User Name and Set User Password. */
+const writesOfUsers = ["06/43", "06/45", "06/47"];
+
+/** Those of the commands that write to the BMC's users. */
+export const userWrites = (seen: readonly SeenCommand[]): SeenCommand[] =>
+  seen.filter((each) => writesOfUsers.includes(commandKey(each)));

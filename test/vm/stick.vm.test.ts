@@ -7,11 +7,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { followBoot, type Told } from "../lab/agent-log.ts";
 import { artifacts } from "../lab/artifacts.ts";
-import { commandKey } from "../lab/codec-proxy.ts";
 import { pause } from "../lab/deadline.ts";
 import { qmp } from "../lab/qemu.ts";
 import { bmcctl } from "../lab/service.ts";
 import { makeStick, type Stick, stickDevice } from "../lab/stick.ts";
+import { userWrites } from "./bmc-users.ts";
 import { accountsOf, openSite, rowOf, type Site } from "./site.ts";
 
 const names = ["plain", "pulled", "cut", "harmed", "guarded"] as const;
@@ -134,10 +134,7 @@ test("power lost in the middle, three times: the next boot goes on, and the serv
   expect(await bring("cut")).toMatchObject({ result: "linked", new_accounts: report.accounts.length });
 });
 
-/** Set User Access, Set User Name and Set User Password. */
-const userWrites = ["06/43", "06/45", "06/47"];
-const writes = (name: Name) =>
-  (site.machines[name].bmc?.proxy.seen ?? []).filter((each) => userWrites.includes(commandKey(each)));
+const writes = (name: Name) => userWrites(site.machines[name].bmc?.proxy.seen ?? []);
 
 test("a stick that is full, badly configured or damaged is told, and the BMC is left alone", async () => {
   const stick = sticks.harmed;
@@ -147,14 +144,7 @@ test("a stick that is full, badly configured or damaged is told, and the BMC is 
   expect(wrong.text).toMatch(/^metal-rivet\.yaml on the stick: line \d, column \d+: neither JSON nor YAML: /);
 
   await configure("harmed");
-  await stick.put("filler", Buffer.alloc(2_048 * 1_024 - 90_000));
-  for (let left = 0; left < 60; left += 1) {
-    const isFull = await stick.put(`filler${left}`, Buffer.alloc(2_048)).then(
-      () => false,
-      () => true,
-    );
-    if (isFull) break;
-  }
+  await stick.fill();
   const full = await boot("harmed");
   expect(full, full.text).toMatchObject({ exitCode: 75, outcome: "error" });
   expect(full.text).toContain("it is full (ENOSPC); delete files that are not reports, or take another stick");
