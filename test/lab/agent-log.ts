@@ -1,4 +1,4 @@
-import { exitReason, type SimulatedMachine } from "./machine.ts";
+import { exitReason, type FollowedMachine } from "./machine.ts";
 
 /** A step of the run as the agent told it. Duration in milliseconds. */
 export interface ToldStep {
@@ -104,7 +104,7 @@ export interface FollowOptions {
  * Reads the machine's console until the agent tells how it ended.
  * @throws DeadlineError or Error, with the end of the serial log, if it does not tell
  */
-export async function followBoot(machine: SimulatedMachine, options: FollowOptions): Promise<BootResult> {
+export async function followBoot(machine: FollowedMachine, options: FollowOptions): Promise<BootResult> {
   const started = performance.now();
   const told: Told[] = [];
   const end = await machine.console.waitFor(

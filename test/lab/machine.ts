@@ -105,6 +105,9 @@ export interface SimulatedMachine extends AsyncDisposable {
   change(truth: Partial<Pick<Truth, "bmcIp" | "bmcMask" | "bmcGateway" | "smbios">>): void;
 }
 
+/** What of a machine has to be known to follow its boot. */
+export type FollowedMachine = Pick<SimulatedMachine, "name" | "console" | "isOn" | "trouble">;
+
 /** First part of every kernel command line: messages to the serial port, few of them, no waiting for ever after a panic, and all memory for the ramdisk. */
 const kernelDefaults = "console=ttyS0 quiet panic=5 rootfstype=ramfs";
 
@@ -342,6 +345,6 @@ async function wireIpmiSim(
 }
 
 /** Why a machine says nothing more; undefined while it runs. */
-export function exitReason(machine: SimulatedMachine): string | undefined {
+export function exitReason(machine: FollowedMachine): string | undefined {
   return machine.trouble ?? (machine.isOn ? undefined : "the machine went off");
 }

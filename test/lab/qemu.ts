@@ -16,7 +16,8 @@ const ssifAddress = ",address=0x10";
 
 /** What the firmware of a machine boots, if it is no kernel that QEMU hands over. */
 export interface NetworkBoot {
-  readonly firmware: "bios" | "uefi";
+  /** "secure": Secure Boot is enforced, and only programs signed by Debian's test key start. The board is a q35 then. */
+  readonly firmware: "bios" | "uefi" | "secure";
   /** Served by TFTP. */
   readonly directory: string;
   /** What DHCP names: a file in `directory`, or a URL. */
@@ -129,7 +130,12 @@ export async function startVm(options: VmOptions): Promise<Vm> {
 }
 
 /** Debian's package ovmf. */
-const ovmf = { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" } as const;
+const ovmf = {
+  uefi: { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" },
+  secure: { code: "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd" },
+} as const;
+/** Nobody but the firmware may write its variables. */
+const lockedVariables = ["-global", "driver=cfi.pflash01,property=secure,value=on"];
 
 function bootServer({ networkBoot }: VmOptions): string {
   return networkBoot === undefined || networkBoot.beside
@@ -169,7 +175,7 @@ function whatBoots({ kernel, initramfs, commandLine, networkBoot, stick, directo
   if (firmware === "bios") return usb;
   // Anew for each start: what a boot leaves in there would change the next one.
   const variables = join(directory, "ovmf-variables.fd");
-  copyFileSync(ovmf.variables, variables);
+  copyFileSync(ovmf[firmware].variables, variables);
   // Firmware tries PXE first, and waits a minute for an offer.
   const withoutPxe = [4, 6].flatMap((version) => [
     "-fw_cfg",
@@ -178,7 +184,8 @@ function whatBoots({ kernel, initramfs, commandLine, networkBoot, stick, directo
   return [
     ...usb,
     ...(networkBoot?.beside === undefined ? [] : withoutPxe),
-    ...["-drive", `if=pflash,format=raw,readonly=on,file=${ovmf.code}`],
+    ...(firmware === "secure" ? lockedVariables : []),
+    ...["-drive", `if=pflash,format=raw,readonly=on,file=${ovmf[firmware].code}`],
     ...["-drive", `if=pflash,format=raw,file=${variables}`],
   ];
 }
@@ -200,7 +207,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
   const {
     bmcPort,
     bmcHost = "127.0.0.1",
-    board = "pc",
+    board = options.networkBoot?.firmware === "secure" ? "q35,smm=on" : "pc",
     bmcInterface = "isa-ipmi-kcs",
     nic = "virtio-net-pci",
     accelerator = "tcg",
@@ -219,12 +226,6 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
             `${bmcInterface},bmc=bmc0${bmcInterface === "smbus-ipmi" ? ssifAddress : ""}`,
           ],
         ];
-  const smbios = Object.entries(options.smbios ?? {}).flatMap(([type, strings]) => [
-    "-smbios",
-    [`type=${type}`, ...Object.entries(strings).map(([name, value]) => `${name}=${value.replaceAll(",", ",,")}`)].join(
-      ",",
-    ),
-  ]);
   return [
     ...[
       "-machine",
@@ -240,7 +241,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     ...(options.memoryFile === undefined
       ? []
       : ["-object", `memory-backend-file,id=ram,size=${memoryMib}M,share=on,mem-path=${options.memoryFile}`]),
-    ...["-uuid", options.uuid, ...smbios],
+    ...["-uuid", options.uuid, ...smbiosArguments(options.smbios ?? {})],
     ...(options.hardwareClock === undefined ? [] : ["-rtc", `base=${options.hardwareClock}`]),
     ...whatBoots(options),
     ...["-chardev", serialPort(options), "-serial", "chardev:serial0"],
@@ -251,6 +252,16 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
     ...bmc,
     ...(options.extraArgs ?? []),
   ];
+}
+
+/** QEMU's arguments for these strings; a comma within one is doubled. */
+export function smbiosArguments(smbios: SmbiosStrings): string[] {
+  return Object.entries(smbios).flatMap(([type, strings]) => [
+    "-smbios",
+    [`type=${type}`, ...Object.entries(strings).map(([name, value]) => `${name}=${value.replaceAll(",", ",,")}`)].join(
+      ",",
+    ),
+  ]);
 }
 
 /**
