@@ -42,7 +42,8 @@ const limitMs = 600_000;
 beforeAll(async () => {
   const directory = mkdtempSync(join(tmpdir(), "metal-rivet-tftp-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
-  site = stack.use(await openSite({ one: { networkBoot: { firmware: "bios", directory, file: "pixiecore.ipxe" } } }));
+  const networkBoot = { firmware: "bios", directory, file: "pixiecore.ipxe" } as const;
+  site = stack.use(await openSite({ one: { memoryMib: 384, networkBoot } }));
   const { bmc, truth } = site.machines.one;
   const leases = join(directory, "dnsmasq.leases");
   writeFileSync(leases, `0 ${truth.nicMac} 10.0.2.15 * *\n`);
