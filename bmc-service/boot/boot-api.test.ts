@@ -326,6 +326,21 @@ describe("the UEFI program", () => {
     expect(readUkiCommandLine(served).text).toMatch(/^second one rootfstype=ramfs rivet\.config=/);
   });
 
+  test("that is half copied, or taken away, is told as that, and served again once it is there", async () => {
+    const whole = smallUki("quiet");
+    writeFileSync(efi(), whole);
+    await start();
+    writeFileSync(efi(), whole.subarray(0, 100));
+    expect((await get("/metal-rivet.efi")).status).toBe(503);
+    rmSync(efi());
+    expect((await get("/metal-rivet.efi")).status).toBe(503);
+    expect(log.join("")).toContain("it is no UEFI program");
+    expect(log.join("")).toContain("there is no such file");
+    expect(log.join("")).not.toContain("a bug");
+    writeFileSync(efi(), whole);
+    expect((await get("/metal-rivet.efi")).status).toBe(200);
+  });
+
   test("that is signed, or knows its service, is served as it was built", async () => {
     for (const built of [smallUki("quiet", { signed: true }), smallUki("rivet.config=http://10.0.0.1/x.yaml")]) {
       writeFileSync(efi(), built);

@@ -11,6 +11,7 @@ import { bootDocument, type DocumentKeys } from "./boot-document.ts";
 import type { BootFiles } from "./boot-files.ts";
 import type { BootMetrics, BootRoad } from "./boot-metrics.ts";
 import { firstIpxeScript } from "./ipxe-script.ts";
+import { UkiError } from "./uki-command-line.ts";
 import type { UkiFile } from "./uki-file.ts";
 
 export interface BootServerOptions {
@@ -102,9 +103,7 @@ export class BootServer implements AsyncDisposable {
       }
       case "/metal-rivet.efi":
         if (uki === undefined) break;
-        // Some firmware knows by this what it is.
-        response.setHeader("content-type", "application/efi");
-        return this.#file(request, response, path, await uki.path());
+        return this.#uki(request, response, path, uki);
       case "/config.yaml":
         return answer(request, response, 200, "application/yaml", bootDocument(document));
       case "/enrol.yaml":
@@ -138,6 +137,22 @@ export class BootServer implements AsyncDisposable {
       if (status === 429 || status === 503) response.setHeader("retry-after", "10");
       return text(request, response, status, problem);
     }
+  }
+
+  async #uki(request: IncomingMessage, response: ServerResponse, name: string, uki: UkiFile): Promise<void> {
+    let path: string;
+    try {
+      path = await uki.path();
+    } catch (error) {
+      // It is being copied, or was taken away.
+      const problem = error instanceof UkiError ? error.message : systemReason(error);
+      this.#options.log.error({ file: name, problem }, "file cannot be served");
+      response.setHeader("retry-after", "10");
+      return text(request, response, 503, `${name}: it cannot be served now`);
+    }
+    // Some firmware knows by this what it is.
+    response.setHeader("content-type", "application/efi");
+    return this.#file(request, response, name, path);
   }
 
   /** With ranges, HEAD and conditional requests. */

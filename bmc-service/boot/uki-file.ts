@@ -46,8 +46,10 @@ export class UkiFile implements AsyncDisposable {
   async path(): Promise<string> {
     const { ino, size, mtimeMs } = await stat(this.#options.path);
     const stamp = `${ino} ${size} ${mtimeMs}`;
-    const before = await this.#served?.catch(() => undefined);
-    if (before?.stamp !== stamp) this.#served = this.#make(stamp);
+    const before = this.#served;
+    const isCurrent = (await before?.catch(() => undefined))?.stamp === stamp;
+    // Of machines that ask at once, one has it made.
+    if (!isCurrent && this.#served === before) this.#served = this.#make(stamp);
     return (await this.#served)?.path ?? this.#options.path;
   }
 
