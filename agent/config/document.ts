@@ -64,7 +64,7 @@ export async function readDocument(bytes: Uint8Array, source: string): Promise<D
     const meaning = syntaxErrors[error.code] ?? error.code.toLowerCase().replaceAll("_", " ");
     throw new ConfigError(source, at(error.pos[0]), `neither JSON nor YAML: ${meaning}`);
   }
-  if (parsed.contents === null) throw new ConfigError(source, "document", "is empty");
+  if (parsed.contents === null) throw new ConfigError(source, "document", "is empty, or holds comments (#) only");
   if (!isMap(parsed.contents)) {
     throw new ConfigError(source, at(0), "must be a mapping of keys to values (service: HOST:PORT ...)");
   }

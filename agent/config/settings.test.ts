@@ -331,7 +331,8 @@ describe("document", () => {
     ["log: [text]", "line 1, column 1: log: must have a single value"],
     ["log:", "line 1, column 1: log: must have a single value"],
     ["- a", "line 1, column 1: must be a mapping"],
-    ["", "document: is empty"],
+    ["", "document: is empty, or holds comments (#) only"],
+    ["# log: json\n", "document: is empty, or holds comments (#) only"],
     ["<html>\n<p>not found", "line 1, column 1: must be a mapping"],
   ])("refuses %j", async (text, message) => {
     await expect(parse(text)).rejects.toThrow(ConfigError);
