@@ -78,10 +78,8 @@ export async function buildRecord(executable: string): Promise<BuildRecord | und
 /** Node, and what is built into it: all that is in an executable besides the bundle. */
 export function nodeComponents({ node, ...versions }: Readonly<Record<string, string | undefined>>): Component[] {
   const others = Object.entries(versions).flatMap(([name, version]): Component[] =>
-    // The number of the binary interface is the version of nothing.
-    version === undefined || name === "modules" || name === "napi"
-      ? []
-      : [{ kind: "in-node", name, version, license: undefined }],
+    // The number of the binary interface is the version of nothing; a part without version is not in this Node.
+    !version || name === "modules" || name === "napi" ? [] : [{ kind: "in-node", name, version, license: undefined }],
   );
   return [{ kind: "node", name: "node", version: node ?? "", license: "MIT" }, ...others];
 }

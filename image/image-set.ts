@@ -9,10 +9,10 @@ import { diskImage } from "./disk-image.ts";
 import type { Ingredients } from "./ingredients.ts";
 import type { Options } from "./options.ts";
 import { overlayPart } from "./overlay.ts";
-import { joined, type PackedCpio, packCpio, plainCpio } from "./packed-cpio.ts";
+import { type CpioPart, joined, type PackedCpio, packCpio, plainCpio } from "./packed-cpio.ts";
 import { agentParts } from "./private-prefix.ts";
 import { ramdiskParts } from "./ramdisk.ts";
-import { type BuiltFile, spdxDocument } from "./sbom.ts";
+import { type BuiltFile, type PackedFile, spdxDocument } from "./sbom.ts";
 import { signed } from "./secure-boot.ts";
 import { stickFiles, uefiFolder } from "./stick-files.ts";
 import { unifiedKernelImage } from "./uki.ts";
@@ -106,9 +106,15 @@ async function buildRamdisks({ options, artefacts, from, say }: Common): Promise
     initramfs,
     hash,
     files: [
-      { name: "vmlinuz", body: vmlinuz, hasAgent: false, holds: [kernel] },
-      { name: "initramfs.img", body: initramfs, hasAgent: true, holds: [kernel, ...libraries] },
-      { name: "overlay.img", body: overlay, hasAgent: true, holds: libraries },
+      { name: "vmlinuz", body: vmlinuz, hasAgent: false, holds: [kernel], packed: [], includes: [] },
+      {
+        ...{ name: "initramfs.img", body: initramfs, hasAgent: true, holds: [kernel, ...libraries], includes: [] },
+        packed: filesIn([...ramdiskParts(modules), ...agentParts(tree)]),
+      },
+      {
+        ...{ name: "overlay.img", body: overlay, hasAgent: true, holds: libraries, includes: [] },
+        packed: filesIn([...agentParts(tree), overlayPart]),
+      },
     ],
   };
 }
@@ -153,12 +159,17 @@ async function buildBootable(common: Common, { initramfs, hash }: Ramdisks): Pro
   const stickMode = document === undefined ? 0o644 : 0o600;
   const disk = await artefacts.provide("metal-rivet.img", stickHash, stick, stickMode);
   const inProgram = [components.kernel, ...components.libraries, ...components.stub];
+  // The stick's UEFI program has another command line, but the same ramdisk and kernel.
+  const includes = ["vmlinuz", "initramfs.img"];
   const loader = target.bios ? await installedComponents([join(grubFolder, "boot.img")]) : [];
   return [
-    { name: "metal-rivet.efi", body: efi, hasAgent: true, holds: inProgram },
-    { name: "metal-rivet.img", body: disk, hasAgent: true, holds: [...inProgram, ...loader] },
+    { name: "metal-rivet.efi", body: efi, hasAgent: true, holds: inProgram, packed: [], includes },
+    { name: "metal-rivet.img", body: disk, hasAgent: true, holds: [...inProgram, ...loader], packed: [], includes },
   ];
 }
+
+const filesIn = (parts: readonly CpioPart[]): PackedFile[] =>
+  parts.flatMap(({ entries }) => entries.filter((entry) => entry.kind === "file"));
 
 async function buildBill(
   { artefacts, from, version, epochSeconds }: Common,

@@ -9,11 +9,18 @@ const materials: BillOfMaterials = {
   epochSeconds: 315_532_800,
   agent: [
     { kind: "npm", name: "@grpc/grpc-js", version: "1.14.7", license: "Apache-2.0" },
-    ...nodeComponents({ node: "26.10.0", v8: "14.1", modules: "141", napi: "10" }),
+    ...nodeComponents({ node: "26.10.0", v8: "14.1", ngtcp2: "", modules: "141", napi: "10" }),
   ],
   files: [
-    { name: "vmlinuz", body: Buffer.from("kernel"), hasAgent: false, holds: [kernel] },
-    { name: "initramfs.img", body: Buffer.from("ramdisk"), hasAgent: true, holds: [kernel] },
+    { name: "vmlinuz", body: Buffer.from("kernel"), hasAgent: false, holds: [kernel], packed: [], includes: [] },
+    {
+      ...{ name: "initramfs.img", body: Buffer.from("ramdisk"), hasAgent: true, holds: [kernel], includes: [] },
+      packed: [{ path: "opt/rivet/bin/metal-rivet", body: Buffer.from("agent") }],
+    },
+    {
+      ...{ name: "metal-rivet.efi", body: Buffer.from("program"), hasAgent: true, holds: [kernel], packed: [] },
+      includes: ["vmlinuz", "initramfs.img"],
+    },
   ],
 };
 const text = spdxDocument(materials);
@@ -58,7 +65,10 @@ describe("bill of materials", () => {
         .filter(({ spdxElementId }: { spdxElementId: string }) => spdxElementId === id)
         .map(({ relatedSpdxElement }: { relatedSpdxElement: string }) => relatedSpdxElement);
     expect(of("SPDXRef-File-vmlinuz")).toEqual([named("linux-image-6.1.0-56-amd64").SPDXID]);
-    expect(of("SPDXRef-File-initramfs.img")).toContain("SPDXRef-Package-metal-rivet");
+    const agent = "SPDXRef-Packed-opt-rivet-bin-metal-rivet";
+    expect(of("SPDXRef-File-initramfs.img")).toEqual(expect.arrayContaining(["SPDXRef-Package-metal-rivet", agent]));
+    const inProgram = ["SPDXRef-File-vmlinuz", "SPDXRef-File-initramfs.img"];
+    expect(of("SPDXRef-File-metal-rivet.efi")).toEqual(expect.arrayContaining(inProgram));
     expect(of("SPDXRef-Package-metal-rivet")).toEqual(
       ["@grpc/grpc-js", "node", "v8"].map((name) => named(name).SPDXID),
     );
@@ -76,9 +86,12 @@ describe("bill of materials", () => {
     });
   });
 
-  test("has the checksums of the files", () => {
-    const { checksums } = document.files.find(({ fileName }: { fileName: string }) => fileName === "./vmlinuz");
-    expect(checksums[1].checksumValue).toBe(createHash("sha256").update("kernel").digest("hex"));
+  test.each([
+    ["./vmlinuz", "kernel"],
+    ["./opt/rivet/bin/metal-rivet", "agent"],
+  ])("has the checksums of %s", (name, body) => {
+    const { checksums } = document.files.find(({ fileName }: { fileName: string }) => fileName === name);
+    expect(checksums[1].checksumValue).toBe(createHash("sha256").update(body).digest("hex"));
   });
 
   test("is the same for the same materials, and of another namespace for others", () => {

@@ -13,12 +13,23 @@ export interface Component {
   readonly license: string | undefined;
 }
 
+/** A file within what is built. */
+export interface PackedFile {
+  /** Without "/" in front. */
+  readonly path: string;
+  readonly body: Buffer;
+}
+
 export interface BuiltFile {
   readonly name: string;
   readonly body: Buffer;
   readonly hasAgent: boolean;
   /** What is in it besides the agent. */
   readonly holds: readonly Component[];
+  /** The files that it unpacks to. */
+  readonly packed: readonly PackedFile[];
+  /** Names of other built files that are in it whole. */
+  readonly includes: readonly string[];
 }
 
 export interface BillOfMaterials {
@@ -41,32 +52,31 @@ const agentId = "SPDXRef-Package-metal-rivet";
 /** An identifier may have letters, digits, "." and "-" only. SPDX 2.3 §6.3, §7.2. */
 const idOf = (kind: string, name: string): string => `SPDXRef-${kind}-${name.replaceAll(/[^A-Za-z0-9.-]/g, "-")}`;
 const componentId = ({ kind, name, version }: Component): string => idOf("Package", `${kind}-${name}-${version}`);
+const fileId = (name: string): string => idOf("File", name);
+const packedId = (path: string): string => idOf("Packed", path);
 const digest = (algorithm: "sha1" | "sha256", body: Buffer | string): string =>
   createHash(algorithm).update(body).digest("hex");
 
 /** The document as text; the same for the same materials. */
 export function spdxDocument({ version, epochSeconds, agent, files }: BillOfMaterials): string {
   const components = unique([...agent, ...files.flatMap(({ holds }) => holds)]);
-  const fileEntries = files.map(({ name, body }) => ({
-    SPDXID: idOf("File", name),
-    fileName: `./${name}`,
-    // SHA-1 is not to be left out (§8.4); the other is the one to check.
-    checksums: [
-      { algorithm: "SHA1", checksumValue: digest("sha1", body) },
-      { algorithm: "SHA256", checksumValue: digest("sha256", body) },
-    ],
-    fileTypes: ["BINARY"],
-    licenseConcluded: "NOASSERTION",
-    licenseInfoInFiles: ["NOASSERTION"],
-    copyrightText: "NOASSERTION",
-  }));
+  // The same agent and libraries are in more than one.
+  const packed = new Map(files.flatMap((file) => file.packed.map((each) => [each.path, each] as const)));
+  const fileEntries = [
+    ...files.map(({ name, body }) => fileEntry(fileId(name), name, body)),
+    ...[...packed.values()].map(({ path, body }) => fileEntry(packedId(path), path, body)),
+  ];
   const relationships: Relationship[] = [
-    ...files.map(({ name }) => related(documentId, "DESCRIBES", idOf("File", name))),
+    ...files.map(({ name }) => related(documentId, "DESCRIBES", fileId(name))),
     ...agent.map((component) => related(agentId, "CONTAINS", componentId(component))),
-    ...files.flatMap(({ name, hasAgent, holds }) => [
-      ...(hasAgent ? [related(idOf("File", name), "CONTAINS", agentId)] : []),
-      ...holds.map((component) => related(idOf("File", name), "CONTAINS", componentId(component))),
-    ]),
+    ...files.flatMap(({ name, hasAgent, holds, packed: contents, includes }) =>
+      [
+        ...(hasAgent ? [agentId] : []),
+        ...holds.map(componentId),
+        ...includes.map(fileId),
+        ...contents.map(({ path }) => packedId(path)),
+      ].map((id) => related(fileId(name), "CONTAINS", id)),
+    ),
   ];
   const content = { packages: [agentEntry(version), ...components.map(componentEntry)], files: fileEntries };
   const document = {
@@ -97,6 +107,21 @@ function unique(components: readonly Component[]): Component[] {
   return [...byId].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, component]) => component);
 }
 
+function fileEntry(id: string, path: string, body: Buffer) {
+  return {
+    SPDXID: id,
+    fileName: `./${path}`,
+    // SHA-1 is not to be left out (§8.4); the other is the one to check.
+    checksums: [
+      { algorithm: "SHA1", checksumValue: digest("sha1", body) },
+      { algorithm: "SHA256", checksumValue: digest("sha256", body) },
+    ],
+    licenseConcluded: "NOASSERTION",
+    licenseInfoInFiles: ["NOASSERTION"],
+    copyrightText: "NOASSERTION",
+  };
+}
+
 const common = { filesAnalyzed: false, copyrightText: "NOASSERTION", licenseConcluded: "NOASSERTION" } as const;
 
 function agentEntry(version: string) {
@@ -113,7 +138,6 @@ function agentEntry(version: string) {
 
 function componentEntry(component: Component) {
   const { name, version, license } = component;
-  const url = packageUrl(component);
   return {
     SPDXID: componentId(component),
     name,
@@ -121,16 +145,14 @@ function componentEntry(component: Component) {
     downloadLocation: "NOASSERTION",
     ...common,
     licenseDeclared: license ?? "NOASSERTION",
-    ...(url === undefined
-      ? {}
-      : {
-          externalRefs: [{ referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: url }],
-        }),
+    externalRefs: [
+      { referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: packageUrl(component) },
+    ],
   };
 }
 
-/** Package URL specification: types npm and deb. */
-function packageUrl({ kind, name, version, architecture }: Component): string | undefined {
+/** Package URL specification: types npm, deb and generic. */
+function packageUrl({ kind, name, version, architecture }: Component): string {
   const escaped = (text: string): string => encodeURIComponent(text);
   switch (kind) {
     case "npm":
@@ -139,7 +161,7 @@ function packageUrl({ kind, name, version, architecture }: Component): string | 
       return `pkg:deb/debian/${escaped(name)}@${escaped(version)}${architecture === undefined ? "" : `?arch=${architecture}`}`;
     case "node":
     case "in-node":
-      return undefined;
+      return `pkg:generic/${escaped(name)}@${escaped(version)}`;
     default:
       return kind satisfies never;
   }
