@@ -113,3 +113,48 @@ test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
     expect(readdirSync(join(unpacked, "usr/lib/dracut/hooks/pre-mount"))).toContain("50-run-metal-rivet.sh");
   },
 );
+
+test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
+  "systemd (needs root): the unit is right, can be enabled, and runs in an initrd that is told how to",
+  { timeout: limitMs },
+  async () => {
+    const initrd = join(scratch, "systemd");
+    const units = join(initrd, "usr/lib/systemd/system");
+    for (const folder of [units, join(initrd, "usr/sbin"), join(initrd, "etc")]) mkdirSync(folder, { recursive: true });
+    const own = "/usr/lib/systemd/system";
+    for (const unit of ["initrd.target", "initrd-root-fs.target", "basic.target", "sysinit.target"]) {
+      copyFileSync(join(own, unit), join(units, unit));
+    }
+    copyFileSync(join(hooks, "systemd/metal-rivet.service"), join(units, "metal-rivet.service"));
+    copyFileSync(agent, join(initrd, "usr/sbin/inito"));
+    const verified = await execa("systemd-analyze", ["verify", `--root=${initrd}`, "metal-rivet.service"], {
+      all: true,
+      timeout: limitMs,
+    });
+    // It warns, and ends with 0.
+    expect(verified.all).toBe("");
+    await execa("systemctl", [`--root=${initrd}`, "enable", "metal-rivet.service"], { timeout: limitMs });
+    expect(readdirSync(join(initrd, "etc/systemd/system/initrd.target.wants"))).toEqual(["metal-rivet.service"]);
+    const runs = async (cmdline: string, ...files: string[]) => {
+      const steps = [
+        "mount -t tmpfs none /mnt && mkdir /mnt/upper /mnt/work",
+        "mount -t overlay none -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc",
+        ...files.map((file) => `mkdir -p $(dirname ${file}) && touch ${file}`),
+        `systemd-analyze condition --root=${initrd} --unit=metal-rivet.service`,
+      ];
+      const { all } = await execa("unshare", ["--mount", "sh", "-c", steps.join(" && ")], {
+        all: true,
+        reject: false,
+        timeout: limitMs,
+        env: { SYSTEMD_PROC_CMDLINE: cmdline },
+      });
+      return all.split("\n").at(-1);
+    };
+    const inInitrd = "/etc/initrd-release";
+    expect(await runs("quiet rivet.config=http://10.0.0.1/site.yaml", inInitrd)).toBe("Conditions succeeded.");
+    expect(await runs("quiet rivet.service=10.0.0.1:4443", inInitrd)).toBe("Conditions succeeded.");
+    expect(await runs("quiet", inInitrd, "/etc/metal-rivet/config.yaml")).toBe("Conditions succeeded.");
+    expect(await runs("quiet", inInitrd)).toBe("Conditions failed.");
+    expect(await runs("rivet.service=10.0.0.1:4443")).toBe("Conditions failed.");
+  },
+);

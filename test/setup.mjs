@@ -29,7 +29,7 @@ const boot = ["patchelf", "mtools", "dosfstools", "systemd-boot-efi", "grub-comm
 const image = [...build, ...boot, "apt", "dpkg", "kmod", "libc-bin", "xz-utils"];
 const lab = [...image, "qemu-system-x86", "seabios", "ipxe-qemu", "ovmf", "openipmi", "ipmitool"];
 // Foreign ramdisks that the agent is put into.
-const ramdisks = ["busybox-static", "initramfs-tools-core", "dracut-core"];
+const ramdisks = ["busybox-static", "initramfs-tools-core", "dracut-core", "systemd"];
 // DHCP servers and routers, and what wires them.
 const network = ["dnsmasq-base", "iproute2", "procps"];
 // Builds for machines of arm64, and boots them.
