@@ -18,6 +18,7 @@ export function addDescribe(program: Command, world: World): void {
       `
 The output is YAML unless --output says otherwise. What is unknown is left out. Times are UTC.
 "machine_id_derived": the machine's firmware tells no UUID of its own, so the agent made this one of board and BMC.
+"site": the place that the agent's configuration names; it was told when the machine booted last.
 
 Examples:
   bmcctl describe 92:33:b8:0e:df:8f

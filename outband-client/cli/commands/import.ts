@@ -46,6 +46,8 @@ same rules as if the machine had told it, and logs in to the BMC.
   stored    the machine has no BMC, or made no account; the reason says what to do
   refused   nothing of the file was stored
 
+SITE is the place that the stick's metal-rivet.yaml names (site:), where any does.
+
 Keep the file of a machine that waits until it is linked; to import it again does no harm.
 
 Examples:
