@@ -80,15 +80,18 @@ function stickOf(path: string, start: number, readOnly: boolean): Stick {
     async fill() {
       const { stdout } = await execa("mdir", ["-i", drive, "::/"], limit);
       const free = Number(/([\d ]+) bytes free/.exec(stdout)?.[1]?.replaceAll(" ", ""));
-      await stick.put("filler", Buffer.alloc(Math.max(0, free - 64 * 1_024)));
-      for (let left = 0; left < 128; left += 1) {
-        try {
-          await stick.put(`filler${left}`, Buffer.alloc(512));
-        } catch {
-          return;
+      // A file system that was not unmounted does not know exactly.
+      await stick.put("filler", Buffer.alloc(Math.max(0, free - 256 * 1_024)));
+      for (const bytes of [16 * 1_024, 512]) {
+        let isFull = false;
+        for (let left = 0; left < 64 && !isFull; left += 1) {
+          isFull = await stick.put(`filler${bytes}.${left}`, Buffer.alloc(bytes)).then(
+            () => false,
+            () => true,
+          );
         }
+        if (!isFull) throw new Error(`there is room left on ${path}`);
       }
-      throw new Error(`there is room left on ${path}`);
     },
     async check() {
       const part = `${path}.part`;
