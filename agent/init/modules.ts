@@ -2,14 +2,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node
 import { join } from "node:path";
 import type { KcsAddress } from "../../inband/kcs/kcs-address.ts";
 import { type LibcError, loadModule, unloadModule } from "./libc.ts";
-import {
-  type Alias,
-  loadOrder,
-  type ModuleDependencies,
-  modulesFor,
-  parseModulesAlias,
-  parseModulesDep,
-} from "./module-files.ts";
+import { loadOrder, type ModuleDependencies, modulesFor, parseModulesDep } from "./module-files.ts";
 
 /** What the loader touches, so that a test can stand in for the kernel. */
 export interface ModuleWorld {
@@ -66,7 +59,7 @@ export class ModuleLoader {
   readonly #folder: string;
   readonly #dependencies: ModuleDependencies;
   readonly #tried = new Map<string, boolean>();
-  #aliases: readonly Alias[] | undefined;
+  #aliases: string | undefined;
 
   constructor(release: string, world: ModuleWorld = realModuleWorld) {
     this.#world = world;
@@ -128,7 +121,7 @@ export class ModuleLoader {
     for (const { folder, modalias } of this.#devices("pci")) {
       if (!networkDevice.test(modalias) || existsSync(join(folder, "driver"))) continue;
       // some drivers take their devices later, in a thread of the kernel
-      if (modulesFor(this.#aliases ?? [], modalias).length > 0) continue;
+      if (modulesFor(this.#aliases ?? "", modalias).length > 0) continue;
       const [, vendor = "", device = ""] = /^pci:v0000(.{4})d0000(.{4})/.exec(modalias) ?? [];
       this.problems.push(`network adapter ${`${vendor}:${device}`.toLowerCase()} (PCI) has no driver in this ramdisk`);
     }
@@ -168,9 +161,9 @@ export class ModuleLoader {
     }
   }
 
-  #readAliases(): readonly Alias[] {
+  #readAliases(): string {
     const path = join(this.#folder, "modules.alias");
-    return existsSync(path) ? parseModulesAlias(readFileSync(path, "latin1")) : [];
+    return existsSync(path) ? readFileSync(path, "latin1") : "";
   }
 
   #modaliases(): string[] {
