@@ -7,7 +7,7 @@ import type { Settings } from "./config/settings.ts";
 import { openConsole } from "./console.ts";
 import { explainFailure } from "./failure.ts";
 import { NetworkError } from "./init/network/bring-up.ts";
-import { failedEnd, performRun, RunLimitError } from "./perform-run.ts";
+import { failedEnd, performRun, RunLimitError, sayingTrouble } from "./perform-run.ts";
 import { StepError } from "./step.ts";
 import { defaultLimits, type World } from "./world.ts";
 
@@ -51,6 +51,30 @@ test("the limit of the whole run ends the step that hangs: exit code 75", async 
   );
   expect(ended).toMatchObject({ exitCode: 75 });
   expect(ended.text).toContain("the run took longer than its limit of 0.05 s");
+});
+
+test("the limit of the whole run, while something is waited for: the last trouble is told, and exit code 75 stays", async () => {
+  const readSmbios: World["readSmbios"] = (signal) =>
+    sayingTrouble((onTrouble) => {
+      for (const trouble of ["no answer", "10.0.0.1:9: refused"]) onTrouble(trouble);
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
+  const { ended } = await play({ readSmbios }, 50);
+  expect(ended).toMatchObject({ exitCode: 75 });
+  expect(ended.text).toMatch(
+    /^identify machine: 10\.0\.0\.1:9: refused; the run took longer than its limit of 0\.05 s/,
+  );
+});
+
+test("another end of a wait is told as it is, with or without trouble before it", async () => {
+  const refusal = new Error("refused");
+  const work = (onTrouble: (trouble: string) => void) => {
+    onTrouble("no answer");
+    return Promise.reject(refusal);
+  };
+  await expect(sayingTrouble(work)).rejects.toBe(refusal);
+  const limit = new RunLimitError(1000);
+  await expect(sayingTrouble(() => Promise.reject(limit))).rejects.toBe(limit);
 });
 
 test("what nobody caught elsewhere ends the run that is under way: exit code 70, so that the init tries again", async () => {

@@ -10,8 +10,25 @@ export class RunLimitError extends Error {
   override readonly name = "RunLimitError";
   readonly code = "run-limit";
 
-  constructor(limitMs: number) {
-    super(`the run took longer than its limit of ${limitMs / 1000} s (key \`limit\`); run again or give it more time`);
+  readonly limitMs: number;
+
+  /** @param trouble what was waited for then, for people */
+  constructor(limitMs: number, trouble?: string) {
+    const limit = `the run took longer than its limit of ${limitMs / 1000} s (key \`limit\`); run again or give it more time`;
+    super(trouble === undefined ? limit : `${trouble}; ${limit}`);
+    this.limitMs = limitMs;
+  }
+}
+
+/** Does `work`, which tells why it has to wait: if the limit of the whole run ends it, the error says so. */
+export async function sayingTrouble<T>(work: (onTrouble: (trouble: string) => void) => Promise<T>): Promise<T> {
+  let last: string | undefined;
+  try {
+    return await work((trouble) => {
+      last = trouble;
+    });
+  } catch (error) {
+    throw error instanceof RunLimitError && last !== undefined ? new RunLimitError(error.limitMs, last) : error;
   }
 }
 

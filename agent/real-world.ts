@@ -12,6 +12,7 @@ import type { CompleteSettings } from "./configure.ts";
 import { type Console, durationText } from "./console.ts";
 import { openInband } from "./open-inband.ts";
 import { isInit } from "./overlay/guest-name.ts";
+import { sayingTrouble } from "./perform-run.ts";
 import { version } from "./version.ts";
 import { defaultLimits, type EnrolmentClient, type RunSettings, type World } from "./world.ts";
 
@@ -106,19 +107,32 @@ async function connectService(
     onRetry: (attempt, waitMs, error) =>
       console.note(`${error.message}; try ${attempt + 1} in ${durationText(waitMs)}`),
   });
+  const patiently = <T>(
+    work: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+    more: Partial<RetryOptions> = {},
+  ) =>
+    sayingTrouble((onTrouble) => {
+      const { onRetry, ...rest } = options(signal);
+      const tellBoth: RetryOptions["onRetry"] = (attempt, waitMs, error) => {
+        onTrouble(error.message);
+        onRetry?.(attempt, waitMs, error);
+      };
+      return withRetry(work, { ...rest, ...more, onRetry: tellBoth });
+    });
   return {
     async begin(request, signal) {
-      const patiently = (complete: BeginRequest) =>
-        withRetry((inner) => client.begin(complete, inner), { ...options(signal), alsoOn: ["conflict", "exhausted"] });
+      const begin = (complete: BeginRequest) =>
+        patiently((inner) => client.begin(complete, inner), signal, { alsoOn: ["conflict", "exhausted"] });
       const send = (complete: BeginRequest) =>
-        patiently(complete).catch(async (error: unknown) => {
+        begin(complete).catch(async (error: unknown) => {
           if (!(error instanceof ServiceError) || error.clockFault === undefined) throw error;
           const [{ retryWithCorrectClock }, { realClock }] = await Promise.all([
             import("./clock/correct-clock.ts"),
             import("./clock/real-clock.ts"),
           ]);
           const clock = realClock(settings, (text) => console.note(text));
-          return await retryWithCorrectClock(error, () => patiently(complete), clock, signal);
+          return await retryWithCorrectClock(error, () => begin(complete), clock, signal);
         });
       if (token === undefined) return await send(request);
       const { beginWithToken } = await import("./begin-with-token.ts");
@@ -129,10 +143,10 @@ async function connectService(
       client = connectEnrolment({ address, ca: credentials.ca, ...own });
       return response;
     },
-    reportBmc: (request, signal) => withRetry((inner) => client.reportBmc(request, inner), options(signal)),
-    reportInventory: (request, signal) => withRetry((inner) => client.reportInventory(request, inner), options(signal)),
-    escrowAccount: (request, signal) => withRetry((inner) => client.escrowAccount(request, inner), options(signal)),
-    confirmAccount: (request, signal) => withRetry((inner) => client.confirmAccount(request, inner), options(signal)),
+    reportBmc: (request, signal) => patiently((inner) => client.reportBmc(request, inner), signal),
+    reportInventory: (request, signal) => patiently((inner) => client.reportInventory(request, inner), signal),
+    escrowAccount: (request, signal) => patiently((inner) => client.escrowAccount(request, inner), signal),
+    confirmAccount: (request, signal) => patiently((inner) => client.confirmAccount(request, inner), signal),
     // the last word of a run that failed: not worth waiting for
     abort: (request, signal) => client.abort(request, signal),
     watchHandOff: (request, signal) => withRejoin((inner) => client.watchHandOff(request, inner), options(signal)),
