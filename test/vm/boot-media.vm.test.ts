@@ -1,12 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { artifacts, ensureBuilt, repository } from "../lab/artifacts.ts";
 import { type Firmware, startFromDisk, testCertificate, testKey } from "../lab/boot-media.ts";
-import { startVm } from "../lab/qemu.ts";
-import { SerialConsole } from "../lab/serial-console.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "rivet-media-"));
 const signed = join(directory, "signed");
@@ -63,49 +61,5 @@ describe("the stick's image", () => {
   test("is refused there if it is not", async () => {
     const line = await bootStick("refused", "secure", unsigned, /Access Denied|metal-rivet \S+ on/);
     expect(line).toContain("Access Denied");
-  });
-});
-
-describe("the overlay", () => {
-  // What u-root's init does: /inito in a PID namespace of its own, to its end, and then the next program.
-  const init = `#!/bin/busybox sh
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sysfs /sys
-/bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox unshare --fork --pid /inito
-echo "inito ended: $?"
-/bbin/uinit
-`;
-  const nextProgram = `#!/bin/busybox sh
-echo "next program: $(/bin/busybox ls /lib 2>&1 | /bin/busybox wc -l) files in /lib"
-/bin/busybox poweroff -f
-`;
-
-  test("runs in a foreign ramdisk before its own program, and lets it go on", async () => {
-    const foreign = join(directory, "foreign");
-    for (const folder of ["bin", "bbin", "proc", "sys", "dev"]) mkdirSync(join(foreign, folder), { recursive: true });
-    await execa("cp", ["/bin/busybox", join(foreign, "bin/busybox")], { timeout: toolLimitMs });
-    writeFileSync(join(foreign, "init"), init, { mode: 0o755 });
-    writeFileSync(join(foreign, "bbin/uinit"), nextProgram, { mode: 0o755 });
-    const both = join(directory, "both.img");
-    const pack = `(find . | cpio --quiet -o -H newc; cat ${join(unsigned, "overlay.img")}) > ${both}`;
-    await execa("sh", ["-c", pack], { cwd: foreign, timeout: toolLimitMs });
-    const own = join(directory, "overlay");
-    mkdirSync(own);
-    await using vm = await startVm({
-      directory: own,
-      kernel: artifacts.kernel,
-      initramfs: both,
-      commandLine: "console=ttyS0 quiet panic=5 rivet.limit=20 rivet.then=wait rivet.tries=9",
-      uuid: "37c43c25-69fe-4f88-b69d-4e71dc4070d0",
-      nic: "none",
-    });
-    const serial = new SerialConsole(vm.serialFile);
-    const wait = (text: string) =>
-      serial.waitFor(text, bootLimitMs, (line) => (line.includes(text) ? line : undefined));
-    await wait("metal-rivet ");
-    await wait("inito ended: ");
-    await wait("next program: ");
-    await vm.exited;
   });
 });
