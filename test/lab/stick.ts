@@ -1,5 +1,5 @@
 import { copyFileSync } from "node:fs";
-import { open, rm, writeFile } from "node:fs/promises";
+import { open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 
@@ -13,7 +13,7 @@ export interface Stick {
   /** @throws Error in mtools' words if there is no such file */
   read(name: string): Promise<Buffer>;
   remove(name: string): Promise<void>;
-  /** Leaves room for nothing, by files whose names begin with "filler". */
+  /** Leaves room for nothing, by files the one with the most is named "filler". */
   fill(): Promise<void>;
   /** What fsck.vfat has to say; "" for a file system that is clean. */
   check(): Promise<string>;
@@ -78,35 +78,40 @@ function stickOf(path: string, start: number, readOnly: boolean): Stick {
       await execa("mdel", ["-i", drive, `::/${file}`], limit);
     },
     async fill() {
-      const { stdout } = await execa("mdir", ["-i", drive, "::/"], limit);
-      const free = Number(/([\d ]+) bytes free/.exec(stdout)?.[1]?.replaceAll(" ", ""));
-      // A file system that was not unmounted does not know exactly.
-      await stick.put("filler", Buffer.alloc(Math.max(0, free - 256 * 1_024)));
-      for (const bytes of [16 * 1_024, 512]) {
-        let isFull = false;
-        for (let left = 0; left < 64 && !isFull; left += 1) {
-          isFull = await stick.put(`filler${bytes}.${left}`, Buffer.alloc(bytes)).then(
-            () => false,
-            () => true,
-          );
-        }
-        if (!isFull) throw new Error(`there is room left on ${path}`);
-      }
+      // One that was pulled does not know how much room it has: this counts.
+      await onPart(path, start, async (part) => {
+        await execa("fsck.vfat", ["-a", part], { ...limit, reject: false });
+      });
+      await stick.put("filler", Buffer.alloc(Math.max(0, (await freeOn(drive)) - 16 * 1_024)));
+      // mtools ends well where there is no room.
+      for (let made = 0; (await freeOn(drive)) > 0; made += 1) await stick.put(`fill${made}`, Buffer.alloc(1));
     },
-    async check() {
-      const part = `${path}.part`;
-      await using file = await open(path);
-      const { size } = await file.stat();
-      const { buffer } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-      await writeFile(part, buffer);
-      try {
+    check: () =>
+      onPart(path, start, async (part) => {
         // 1: what it found it has mended; a bit says that the stick was not unmounted.
         const { stdout, exitCode } = await execa("fsck.vfat", ["-n", part], { ...limit, reject: false });
         return exitCode === 0 ? "" : stdout;
-      } finally {
-        await rm(part);
-      }
-    },
+      }),
   };
   return stick;
+}
+
+/** @param drive as mtools name it; @returns bytes */
+async function freeOn(drive: string): Promise<number> {
+  const { stdout } = await execa("mdir", ["-i", drive, "::/"], limit);
+  return Number(/([\d ]+) bytes free/.exec(stdout)?.[1]?.replaceAll(" ", ""));
+}
+
+/** Does something to the file system alone, as a file of its own, and puts it back. */
+async function onPart<T>(path: string, start: number, work: (part: string) => Promise<T>): Promise<T> {
+  const part = `${path}.part`;
+  await writeFile(part, (await readFile(path)).subarray(start));
+  try {
+    const result = await work(part);
+    await using file = await open(path, "r+");
+    await file.write(await readFile(part), { position: start });
+    return result;
+  } finally {
+    await rm(part);
+  }
 }
