@@ -1,5 +1,6 @@
 import { ConfigError, quoted } from "./config-error.ts";
 import { findKey, type Key, type KeyName, keys, mostNtpServers, ntpServerForm } from "./keys.ts";
+import { readPlainJson } from "./plain-json.ts";
 
 /** A document holds three PEM texts and some lines; more is a mistake (an image, an HTML page, a log). */
 export const maxDocumentBytes = 256 * 1024;
@@ -40,7 +41,6 @@ const pixieNames: Readonly<Record<string, KeyName>> = {
  * Throws ConfigError with line and column for bad syntax, an unknown or doubled key, and a value that is not a scalar.
  */
 export async function readDocument(bytes: Uint8Array, source: string): Promise<DocumentKeys> {
-  const { isMap, isScalar, isSeq, LineCounter, parseDocument } = await import("yaml");
   if (bytes.length > maxDocumentBytes) {
     throw new ConfigError(source, "document", `${bytes.length} bytes, more than ${maxDocumentBytes}`);
   }
@@ -50,6 +50,9 @@ export async function readDocument(bytes: Uint8Array, source: string): Promise<D
   } catch (cause) {
     throw new ConfigError(source, "document", "is not UTF-8 text", { cause });
   }
+  const plain = readPlainJson(text);
+  if (plain !== undefined) return { values: plain, form: "rivet" };
+  const { isMap, isScalar, isSeq, LineCounter, parseDocument } = await import("yaml");
   const lineCounter = new LineCounter();
   const parsed = withinTheStack(source, () =>
     // Not its own search for doubled keys, which compares each with all before it.

@@ -148,12 +148,16 @@ async function prepare(
   });
   // starts here: the first question to the DHCP servers is on its way while the other drivers load
   const network = bringUpNetworkUnlessOffline(from, console);
-  network.catch(() => undefined);
+  let isWaiting = true;
+  const answered = (): void => {
+    isWaiting = false;
+  };
+  network.then(answered, answered);
   const ipmi = await findIpmi(from.local);
   if (from.local.ipmiDriver) timed("load IPMI drivers", () => modules.loadIpmiDrivers(ipmi));
   else console.note("the IPMI drivers are left out, as rivet.ipmi_driver=0 says");
   for (const problem of modules.problems) console.note(`driver: ${problem}`);
-  loadAhead().catch(() => undefined); // whoever needs a part imports it again, and tells
+  loadAhead(() => isWaiting).catch(() => undefined); // whoever needs a part imports it again, and tells
   const wait = { limitMs: from.local.bmcLimitMs, probeAgain: () => modules.probeIpmiAgain(ipmi) };
   const [isUp] = await Promise.all([
     network,
@@ -167,8 +171,9 @@ async function prepare(
 /**
  * Evaluates what comes after the network while links, switches and DHCP servers take their time: 30 ms, and twenty times
  * that under emulation. Part by part, so that an answer is not kept waiting for all of it.
+ * @param isWaiting whether the network is still waited for: what not every document needs is loaded in that time only
  */
-async function loadAhead(): Promise<void> {
+async function loadAhead(isWaiting: () => boolean): Promise<void> {
   await import("../../outband-client/service/enrolment.ts");
   await setImmediate();
   await Promise.all([
@@ -178,8 +183,9 @@ async function loadAhead(): Promise<void> {
     import("../run.ts"),
   ]);
   await setImmediate();
-  await Promise.all([import("../config/fetch-document.ts"), import("../config/document.ts"), import("yaml")]);
+  await Promise.all([import("../config/fetch-document.ts"), import("../config/document.ts")]);
   await setImmediate();
+  if (isWaiting()) await import("yaml");
   await import("../inventory.ts");
   // What is compiled to machine code at a function's first calls is never earned back by a run of a second: a tenth of it
   // under emulation. Not an option of the executable, because V8 would refuse the code cache of Node's own modules then.

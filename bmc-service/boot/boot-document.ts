@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { parse, stringify } from "yaml";
+import { parse } from "yaml";
 import { ConfigError, systemReason } from "../config-error.ts";
 
 /** Keys of the agent's document that say nothing secret; single values. */
@@ -41,7 +41,7 @@ export async function readSiteDocument(path: string): Promise<DocumentKeys> {
   return read as DocumentKeys;
 }
 
-/** The document as the agent reads it. */
+/** The document as the agent reads it soonest: JSON, which is YAML as well. */
 export function bootDocument(keys: DocumentKeys): string {
-  return stringify(keys, { lineWidth: 0 });
+  return `${JSON.stringify(keys, undefined, 2)}\n`;
 }
