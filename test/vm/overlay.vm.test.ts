@@ -135,7 +135,7 @@ describe("the overlay in the ramdisk of an init like u-root's", () => {
     expect(before).toContain("10.0.2.15");
     expect([exitCode, changed, fetched]).toEqual(["75\n", "", "work: wait\n"]);
     expect(outcomeOf(seen)).toMatchObject({ outcome: "error", exit_code: 75, uuid: site.machines.online.truth.uuid });
-    expect(outcomeOf(seen).text).toMatch(/connect.*; the run took longer than its limit of 10 s/);
+    expect(outcomeOf(seen).text).toMatch(/^begin: BMC service .*refused.*; the run took longer than its limit of 10 s/);
   });
 });
 
