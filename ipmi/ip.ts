@@ -6,10 +6,11 @@ export function formatIpv4(data: Uint8Array): string {
 
 /** Reads four decimal numbers without leading zeros; undefined for anything else. */
 export function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
-  if (!parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)) return undefined;
-  return Uint8Array.from(parts, Number);
+  const found = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/.exec(text);
+  if (found === null) return undefined;
+  const [, a, b, c, d] = found;
+  const numbers = [Number(a), Number(b), Number(c), Number(d)];
+  return numbers.some((number) => number > 255) ? undefined : new Uint8Array(numbers);
 }
 
 /** Sixteen bytes in the canonical form of RFC 5952 §4. Anything but 16 bytes is a RangeError. */

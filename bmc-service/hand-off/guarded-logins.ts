@@ -1,4 +1,5 @@
 import pRetry from "p-retry";
+import { Span } from "../../outband-client/lan/index.ts";
 import { AccountState } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
@@ -111,13 +112,13 @@ export class GuardedLogins {
     const ask = async () => {
       const password = withoutFill(account.password.reveal());
       try {
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(askMs)]);
+        using limit = new Span(askMs, signal);
         const login = {
           mac: row.mac,
           user: account.userName,
           password,
           privilege: loginLevels[privilege],
-          signal: limit,
+          signal: limit.signal,
         };
         return await this.#try(endpoint, () => connect({ ...endpoint, ...login }));
       } finally {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { Span } from "../../outband-client/lan/index.ts";
 import { AccountState, BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import {
   InbandProof,
@@ -145,7 +146,8 @@ export class HandOffs {
       if (this.#settling.get(sessionId) === settled) this.#settling.delete(sessionId);
     });
     this.#settling.set(sessionId, settled);
-    await orAborted(settled, AbortSignal.timeout(settleWaitMs)).catch(() => undefined);
+    using span = new Span(settleWaitMs);
+    await orAborted(settled, span.signal).catch(() => undefined);
   }
 
   /** Whether the login of settleMoved is still waited for: until its end, or for as long as a hand-off may take. */
@@ -157,7 +159,8 @@ export class HandOffs {
   async settle(key: string, lane: string, waitMs = settleWaitMs): Promise<void> {
     const [newest] = await this.#options.store.accounts(key);
     const { done } = this.#join(key, newest, lane);
-    await orAborted(done, AbortSignal.timeout(waitMs)).catch(() => undefined);
+    using span = new Span(waitMs);
+    await orAborted(done, span.signal).catch(() => undefined);
   }
 
   /**

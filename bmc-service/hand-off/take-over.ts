@@ -1,7 +1,7 @@
 import pRetry from "p-retry";
 import { macAddress, readLanParameter } from "../../ipmi/lan-parameters.ts";
 import type { Secret } from "../../ipmi/secret.ts";
-import { SessionError } from "../../outband-client/lan/index.ts";
+import { SessionError, Span } from "../../outband-client/lan/index.ts";
 import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { FailureKind } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
@@ -94,7 +94,8 @@ export async function takeOver(
   signal: AbortSignal,
 ): Promise<TakeOver> {
   const refused = new Set<Candidate>();
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(world.limits.totalMs)]);
+  using span = new Span(world.limits.totalMs, signal);
+  const limit = span.signal;
   const considered = subject.accounts.map(({ id }) => id);
   const refusedIds = () => [...refused].filter(isWhole).map(({ nameOf }) => nameOf.id);
   try {

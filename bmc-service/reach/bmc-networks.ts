@@ -123,7 +123,7 @@ const teredo = { begins: "20010000", serverAt: 4, clientAt: 12 } as const;
 
 /** The address in its one form, or the IPv4 addresses to which it leads. */
 function whereItLeads(address: string): readonly string[] {
-  const bytes = parseIpv6(address);
+  const bytes = address.includes(":") ? parseIpv6(address) : undefined;
   if (bytes === undefined) return [address];
   const ipv4At = (at: number, mask = 0) => formatIpv4(bytes.slice(at, at + 4).map((byte) => byte ^ mask));
   const hex = Buffer.from(bytes).toString("hex");

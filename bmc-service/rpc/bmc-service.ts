@@ -28,7 +28,7 @@ import { watchBmcs } from "./bmc-watch.ts";
 import { requireKey, requireMac, requireRange } from "./fields.ts";
 import { requireGivenAccount, requireGivenAddress } from "./given-account.ts";
 import type { CallContext, Guard } from "./guarded.ts";
-import { listBmcs } from "./list-bmcs.ts";
+import { briefRow, listBmcs, wholeRow } from "./list-bmcs.ts";
 import { invalid } from "./rpc-error.ts";
 import { tokenCalls } from "./token-calls.ts";
 
@@ -158,7 +158,7 @@ export function bmcService(
   return {
     listBmcs: guard.unary("ListBmcs", ({ brief = false, ...page }) =>
       listBmcs(store, page, async (outline) =>
-        brief ? briefMessage(outline, reach) : bmcMessage(await store.whole(outline), reach, false),
+        brief ? briefRow(briefMessage(outline, reach)) : wholeRow(bmcMessage(await store.whole(outline), reach, false)),
       ),
     ),
 

@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { AuditEntry, Conflict, ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { useFakeService } from "./fixture/hooks.ts";
 import { linked } from "./fixture/rows.ts";
 import { run } from "./fixture/run.ts";
-import { type FakeService, startFakeService } from "./fixture/service.ts";
 
-let service: FakeService;
+const inUse = useFakeService();
 
-beforeAll(async () => {
-  service = await startFakeService();
-});
-afterAll(() => service[Symbol.asyncDispose]());
-
-const bmcctl = (...args: string[]) => run(["--service", service.address, "--pki", service.pki, ...args]);
+const bmcctl = (...args: string[]) => run([...inUse.there, ...args]);
 
 function entry(number: number, more: Partial<AuditEntry> = {}): AuditEntry {
   return AuditEntry.fromPartial({
@@ -30,8 +25,8 @@ function entry(number: number, more: Partial<AuditEntry> = {}): AuditEntry {
 
 describe("audit", () => {
   beforeEach(() => {
-    service.audit.entries = [entry(2), entry(1, { subject: "other", detail: "red\u001b[31m", result: "BEGUN" })];
-    service.audit.intact = true;
+    inUse.service.audit.entries = [entry(2), entry(1, { subject: "other", detail: "red\u001b[31m", result: "BEGUN" })];
+    inUse.service.audit.intact = true;
   });
 
   test("shows who did what, the newest first", async () => {
@@ -61,7 +56,7 @@ NUMBER   AT                         ACTOR      ROLE       FROM       ACTION     
   });
 
   test("asks for page after page", async () => {
-    service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i));
+    inUse.service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i));
     const numbers = async (...args: string[]) => {
       const { stdout } = await bmcctl("audit", "--output", "json", ...args);
       return JSON.parse(stdout).map(({ number }: { number: number }) => number);
@@ -72,14 +67,14 @@ NUMBER   AT                         ACTOR      ROLE       FROM       ACTION     
   });
 
   test("--verify looks at every entry, and says that they hold", async () => {
-    service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i));
+    inUse.service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i));
     expect((await bmcctl("audit", "--verify")).stdout).toBe(`\
 INTACT   ENTRIES   NEWEST
 yes      2500      2026-01-02T03:04:05.000Z
 `);
     const { stdout } = await bmcctl("audit", "--verify", "--output", "json");
     expect(JSON.parse(stdout)).toEqual({ intact: true, entries: 2_500, newest: "2026-01-02T03:04:05.000Z" });
-    service.audit.entries = [];
+    inUse.service.audit.entries = [];
     expect((await bmcctl("audit", "--verify")).code).toBe(0);
   });
 
@@ -87,7 +82,7 @@ yes      2500      2026-01-02T03:04:05.000Z
     ["between two pages", (number: number) => number !== 1_500, "among 500 to 1499"],
     ["the first ones", (number: number) => number > 3, "among 1 to 3"],
   ])("--verify says where entries are missing: %s", async (_where, isKept, where) => {
-    service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i)).filter(({ number }) =>
+    inUse.service.audit.entries = Array.from({ length: 2_500 }, (_, i) => entry(2_500 - i)).filter(({ number }) =>
       isKept(Number(number)),
     );
     const { code, stdout, stderr } = await bmcctl("audit", "--verify");
@@ -96,14 +91,14 @@ yes      2500      2026-01-02T03:04:05.000Z
   });
 
   test("--verify looks at the whole log, whatever else is asked for", async () => {
-    service.audit.intact = false;
+    inUse.service.audit.intact = false;
     expect((await bmcctl("audit", "--verify")).code).toBe(76);
     expect((await bmcctl("audit", "--verify", "--limit", "5")).code).toBe(64);
     expect((await bmcctl("audit", "--verify", "--key", linked.mac)).code).toBe(64);
   });
 
   test("says plainly that the log does not hold, after what there is, with exit code 76", async () => {
-    service.audit.intact = false;
+    inUse.service.audit.intact = false;
     const { code, stdout, stderr } = await bmcctl("audit");
     expect(code).toBe(76);
     expect(stdout).toContain("SetPower");
@@ -117,7 +112,7 @@ yes      2500      2026-01-02T03:04:05.000Z
 
 describe("conflicts", () => {
   beforeEach(() => {
-    service.callers.length = 0;
+    inUse.service.callers.length = 0;
     const open = Conflict.fromPartial({
       id: "12",
       firstAt: new Date("2026-01-01T00:00:00Z"),
@@ -130,7 +125,7 @@ describe("conflicts", () => {
       text: "two machines, one BMC",
     });
     const decided = { ...open, id: "11", decision: ConflictDecision.CONFLICT_DECISION_DISMISSED, decidedBy: "admin" };
-    service.conflicts.splice(0, service.conflicts.length, open, decided);
+    inUse.service.conflicts.splice(0, inUse.service.conflicts.length, open, decided);
   });
 
   test("shows what is open, and with --all what was decided", async () => {
@@ -158,7 +153,7 @@ ID   LAST AT                    COUNT   KEY                 DECISION   TEXT
       decided_by: "admin",
       decided_at: "2026-01-02T03:04:05.000Z",
     });
-    expect(service.callers).toEqual(["test admin"]);
+    expect(inUse.service.callers).toEqual(["test admin"]);
     expect((await bmcctl("conflicts", verb, "99")).code).toBe(64);
     expect((await bmcctl("conflicts", verb, "x")).code).toBe(64);
     expect((await bmcctl("conflicts", verb)).code).toBe(64);

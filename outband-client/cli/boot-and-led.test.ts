@@ -1,26 +1,19 @@
 import { status } from "@grpc/grpc-js";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { IdentifyLed } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { BootTarget } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { useFakeService } from "./fixture/hooks.ts";
 import { linked } from "./fixture/rows.ts";
 import { run } from "./fixture/run.ts";
-import { type FakeService, startFakeService } from "./fixture/service.ts";
 
-let service: FakeService;
-let there: string[];
+const inUse = useFakeService();
 
-beforeAll(async () => {
-  service = await startFakeService();
-  there = ["--service", service.address, "--pki", service.pki];
-});
 afterEach(() => {
-  service.fault = undefined;
-  service.bootTargets.length = 0;
-  service.leds.length = 0;
+  inUse.service.bootTargets.length = 0;
+  inUse.service.leds.length = 0;
 });
-afterAll(() => service[Symbol.asyncDispose]());
 
-const bmcctl = (...args: string[]) => run([...there, ...args]);
+const bmcctl = (...args: string[]) => run([...inUse.there, ...args]);
 const { mac } = linked;
 
 describe("boot", () => {
@@ -32,7 +25,7 @@ describe("boot", () => {
   ])("from %s is for the next boot, and sent once", async (name, target) => {
     const ran = await bmcctl("boot", mac.toUpperCase(), name);
     expect(ran).toMatchObject({ code: 0, stderr: "" });
-    expect(service.bootTargets).toEqual([{ mac, target, persistent: false, efi: false }]);
+    expect(inUse.service.bootTargets).toEqual([{ mac, target, persistent: false, efi: false }]);
     expect(ran.stdout).toBe(
       `MAC                 BOOTS FROM   FOR         BY     SERVED BY\n${mac}   ${name.padEnd(10)}   next boot   BIOS   IPMI\n`,
     );
@@ -41,25 +34,25 @@ describe("boot", () => {
   test("for every boot, by UEFI", async () => {
     const { stdout } = await bmcctl("boot", mac, "disk", "--persistent", "--efi");
     const target = BootTarget.BOOT_TARGET_DISK;
-    expect(service.bootTargets).toEqual([{ mac, target, persistent: true, efi: true }]);
+    expect(inUse.service.bootTargets).toEqual([{ mac, target, persistent: true, efi: true }]);
     expect(stdout).toMatch(/disk +every boot +UEFI +IPMI/);
   });
 
   test("none takes it back, and then there is nothing to tell of a firmware", async () => {
     await bmcctl("boot", mac, "pxe");
     const { stdout } = await bmcctl("boot", mac, "none");
-    expect(service.bootTargets.at(-1)).toMatchObject({ target: BootTarget.BOOT_TARGET_NONE });
+    expect(inUse.service.bootTargets.at(-1)).toMatchObject({ target: BootTarget.BOOT_TARGET_NONE });
     expect(stdout).toMatch(/none +IPMI\n$/);
   });
 
   test("status reads and changes nothing", async () => {
     const { stdout } = await bmcctl("boot", mac, "status", "--output", "json");
     expect(JSON.parse(stdout)).toEqual({ mac, target: "none", persistent: false, efi: false, served_by: "IPMI" });
-    expect(service.bootTargets).toEqual([]);
+    expect(inUse.service.bootTargets).toEqual([]);
   });
 
   test("from what has no name here is told as such", async () => {
-    service.bootTargets.push({ mac, target: 99 as BootTarget, persistent: false, efi: false });
+    inUse.service.bootTargets.push({ mac, target: 99 as BootTarget, persistent: false, efi: false });
     expect((await bmcctl("boot", mac, "status")).stdout).toMatch(/ other +next boot/);
   });
 
@@ -70,15 +63,15 @@ describe("boot", () => {
     const { code, stderr } = await bmcctl("boot", mac, target, option);
     expect(code).toBe(64);
     expect(stderr).toContain(`no meaning with "${target}"`);
-    expect(service.bootTargets).toEqual([]);
+    expect(inUse.service.bootTargets).toEqual([]);
   });
 
   test("is not sent again when the service fails", async () => {
-    service.fault = { code: status.UNAVAILABLE, details: "IPMI: no answer from 10.0.0.1:623" };
+    inUse.service.fault = { code: status.UNAVAILABLE, details: "IPMI: no answer from 10.0.0.1:623" };
     const { code, stderr } = await bmcctl("boot", mac, "pxe");
     expect(code).toBe(75);
     expect(stderr).toContain("SetBootTarget: IPMI: no answer from 10.0.0.1:623\n");
-    expect(service.bootTargets).toHaveLength(1);
+    expect(inUse.service.bootTargets).toHaveLength(1);
   });
 });
 
@@ -90,14 +83,14 @@ describe("led", () => {
   ])("%j is sent once", async (args, asked, shown) => {
     const ran = await bmcctl("led", mac, ...args);
     expect(ran).toMatchObject({ code: 0, stderr: "" });
-    expect(service.leds).toEqual([{ mac, ...asked }]);
+    expect(inUse.service.leds).toEqual([{ mac, ...asked }]);
     expect(ran.stdout).toMatch(new RegExp(`^MAC +LED +SERVED BY\\n${mac}   ${shown} +IPMI\\n$`));
   });
 
   test("status reads and changes nothing; what the BMC does not tell is unknown", async () => {
     const { stdout } = await bmcctl("led", mac, "status", "--output", "json");
     expect(JSON.parse(stdout)).toEqual({ mac, action: "status", led: "unknown", served_by: "IPMI" });
-    expect(service.leds).toEqual([]);
+    expect(inUse.service.leds).toEqual([]);
   });
 
   test.each([
@@ -109,6 +102,6 @@ describe("led", () => {
     const { code, stderr } = await bmcctl("led", mac, ...args);
     expect(code).toBe(64);
     expect(stderr).toContain(words);
-    expect(service.leds).toEqual([]);
+    expect(inUse.service.leds).toEqual([]);
   });
 });

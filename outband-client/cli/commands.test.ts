@@ -1,24 +1,14 @@
 import { status } from "@grpc/grpc-js";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Bmc, type State, WarningKind } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PowerAction } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
+import { useFakeService } from "./fixture/hooks.ts";
 import { canary, discovered, failed, linked, unmanaged } from "./fixture/rows.ts";
 import { run, type Surroundings } from "./fixture/run.ts";
-import { type FakeService, startFakeService } from "./fixture/service.ts";
 
-let service: FakeService;
-let there: string[];
+const inUse = useFakeService();
 
-beforeAll(async () => {
-  service = await startFakeService();
-  there = ["--service", service.address, "--pki", service.pki];
-});
-afterEach(() => {
-  service.fault = undefined;
-});
-afterAll(() => service[Symbol.asyncDispose]());
-
-const bmcctl = (args: string[], surroundings?: Surroundings) => run([...there, ...args], surroundings);
+const bmcctl = (args: string[], surroundings?: Surroundings) => run([...inUse.there, ...args], surroundings);
 
 describe("ls", () => {
   test("shows the columns of MEP-15", async () => {
@@ -39,10 +29,10 @@ warning: 56:62:97:4e:1f:1f: not linked, failed: login refused: wrong password
   });
 
   test("asks for whole rows only to show them whole", async () => {
-    service.briefLists.length = 0;
+    inUse.service.briefLists.length = 0;
     await bmcctl(["ls", "--wide"]);
     const json = JSON.parse((await bmcctl(["ls", "--output", "json"])).stdout);
-    expect(service.briefLists).toEqual([true, false]);
+    expect(inUse.service.briefLists).toEqual([true, false]);
     expect(json[0].ipmi.user).toBe(linked.account?.userName);
   });
 
@@ -52,28 +42,28 @@ warning: 56:62:97:4e:1f:1f: not linked, failed: login refused: wrong password
   });
 
   test("shows the head alone if there is nothing", async () => {
-    const rows = [...service.rows];
-    service.rows.clear();
+    const rows = [...inUse.service.rows];
+    inUse.service.rows.clear();
     try {
       expect((await bmcctl(["ls"])).stdout).toBe("MAC   IP   VENDOR   DRIVER   MACHINE ID\n");
       expect((await bmcctl(["ls", "--output", "json"])).stdout).toBe("[]\n");
       expect((await bmcctl(["ls", "--output", "yaml"])).stdout).toBe("---\n[]\n");
     } finally {
-      for (const [key, row] of rows) service.rows.set(key, row);
+      for (const [key, row] of rows) inUse.service.rows.set(key, row);
     }
   });
 
   test("says what is the same for many rows once, and leaves the rest as it is", async () => {
-    const rows = [...service.rows];
+    const rows = [...inUse.service.rows];
     const shared = { kind: WarningKind.WARNING_KIND_SHARED_CERTIFICATE, text: 'showed the certificate "agent"' };
     const conflict = { kind: WarningKind.WARNING_KIND_CONFLICT, text: "conflict 7" };
     try {
-      service.rows.set(linked.mac, Bmc.fromPartial({ ...linked, warnings: [shared, conflict] }));
+      inUse.service.rows.set(linked.mac, Bmc.fromPartial({ ...linked, warnings: [shared, conflict] }));
       const one = (await bmcctl(["ls"])).stdout;
       expect(one.split("\n\n")[1]).toContain(
         `warning: ${linked.mac}: conflict 7\nwarning: ${linked.mac}: ${shared.text}\n`,
       );
-      service.rows.set(failed.mac, Bmc.fromPartial({ ...failed, warnings: [shared] }));
+      inUse.service.rows.set(failed.mac, Bmc.fromPartial({ ...failed, warnings: [shared] }));
       const [, lines = ""] = (await bmcctl(["ls", "--wide"])).stdout.split("\n\n");
       expect(lines.trimEnd().split("\n")).toEqual([
         `warning: ${linked.mac}: conflict 7`,
@@ -86,7 +76,7 @@ warning: 56:62:97:4e:1f:1f: not linked, failed: login refused: wrong password
       expect(told).toEqual([shared.text, conflict.text, shared.text]);
       expect((await bmcctl(["describe", failed.mac])).stdout).toContain(shared.text);
     } finally {
-      for (const [key, row] of rows) service.rows.set(key, row);
+      for (const [key, row] of rows) inUse.service.rows.set(key, row);
     }
   });
 
@@ -221,11 +211,11 @@ agent_version: metal-rivet 0.1.0
 
   test("a state that only a newer service knows is shown as its number", async () => {
     const mac = "02:00:00:00:00:01";
-    service.rows.set(mac, Bmc.fromPartial({ mac, state: 99 as State }));
+    inUse.service.rows.set(mac, Bmc.fromPartial({ mac, state: 99 as State }));
     try {
       expect((await bmcctl(["describe", mac])).stdout).toBe(`---\nmac: "${mac}"\nstate: state 99\n`);
     } finally {
-      service.rows.delete(mac);
+      inUse.service.rows.delete(mac);
     }
   });
 
@@ -234,7 +224,7 @@ agent_version: metal-rivet 0.1.0
     const machineUuid = "988d6c78-1047-5bfa-b1bb-a463cbd8e412";
     const firmwareUuid = "03000200-0400-0500-0006-000700080009";
     const machine = { uuid: machineUuid, uuidDerived: true, firmwareUuid };
-    service.rows.set(mac, Bmc.fromPartial({ mac, machineUuid, machine }));
+    inUse.service.rows.set(mac, Bmc.fromPartial({ mac, machineUuid, machine }));
     try {
       expect((await bmcctl(["describe", mac])).stdout).toBe(
         `---\nmac: "${mac}"\nmachine_id: ${machineUuid}\nmachine_id_derived: true\nfirmware_uuid: ${firmwareUuid}\n`,
@@ -243,7 +233,7 @@ agent_version: metal-rivet 0.1.0
       expect(stdout).toContain(machineUuid);
       expect(stdout).not.toContain(firmwareUuid);
     } finally {
-      service.rows.delete(mac);
+      inUse.service.rows.delete(mac);
     }
   });
 
@@ -261,31 +251,31 @@ describe("power", () => {
     ["cycle", PowerAction.POWER_ACTION_CYCLE, "on"],
     ["reset", PowerAction.POWER_ACTION_RESET, "on"],
   ])("%s is sent once", async (verb, action, after) => {
-    service.powerActions.length = 0;
+    inUse.service.powerActions.length = 0;
     const { code, stdout } = await bmcctl(["power", "92-33-b8-0e-df-8f", verb]);
     expect(code).toBe(0);
-    expect(service.powerActions).toEqual([{ mac: linked.mac, action }]);
+    expect(inUse.service.powerActions).toEqual([{ mac: linked.mac, action }]);
     expect(stdout).toBe(`MAC                 POWER   SERVED BY\n92:33:b8:0e:df:8f   ${after.padEnd(5)}   IPMI\n`);
   });
 
   test("status reads and changes nothing", async () => {
-    service.powerActions.length = 0;
+    inUse.service.powerActions.length = 0;
     const { stdout } = await bmcctl(["power", linked.mac, "status", "--output", "json"]);
     expect(JSON.parse(stdout)).toEqual({ mac: linked.mac, action: "status", power_on: true, served_by: "IPMI" });
-    expect(service.powerActions).toEqual([]);
+    expect(inUse.service.powerActions).toEqual([]);
   });
 
   test("is not sent again when the service fails", async () => {
-    service.powerActions.length = 0;
-    service.fault = { code: status.UNAVAILABLE, details: "IPMI: no answer from 10.0.0.1:623" };
+    inUse.service.powerActions.length = 0;
+    inUse.service.fault = { code: status.UNAVAILABLE, details: "IPMI: no answer from 10.0.0.1:623" };
     const { code, stderr } = await bmcctl(["power", linked.mac, "cycle"]);
     expect(code).toBe(75);
     expect(stderr).toContain("SetPower: IPMI: no answer from 10.0.0.1:623\n");
-    expect(service.powerActions).toHaveLength(1);
+    expect(inUse.service.powerActions).toHaveLength(1);
   });
 
   test("by an account that the BMC refuses is exit code 77, and no certificate is blamed for it", async () => {
-    service.fault = { code: status.PERMISSION_DENIED, details: "IPMI: wrong password" };
+    inUse.service.fault = { code: status.PERMISSION_DENIED, details: "IPMI: wrong password" };
     const { code, stderr } = await bmcctl(["power", linked.mac, "cycle"]);
     expect(code).toBe(77);
     expect(stderr).not.toContain("certificate");
@@ -293,14 +283,14 @@ describe("power", () => {
   });
 
   test("that may have been done is not to be repeated blindly, in the service's own words", async () => {
-    service.powerActions.length = 0;
-    service.fault = { code: status.DEADLINE_EXCEEDED, details: "IPMI: no answer; the BMC may have done it" };
+    inUse.service.powerActions.length = 0;
+    inUse.service.fault = { code: status.DEADLINE_EXCEEDED, details: "IPMI: no answer; the BMC may have done it" };
     const { code, stderr } = await bmcctl(["power", linked.mac, "cycle"]);
     expect(code).toBe(75);
     expect(stderr).toContain("SetPower: IPMI: no answer; the BMC may have done it\n");
     expect(stderr).toContain("look before trying again");
     expect(stderr).not.toContain("no answer within");
-    expect(service.powerActions).toHaveLength(1);
+    expect(inUse.service.powerActions).toHaveLength(1);
   });
 });
 

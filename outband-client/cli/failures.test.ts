@@ -1,22 +1,13 @@
 import { status } from "@grpc/grpc-js";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { useFakeService } from "./fixture/hooks.ts";
 import { linked } from "./fixture/rows.ts";
 import { run, type Surroundings, start } from "./fixture/run.ts";
-import { type FakeService, startFakeService } from "./fixture/service.ts";
+import { startFakeService } from "./fixture/service.ts";
 
-let service: FakeService;
-let there: string[];
+const inUse = useFakeService();
 
-beforeAll(async () => {
-  service = await startFakeService();
-  there = ["--service", service.address, "--pki", service.pki];
-});
-afterEach(() => {
-  service.fault = undefined;
-});
-afterAll(() => service[Symbol.asyncDispose]());
-
-const bmcctl = (args: string[], surroundings?: Surroundings) => run([...there, ...args], surroundings);
+const bmcctl = (args: string[], surroundings?: Surroundings) => run([...inUse.there, ...args], surroundings);
 
 describe("failures", () => {
   test.each([
@@ -30,7 +21,7 @@ describe("failures", () => {
     [status.INTERNAL, 70],
     [status.UNIMPLEMENTED, 76],
   ])("gRPC status %i is exit code %i, with the service's words on stderr", async (code, exit) => {
-    service.fault = { code, details: "its own words" };
+    inUse.service.fault = { code, details: "its own words" };
     for (const args of [["ls"], ["describe", linked.mac], ["power", linked.mac, "on"], ["watch"]]) {
       const ran = await bmcctl(args);
       expect(ran).toMatchObject({ code: exit, stdout: "" });
@@ -46,7 +37,7 @@ describe("failures", () => {
   });
 
   test("an unknown conflict is looked for where conflicts are listed", async () => {
-    service.fault = { code: status.NOT_FOUND, details: "there is no conflict 7" };
+    inUse.service.fault = { code: status.NOT_FOUND, details: "there is no conflict 7" };
     const { code, stderr } = await bmcctl(["--role", "admin", "conflicts", "dismiss", "7"]);
     expect({ code, stderr }).toEqual({
       code: 64,
@@ -79,7 +70,7 @@ describe("failures", () => {
     const gone = await startFakeService();
     await gone[Symbol.asyncDispose]();
     for (const args of [["ls"], ["watch"]]) {
-      const ran = await run(["--service", gone.address, "--pki", service.pki, ...args]);
+      const ran = await run(["--service", gone.address, "--pki", inUse.service.pki, ...args]);
       expect(ran.code).toBe(69);
       expect(ran.stderr).toContain(gone.address);
       expect(ran.stderr).toContain("connection refused");
@@ -87,14 +78,14 @@ describe("failures", () => {
   });
 
   test("a certificate of another CA is exit code 77", async () => {
-    const ran = await run(["--service", service.address, "--pki", service.strangerPki, "ls"]);
+    const ran = await run(["--service", inUse.service.address, "--pki", inUse.service.strangerPki, "ls"]);
     expect(ran.code).toBe(77);
     expect(ran.stderr).toContain('refused the client certificate "CN=test operator, OU=operator"');
   });
 
   test("a role that is too low is exit code 77 and says which one to use", async () => {
     const details = 'DeleteBmc needs role "admin", the client certificate has role (OU) "operator"';
-    service.fault = { code: status.PERMISSION_DENIED, details };
+    inUse.service.fault = { code: status.PERMISSION_DENIED, details };
     const { code, stderr } = await bmcctl(["delete", linked.mac]);
     expect(code).toBe(77);
     expect(stderr).toContain(`${details}\n  Use --role admin.\n`);
@@ -102,7 +93,7 @@ describe("failures", () => {
 
   test("what is damaged at the service is exit code 75 in its words, and no bug", async () => {
     const details = 'account 1 ("rivetab12") of BMC 52:54:00:b1:00:01: its password is damaged in the database';
-    service.fault = { code: status.DATA_LOSS, details };
+    inUse.service.fault = { code: status.DATA_LOSS, details };
     const { code, stderr } = await bmcctl(["power", linked.mac, "on"]);
     expect(code).toBe(75);
     expect(stderr).toContain(details);
@@ -110,7 +101,7 @@ describe("failures", () => {
   });
 
   test("no answer in time is exit code 75, and --timeout is that time", async () => {
-    service.fault = "silence";
+    inUse.service.fault = "silence";
     const { code, stderr } = await bmcctl(["power", linked.mac, "on", "--timeout", "0.3"]);
     expect(code).toBe(75);
     expect(stderr).toContain("no answer within 0.3 s");
@@ -118,8 +109,8 @@ describe("failures", () => {
   });
 
   test("Ctrl-C in the middle is told from an end", async () => {
-    service.fault = "silence";
-    const running = start([...there, "ls"]);
+    inUse.service.fault = "silence";
+    const running = start([...inUse.there, "ls"]);
     running.interrupt();
     expect(await running.ended).toEqual({ code: "interrupted", stdout: "", stderr: "" });
   });

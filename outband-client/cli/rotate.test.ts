@@ -1,23 +1,16 @@
 import { status } from "@grpc/grpc-js";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import { useFakeService } from "./fixture/hooks.ts";
 import { canary, linked } from "./fixture/rows.ts";
 import { run, type Surroundings } from "./fixture/run.ts";
-import { type FakeService, startFakeService } from "./fixture/service.ts";
 
-let service: FakeService;
-let there: string[];
+const inUse = useFakeService();
 
-beforeAll(async () => {
-  service = await startFakeService();
-  there = ["--service", service.address, "--pki", service.pki];
-});
 afterEach(() => {
-  service.fault = undefined;
-  service.rotations.length = 0;
+  inUse.service.rotations.length = 0;
 });
-afterAll(() => service[Symbol.asyncDispose]());
 
-const bmcctl = (args: string[], surroundings?: Surroundings) => run([...there, ...args], surroundings);
+const bmcctl = (args: string[], surroundings?: Surroundings) => run([...inUse.there, ...args], surroundings);
 
 describe("rotate", () => {
   test("asks for it once and shows the row, not the password", async () => {
@@ -30,7 +23,7 @@ MAC                 STATE    USER             PASSWORD
 ${linked.mac}   linked   rivet8f3k2m1qz   new
 `,
     });
-    expect(service.rotations).toEqual([linked.mac]);
+    expect(inUse.service.rotations).toEqual([linked.mac]);
   });
 
   test("gives the document of describe, and says on a terminal what it waits for", async () => {
@@ -46,16 +39,16 @@ ${linked.mac}   linked   rivet8f3k2m1qz   new
     [status.PERMISSION_DENIED, 77],
     [status.NOT_FOUND, 64],
   ])("gRPC status %i is exit code %i, and is not asked again", async (code, exit) => {
-    service.fault = { code, details: "its own words" };
+    inUse.service.fault = { code, details: "its own words" };
     const ran = await bmcctl(["rotate", linked.mac]);
     expect(ran).toMatchObject({ code: exit, stdout: "" });
     expect(ran.stderr).toContain("its own words");
-    expect(service.rotations).toEqual([linked.mac]);
+    expect(inUse.service.rotations).toEqual([linked.mac]);
   });
 
   test("where the BMC took no new password, nothing is promised that will not be", async () => {
     const details = `BMC ${linked.mac} took no new password: 16 characters. The old one is in use still`;
-    service.fault = { code: status.PERMISSION_DENIED, details };
+    inUse.service.fault = { code: status.PERMISSION_DENIED, details };
     const { code, stderr } = await bmcctl(["rotate", linked.mac]);
     expect(code).toBe(77);
     expect(stderr).toContain(`${details}\n  The account is as it was; "bmcctl describe" shows it.\n`);
@@ -63,7 +56,7 @@ ${linked.mac}   linked   rivet8f3k2m1qz   new
 
   test("an operator's own account is refused in the service's words alone", async () => {
     const details = `account "ADMIN" of BMC ${linked.mac} is the operator's own (given by operator "my certificate")`;
-    service.fault = { code: status.PERMISSION_DENIED, details };
+    inUse.service.fault = { code: status.PERMISSION_DENIED, details };
     const { code, stderr } = await bmcctl(["rotate", linked.mac]);
     expect(code).toBe(77);
     expect(stderr.endsWith(`${details}\n`)).toBe(true);
@@ -71,6 +64,6 @@ ${linked.mac}   linked   rivet8f3k2m1qz   new
 
   test("is for a MAC address only", async () => {
     expect(await bmcctl(["rotate", linked.machineUuid])).toMatchObject({ code: 64 });
-    expect(service.rotations).toEqual([]);
+    expect(inUse.service.rotations).toEqual([]);
   });
 });

@@ -2,15 +2,10 @@ import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { useFakeService } from "./fixture/hooks.ts";
 import { run } from "./fixture/run.ts";
-import { type FakeService, startFakeService } from "./fixture/service.ts";
 
-let service: FakeService;
-
-beforeAll(async () => {
-  service = await startFakeService();
-});
-afterAll(() => service[Symbol.asyncDispose]());
+const inUse = useFakeService();
 
 /** Nine names, each for eight of the one before. */
 const bomb = [..."bcdefghi"]
@@ -26,7 +21,7 @@ describe("configuration", () => {
   });
   afterAll(() => rm(home, { recursive: true }));
 
-  const settings = () => `service: ${service.address}\npki: ${service.pki}\n`;
+  const settings = () => `service: ${inUse.service.address}\npki: ${inUse.service.pki}\n`;
 
   test("comes from ~/.config/bmcctl.yaml", async () => {
     await writeFile(join(home, ".config/bmcctl.yaml"), `${settings()}output: json\n`);
@@ -45,9 +40,9 @@ describe("configuration", () => {
   });
 
   test("a relative PKI directory is relative to the file, and ~ is the home directory", async () => {
-    await writeFile(join(home, "relative.yaml"), `service: ${service.address}\npki: some/pki\n`);
+    await writeFile(join(home, "relative.yaml"), `service: ${inUse.service.address}\npki: some/pki\n`);
     expect((await run(["ls", "--config", join(home, "relative.yaml")])).stderr).toContain(`${home}/some/pki/ca.pem`);
-    await writeFile(join(home, "tilde.yaml"), `service: ${service.address}\npki: ~/p\n`);
+    await writeFile(join(home, "tilde.yaml"), `service: ${inUse.service.address}\npki: ~/p\n`);
     const { stderr } = await run(["ls", "--config", join(home, "tilde.yaml")], { env: { HOME: "/home/me" } });
     expect(stderr).toContain("/home/me/p/ca.pem: no such file");
   });
@@ -99,10 +94,10 @@ describe("configuration", () => {
     ["operator.key", undefined, "no such file"],
   ])("a PKI directory with a bad %s (%j) is exit code 78 and names the file", async (name, content, said) => {
     const pki = join(home, "pki");
-    await cp(service.pki, pki, { recursive: true });
+    await cp(inUse.service.pki, pki, { recursive: true });
     if (content === undefined) await rm(join(pki, name));
     else await writeFile(join(pki, name), content);
-    const { code, stderr } = await run(["ls", "--service", service.address, "--pki", pki]);
+    const { code, stderr } = await run(["ls", "--service", inUse.service.address, "--pki", pki]);
     expect(code).toBe(78);
     expect(stderr).toContain(`bmcctl: ${join(pki, name)}: `);
     expect(stderr).toContain(said);
@@ -111,9 +106,9 @@ describe("configuration", () => {
 
   test("a key that others may read is used, with a warning", async () => {
     const pki = join(home, "open");
-    await cp(service.pki, pki, { recursive: true });
+    await cp(inUse.service.pki, pki, { recursive: true });
     const key = join(pki, "operator.key");
-    const there = ["--service", service.address, "--pki", pki, "ls"];
+    const there = ["--service", inUse.service.address, "--pki", pki, "ls"];
     await chmod(key, 0o640);
     const { code, stderr } = await run(there);
     expect({ code, stderr }).toEqual({
@@ -125,11 +120,19 @@ describe("configuration", () => {
   });
 
   test("a role without files is exit code 78 and says which roles there are", async () => {
-    const { code, stderr } = await run(["--service", service.address, "--pki", service.pki, "--role", "viewer", "ls"]);
+    const { code, stderr } = await run([
+      "--service",
+      inUse.service.address,
+      "--pki",
+      inUse.service.pki,
+      "--role",
+      "viewer",
+      "ls",
+    ]);
     expect(code).toBe(78);
-    expect(stderr).toContain(join(service.pki, "viewer.pem"));
+    expect(stderr).toContain(join(inUse.service.pki, "viewer.pem"));
     expect(stderr).toContain("; it has the files for --role operator, --role admin\n");
-    const asOperator = ["--service", service.address, "--pki", service.pki];
+    const asOperator = ["--service", inUse.service.address, "--pki", inUse.service.pki];
     expect((await run([...asOperator, "--role", "root", "ls"])).code).toBe(64);
     expect((await run([...asOperator, "ls"])).code).toBe(0);
   });

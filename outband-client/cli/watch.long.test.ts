@@ -1,20 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Bmc, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { useFakeService } from "./fixture/hooks.ts";
 import { canary, discovered, failed, linked, unmanaged } from "./fixture/rows.ts";
 import { type Surroundings, start } from "./fixture/run.ts";
-import { type FakeService, startFakeService } from "./fixture/service.ts";
 
-let service: FakeService;
-let there: string[];
-
-beforeAll(async () => {
-  service = await startFakeService();
-  there = ["--service", service.address, "--pki", service.pki];
-});
-afterEach(() => {
-  service.fault = undefined;
-});
-afterAll(() => service[Symbol.asyncDispose]());
+const inUse = useFakeService();
 
 describe("watch", () => {
   const mac = "02:00:00:00:00:02";
@@ -22,21 +12,21 @@ describe("watch", () => {
     Bmc.fromPartial({ mac, address: "10.0.0.2", state: State.STATE_ESCROWED, ...over });
 
   async function watching(args: string[], surroundings?: Surroundings) {
-    const running = start([...there, "watch", ...args], surroundings);
-    await vi.waitFor(() => expect(service.watchers).toBe(1));
+    const running = start([...inUse.there, "watch", ...args], surroundings);
+    await vi.waitFor(() => expect(inUse.service.watchers).toBe(1));
     return running;
   }
   afterEach(async () => {
-    service.rows.delete(mac);
-    await vi.waitFor(() => expect(service.watchers).toBe(0));
+    inUse.service.rows.delete(mac);
+    await vi.waitFor(() => expect(inUse.service.watchers).toBe(0));
   });
 
   test("shows each row, then each change as a line, and ends well by Ctrl-C", async () => {
     const running = await watching([]);
-    service.put(row());
-    service.put(row({ state: State.STATE_LINKED, address: "10.0.0.3", changedAt: new Date() }));
-    service.put(row({ state: State.STATE_LINKED, address: "10.0.0.3", changedAt: new Date(1) }));
-    service.remove(mac);
+    inUse.service.put(row());
+    inUse.service.put(row({ state: State.STATE_LINKED, address: "10.0.0.3", changedAt: new Date() }));
+    inUse.service.put(row({ state: State.STATE_LINKED, address: "10.0.0.3", changedAt: new Date(1) }));
+    inUse.service.remove(mac);
     await vi.waitFor(() => expect(running.stdout()).toContain("deleted"));
     running.interrupt();
     const { code, stdout, stderr } = await running.ended;
@@ -56,8 +46,8 @@ describe("watch", () => {
 
   test("--output json gives one document a line", async () => {
     const running = await watching(["--output", "json"]);
-    service.put(row());
-    service.remove(mac);
+    inUse.service.put(row());
+    inUse.service.remove(mac);
     await vi.waitFor(() => expect(running.stdout()).toContain("deleted"));
     running.interrupt();
     expect((await running.ended).stdout).not.toContain(canary);
@@ -76,17 +66,17 @@ describe("watch", () => {
   });
 
   test("goes on when the service is back, with what happened meanwhile", async () => {
-    service.rows.set(mac, row());
+    inUse.service.rows.set(mac, row());
     const running = await watching(["--output", "json"]);
     await vi.waitFor(() => expect(running.stdout()).toContain(mac));
-    service.kill();
-    service.rows.delete(mac);
-    service.rows.set(discovered.mac, Bmc.fromPartial({ ...discovered, address: "10.0.0.88" }));
-    await service.restart();
+    inUse.service.kill();
+    inUse.service.rows.delete(mac);
+    inUse.service.rows.set(discovered.mac, Bmc.fromPartial({ ...discovered, address: "10.0.0.88" }));
+    await inUse.service.restart();
     try {
       await vi.waitFor(() => expect(running.stdout()).toContain("deleted"), 5_000);
     } finally {
-      service.rows.set(discovered.mac, discovered);
+      inUse.service.rows.set(discovered.mac, discovered);
     }
     running.interrupt();
     const { code, stdout, stderr } = await running.ended;
@@ -104,9 +94,9 @@ describe("watch", () => {
 
   test("goes on when the service ends the stream in good order", async () => {
     const running = await watching([]);
-    service.endStreams();
-    await vi.waitFor(() => expect(service.watchers).toBe(1), 5_000);
-    service.put(row());
+    inUse.service.endStreams();
+    await vi.waitFor(() => expect(inUse.service.watchers).toBe(1), 5_000);
+    inUse.service.put(row());
     await vi.waitFor(() => expect(running.stdout()).toContain(mac));
     running.interrupt();
     const { code, stderr } = await running.ended;
@@ -126,7 +116,7 @@ describe("watch", () => {
       const { stdout } = await running.ended;
       expect(stdout).toContain("linked");
       expect(stdout.includes("\u001b[32m")).toBe(coloured);
-      await vi.waitFor(() => expect(service.watchers).toBe(0));
+      await vi.waitFor(() => expect(inUse.service.watchers).toBe(0));
     }
   });
 });

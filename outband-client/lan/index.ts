@@ -6,3 +6,4 @@ export type { KeepAlive, LanSession, LoginPrivilege, SessionTimeouts } from "./l
 export { type Pong, RMCP_PORT } from "./rmcp.ts";
 export { SessionError, type SessionStatus } from "./session-error.ts";
 export { ping, type Sessionless, type SessionlessOptions, sessionless } from "./sessionless.ts";
+export { Span } from "./span.ts";

@@ -1,5 +1,6 @@
 import { DecodeError, TransportError } from "../../ipmi/errors.ts";
 import type { Datagram } from "./datagram.ts";
+import { Span } from "./span.ts";
 
 /** One question to the BMC and the wait for its answer. */
 export interface Question<T> {
@@ -22,26 +23,6 @@ export interface Link {
 
 /** All waits are over and nobody answered. */
 export class Silence extends TransportError {}
-
-/** A span of time that ends a wait, and never lasts longer than the caller's signal. */
-class Span {
-  readonly #own = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly signal: AbortSignal;
-
-  constructor(ms: number, outer: AbortSignal) {
-    this.signal = AbortSignal.any([outer, this.#own.signal]);
-    this.#timer = setTimeout(() => this.#own.abort(), ms);
-  }
-
-  get over(): boolean {
-    return this.#own.signal.aborted;
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-  }
-}
 
 /**
  * Sends, waits, and sends again, until an answer is accepted or all waits are over.

@@ -140,4 +140,4 @@ async function exchange(
 }
 
 /** ±10 %. RFC 8415 §15. */
-const jittered = (ms: number, random: () => number): number => ms * (0.9 + 0.2 * random());
+export const jittered = (ms: number, random: () => number): number => ms * (0.9 + 0.2 * random());

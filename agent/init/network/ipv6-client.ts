@@ -1,5 +1,5 @@
 import type { Clock } from "../../../inband/clock.ts";
-import { acquireAddress6, askInformation6, type Dhcp6Link } from "./dhcp6-client.ts";
+import { acquireAddress6, askInformation6, type Dhcp6Link, jittered } from "./dhcp6-client.ts";
 import type { Dhcp6Reply } from "./dhcp6-message.ts";
 import type { NetworkInterface } from "./interfaces.ts";
 import type { Ipv6Address } from "./ipv6-interface.ts";
@@ -72,7 +72,7 @@ export async function acquireIpv6(
     for (let waitMs = firstWaitMs; ; waitMs = Math.min(2 * waitMs, longestWaitMs)) {
       signal.throwIfAborted();
       link.solicit();
-      const heard = await link.receive(waitMs * (0.9 + 0.2 * options.random()), signal);
+      const heard = await link.receive(jittered(waitMs, options.random), signal);
       const config = heard && (await useAdvertisement(nic, heard, world, options, signal));
       if (config !== undefined) return config;
     }

@@ -1,5 +1,4 @@
-import { createSocket } from "node:dgram";
-import { systemClock } from "../../../inband/clock.ts";
+import { bindSocket } from "./bound-socket.ts";
 import type { Dhcp6Link } from "./dhcp6-client.ts";
 import type { RouterLink } from "./ipv6-client.ts";
 import { openPacketSocket } from "./packet-socket.ts";
@@ -21,30 +20,6 @@ export function openRouterLink(index: number): RouterLink {
 
 /** DHCPv6 from an address of the link: an ordinary UDP socket on port 546. RFC 8415 §7.2. */
 export async function openDhcp6Link(name: string, linkLocal: string): Promise<Dhcp6Link> {
-  const socket = createSocket({ type: "udp6", reuseAddr: true });
-  const waiting: Uint8Array[] = [];
-  let wake: () => void = () => undefined;
-  socket.on("message", (message) => {
-    waiting.push(message);
-    wake();
-  });
-  await new Promise<void>((resolve, reject) => {
-    socket.once("error", reject);
-    socket.bind(546, `${linkLocal}%${name}`, resolve);
-  });
-  socket.on("error", () => undefined);
-  return {
-    send: (message) => socket.send(message, 547, `ff02::1:2%${name}`, () => undefined),
-    async receive(waitMs, signal) {
-      signal.throwIfAborted();
-      if (waiting.length === 0) {
-        const woken = new AbortController();
-        wake = () => woken.abort();
-        const either = AbortSignal.any([signal, woken.signal]);
-        await systemClock.sleep(waitMs, either).catch(() => signal.throwIfAborted());
-      }
-      return waiting.shift();
-    },
-    close: () => socket.close(),
-  };
+  const socket = await bindSocket("udp6", 546, `${linkLocal}%${name}`);
+  return { ...socket, send: (message) => socket.send(message, 547, `ff02::1:2%${name}`) };
 }
