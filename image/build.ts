@@ -1,6 +1,6 @@
 /** `npm run image`: builds all that boots the agent, from Debian's kernel and dist/metal-rivet. What there is: options.ts. */
 
-import { mkdir, readFile } from "node:fs/promises";
+import { access, constants, mkdir, readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { execa } from "execa";
 import { type Artefact, Artefacts, writeWhole } from "./artefacts.ts";
@@ -10,6 +10,7 @@ import { buildImages, levels } from "./image-set.ts";
 import { gather } from "./ingredients.ts";
 import { help, type Options, readOptions, UsageError } from "./options.ts";
 import type { PartSize } from "./packed-cpio.ts";
+import { checkPair, SigningKeyError } from "./secure-boot.ts";
 
 const root = join(import.meta.dirname, "..");
 const buildLimitMs = 300_000;
@@ -44,6 +45,20 @@ async function agentFile({ agent, target }: Options): Promise<string> {
   return join(folder, "metal-rivet");
 }
 
+/** Before minutes are spent. @throws UsageError that names a file that cannot be read */
+async function checkFiles({ agent, signWith }: Options): Promise<void> {
+  const named = { "--agent": agent, "--sign-key": signWith?.keyFile, "--sign-cert": signWith?.certFile };
+  for (const [option, path] of Object.entries(named)) {
+    if (path === undefined) continue;
+    try {
+      await access(path, constants.R_OK);
+    } catch (error) {
+      throw new UsageError(`${option}: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  if (signWith !== undefined) await checkPair(signWith);
+}
+
 /** The command that starts the agent on this machine: its sources, where the built one is for another machine. */
 function agentHere({ target }: Options, agentAt: string): readonly [string, ...string[]] {
   if (target.name === process.arch) return [agentAt];
@@ -76,6 +91,7 @@ function report({ kernel, initramfs, modules, artefacts }: Manifest, out: string
 async function main(): Promise<void> {
   const options = readOptions(root, process.argv.slice(2));
   if (options.help) return void process.stdout.write(help);
+  await checkFiles(options);
   const agentAt = await agentFile(options);
   if (options.config !== undefined) await checkDocument(agentHere(options, agentAt), options.config);
   const cacheDir = join(root, "node_modules/.cache/metal-rivet");
@@ -117,7 +133,7 @@ try {
   } else if (error instanceof PackageUnavailableError) {
     console.error(`image: ${error.message}`);
     process.exitCode = 69;
-  } else if (error instanceof DocumentError) {
+  } else if (error instanceof DocumentError || error instanceof SigningKeyError) {
     console.error(`image: ${error.message}`);
     process.exitCode = 78;
   } else {

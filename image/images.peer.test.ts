@@ -72,11 +72,49 @@ describe("the stick's image", () => {
   });
 });
 
-test("two builds in two folders give the same bytes", async () => {
-  const [one, two] = [join(scratch, "one"), join(scratch, "two")];
+test.each([
+  ["--sign-key", "nowhere.pem", 64, "cannot read"],
+  ["--sign-cert", "nowhere.pem", 64, "cannot read"],
+  ["--sign-key", "text.pem", 78, "not a PEM file without passphrase"],
+  ["--sign-key", "other.key", 78, "does not belong to the certificate"],
+])("%s %s is refused before anything is built", async (option, name, code, words) => {
+  writeFileSync(join(scratch, "text.pem"), "neither key nor certificate\n");
+  for (const pair of ["own", "other"]) {
+    const [key, cert] = ["key", "pem"].map((suffix) => join(scratch, `${pair}.${suffix}`)) as [string, string];
+    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", key, "-out", cert];
+    await execa("openssl", request, { timeout: limitMs });
+  }
+  const signing = { "--sign-key": join(scratch, "own.key"), "--sign-cert": join(scratch, "own.pem") };
+  const files = Object.entries({ ...signing, [option]: join(scratch, name) }).flat();
+  const { exitCode, stderr } = await build(join(scratch, "never"), ...files);
+  expect([exitCode, stderr]).toEqual([code, expect.stringContaining(words)]);
+  expect(stderr).toContain(`${option}: `);
+});
+
+test("the same sources in another folder, by another person, give the same bytes", async () => {
+  const one = join(scratch, "one");
   expect((await build(one)).exitCode).toBe(0);
-  expect((await build(two)).exitCode).toBe(0);
-  expect(artefactsIn(two)).toEqual(artefactsIn(one));
+  // Beside the first one: the modules are hard links then, and the commit is the same.
+  const elsewhere = mkdtempSync(join(root, "dist/other place-"));
+  try {
+    const { stdout } = await execa("git", ["ls-files", "-z", "--cached"], { cwd: root, timeout: limitMs });
+    await execa("cpio", ["--pass-through", "--null", "--make-directories", "--quiet", elsewhere], {
+      ...{ cwd: root, input: stdout, timeout: limitMs },
+    });
+    await execa("cp", ["-al", join(root, "node_modules"), elsewhere], { timeout: limitMs });
+    const commands = [
+      "umask 077",
+      '"$0" build.mjs --only metal-rivet',
+      '"$0" image/build.ts --fast --agent dist/metal-rivet',
+    ].join(" && ");
+    const node = join(elsewhere, "node_modules/.bin/node");
+    const env = { TZ: "Asia/Kolkata", LC_ALL: "tr_TR.UTF-8", HOME: elsewhere };
+    await execa("sh", ["-c", commands, node], { cwd: elsewhere, env, timeout: limitMs });
+    expect(readFileSync(join(elsewhere, "dist/metal-rivet")).equals(readFileSync(agent))).toBe(true);
+    expect(artefactsIn(join(elsewhere, "dist/image"))).toEqual(artefactsIn(one));
+  } finally {
+    rmSync(elsewhere, { recursive: true, force: true });
+  }
 });
 
 test("the overlay's agent runs with nothing but its own folder", async () => {

@@ -38,7 +38,7 @@ The same inputs give the same bytes; what has not changed is not built again.
   --help               this text
 
 Exit codes: 0 built, 64 wrong usage, 69 no kernel package to be had, 70 the build
-failed, 78 the document of --config is wrong.
+failed, 78 the document of --config, or key or certificate, is wrong.
 `;
 
 export class UsageError extends Error {}
