@@ -65,7 +65,8 @@ function fail(origin: PemOrigin, problem: string, cause?: unknown): never {
   throw new ConfigError(origin.source, nameOf(origin), problem, cause === undefined ? {} : { cause });
 }
 
-async function readPem(origin: PemOrigin): Promise<string> {
+/** The text itself, or of the file that is named. @throws ConfigError when there is none, or what is inline is no PEM text */
+export async function readPem(origin: PemOrigin): Promise<string> {
   if (origin.inline) {
     if (!origin.value.includes("-----BEGIN ")) fail(origin, "is not a PEM text (-----BEGIN ...); paths are for flags");
     return origin.value;

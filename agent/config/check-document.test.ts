@@ -26,6 +26,8 @@ test.each([
   ["servise: bmc.example.org:4443\n", /line 1, column 1: unknown key/],
   ["then: explode\n", /then: .* is not allowed/],
   ["ca: no certificate\n", /ca: /],
+  ["cert: /etc/agent.pem\n", /cert: is not a PEM text .*paths are for flags/],
+  ["key: /etc/agent.key\n", /key: is not a PEM text/],
 ])("%j is refused", async (text, message) => {
   await expect(check(text)).rejects.toThrow(ConfigError);
   await expect(check(text)).rejects.toThrow(message);

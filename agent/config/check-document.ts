@@ -17,9 +17,10 @@ export async function checkDocument(path: string): Promise<string> {
     return value === undefined ? undefined : { source: source.name, option: name, value, inline: true };
   };
   const [ca, cert, key] = [pem("ca"), pem("cert"), pem("key")];
-  if (ca !== undefined) {
-    const { loadCredentials } = await import("./certificates.ts");
-    await loadCredentials(cert && key ? { ca, own: { cert, key } } : { ca });
+  if (ca ?? cert ?? key) {
+    const { loadCredentials, readPem } = await import("./certificates.ts");
+    for (const each of [ca, cert, key]) if (each !== undefined) await readPem(each);
+    if (ca !== undefined) await loadCredentials(cert && key ? { ca, own: { cert, key } } : { ca });
   }
   return `document ${path}: good; it has ${[...source.values.keys()].join(", ")}\n`;
 }
