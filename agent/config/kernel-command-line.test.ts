@@ -42,6 +42,11 @@ test.each([
   ["rivet.service-limit=1 rivet.service_limit=2", "rivet.service_limit: is given twice"],
   ["rivet.service", "rivet.service: needs a value: rivet.service=HOST:PORT"],
   ["rivet.service=10.0.0.1\x80:1", 'rivet.service: "10.0.0.1\\u0080:1" holds bytes that are not text'],
+  ["PIXIE_API_URL=10.0.1.1:4242", 'PIXIE_API_URL: "10.0.1.1:4242" is not an http:// or https:// URL'],
+  [
+    "PIXIE_API_URL=http://10.0.1.1:x/certs",
+    'PIXIE_API_URL: "http://10.0.1.1:x/certs" is not an http:// or https:// URL',
+  ],
   ["PIXIE_API_URL=ftp://x", 'PIXIE_API_URL: "ftp://x" is not an http:// or https:// URL'],
 ])("refuses %j", (line, message) => {
   expect(() => read(line)).toThrow(ConfigError);

@@ -80,7 +80,7 @@ export function readKernelKeys(bytes: Uint8Array): KernelKeys {
 
   for (const [index, { name, value }] of parameters.entries()) {
     if (name === "PIXIE_API_URL" && value) {
-      if (!/^https?:\/\/[\x21-\x7e]+$/.test(value)) {
+      if (!/^https?:\/\/[\x21-\x7e]+$/.test(value) || !URL.canParse(value)) {
         throw new ConfigError(kernelSource, name, `${quoted(value)} is not an http:// or https:// URL`);
       }
       pixieApiUrl = value;

@@ -200,6 +200,19 @@ describe("sources", () => {
     expect((await findDocument([], "http://p/", no))?.location).toBe("http://p/certs");
     expect(await findDocument([], undefined, no)).toBeUndefined();
   });
+
+  test.each([
+    ["http://10.0.1.1:4242", "http://10.0.1.1:4242/certs"],
+    ["http://10.0.1.1:4242/", "http://10.0.1.1:4242/certs"],
+    ["http://10.0.1.1:4242/certs", "http://10.0.1.1:4242/certs"],
+    ["http://10.0.1.1:4242/certs/", "http://10.0.1.1:4242/certs"],
+    ["https://pixie.example.org/a/", "https://pixie.example.org/a/certs"],
+    ["http://[fd00::1]:4242/a/certs", "http://[fd00::1]:4242/a/certs"],
+    ["http://10.0.1.1:4242/mycerts", "http://10.0.1.1:4242/mycerts/certs"],
+    ["http://10.0.1.1:4242/certs?a=1", "http://10.0.1.1:4242/certs?a=1"],
+  ])("PIXIE_API_URL=%s is asked at %s", async (given, asked) => {
+    expect((await findDocument([], given, async () => false))?.location).toBe(asked);
+  });
 });
 
 describe("certificates", () => {

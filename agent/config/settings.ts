@@ -250,8 +250,16 @@ export async function findDocument(
   if (given) return { location: given.value, source: documentName(given.value) };
   if (await exists(defaultDocument)) return { location: defaultDocument, source: documentName(defaultDocument) };
   if (pixieApiUrl === undefined) return undefined;
-  const location = `${pixieApiUrl.replace(/\/+$/, "")}/certs`;
+  const location = certsOf(pixieApiUrl);
   return { location, source: documentName(location) };
+}
+
+/** Some give the URL of pixie, some that of its /certs: metal-roles sets the latter, and metal-hammer asks it as it is. */
+function certsOf(pixieApiUrl: string): string {
+  const url = new URL(pixieApiUrl);
+  const path = url.pathname.replace(/\/+$/, "");
+  url.pathname = path.endsWith("/certs") ? path : `${path}/certs`;
+  return url.href;
 }
 
 const documentName = (location: string): string =>
