@@ -60,7 +60,10 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
       const modules = new ModuleLoader(release);
       if (onMachine.local.stick) modules.loadStorageDrivers();
       if (technician !== undefined) modules.loadKeyboardDrivers();
-      const from = technician?.leavesDocument === true ? onMachine : await withStickDocument(onMachine, console);
+      const reading = technician?.leavesDocument === true ? onMachine : withStickDocument(onMachine, console);
+      // The kernel waits for a second before it looks at a stick: time enough for what no document changes.
+      if (onMachine.local.stick) loadWhileStickIsRead(modules, console);
+      const from = await reading;
       console.site?.(from.local.site);
       const { withoutNetwork } = await prepare(from, modules, console);
       const settings = { ...(await readSettings(from, console)), withoutNetwork };
@@ -128,24 +131,30 @@ function watchAgainstDrivers(settings: LocalSettings, format: LogFormat, console
   }
 }
 
+/** Does what loads modules, and tells which and how long it took; nothing of what was loaded before. */
+function loadTimed(name: string, modules: ModuleLoader, console: Console, load: () => void): void {
+  const startedAt = performance.now();
+  const before = modules.loaded.length;
+  load();
+  console.task(name, performance.now() - startedAt, modules.loaded.slice(before).join(" "));
+}
+
+const loadNetworkDrivers = (modules: ModuleLoader, console: Console): void =>
+  loadTimed("load network drivers", modules, console, () => modules.loadNetworkDrivers());
+
+function loadWhileStickIsRead(modules: ModuleLoader, console: Console): void {
+  loadNetworkDrivers(modules, console);
+  loadAhead(() => true).catch(() => undefined); // whoever needs a part imports it again, and tells
+}
+
 /** Drivers, the BMC's device and the network; the slow parts side by side. */
 async function prepare(
   from: LocalSources,
   modules: ModuleLoader,
   console: Console,
 ): Promise<{ readonly withoutNetwork: boolean }> {
-  let before = modules.loaded.length;
-  const timed = (name: string, work: () => void): void => {
-    const startedAt = performance.now();
-    work();
-    const loaded = modules.loaded.slice(before).join(" ");
-    before = modules.loaded.length;
-    console.task(name, performance.now() - startedAt, loaded);
-  };
-  timed("load network drivers", () => {
-    modules.loadNetworkDrivers();
-    if (from.local.vlan !== undefined) modules.load("8021q");
-  });
+  if (!from.local.stick) loadNetworkDrivers(modules, console);
+  if (from.local.vlan !== undefined) modules.load("8021q");
   // starts here: the first question to the DHCP servers is on its way while the other drivers load
   const network = bringUpNetworkUnlessOffline(from, console);
   let isWaiting = true;
@@ -154,7 +163,7 @@ async function prepare(
   };
   network.then(answered, answered);
   const ipmi = await findIpmi(from.local);
-  if (from.local.ipmiDriver) timed("load IPMI drivers", () => modules.loadIpmiDrivers(ipmi));
+  if (from.local.ipmiDriver) loadTimed("load IPMI drivers", modules, console, () => modules.loadIpmiDrivers(ipmi));
   else console.note("the IPMI drivers are left out, as rivet.ipmi_driver=0 says");
   for (const problem of modules.problems) console.note(`driver: ${problem}`);
   loadAhead(() => isWaiting).catch(() => undefined); // whoever needs a part imports it again, and tells

@@ -9,7 +9,7 @@ export const documentName = "metal-rivet.yaml";
 
 /** A USB stick behind a slow hub shows itself late. */
 const defaultLimitMs = 30_000;
-const lookEveryMs = 250;
+const lookEveryMs = 50;
 
 /**
  * Reads the configuration on the stick. Undefined if there is no such file.
