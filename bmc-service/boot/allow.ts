@@ -13,6 +13,8 @@ export interface Asker {
 export interface AllowRule {
   /** As it was given. */
   readonly text: string;
+  /** Whether it goes by MAC address: a question without one says nothing of the machine. */
+  readonly byMac: boolean;
   allows(asker: Asker, now: Date): Promise<boolean>;
 }
 
@@ -21,17 +23,18 @@ export interface AllowRule {
  * @throws RangeError that says what is wrong
  */
 export function parseAllowRule(text: string): AllowRule {
-  if (text === "all") return { text, allows: async () => true };
+  if (text === "all") return { text, byMac: false, allows: async () => true };
   if (text.startsWith("leases:") && text.length > "leases:".length) return leasesRule(text);
   const networks = new BlockList();
   for (const part of text.split(",")) addNetwork(networks, part);
-  return { text, allows: async ({ from }) => networks.check(from, isIP(from) === 6 ? "ipv6" : "ipv4") };
+  return { text, byMac: false, allows: async ({ from }) => networks.check(from, isIP(from) === 6 ? "ipv6" : "ipv4") };
 }
 
 function leasesRule(text: string): AllowRule {
   const file = new LeaseFile(text.slice("leases:".length));
   return {
     text,
+    byMac: true,
     async allows({ mac, from }, now) {
       const leases = await file.leases(now);
       return leases.some((lease) => (mac === undefined ? lease.address === from : lease.mac === mac));

@@ -36,7 +36,7 @@ export interface BootAnswersOptions {
   readonly sampled: SampledLog;
 }
 
-/** An answer with a token in it. */
+/** What somebody is told who may boot. */
 export interface BootAnswer {
   readonly type: string;
   readonly body: string;
@@ -59,7 +59,7 @@ export class BootRefusal extends Error {
 
 const minuteMs = 60_000;
 
-/** What machines are told that may boot; each answer has a token for one enrolment. All methods reject with BootRefusal. */
+/** What machines are told that may boot; what they boot with has a token for one enrolment. All methods reject with BootRefusal. */
 export class BootAnswers {
   readonly #options: BootAnswersOptions;
   readonly #buckets: TokenBuckets;
@@ -86,6 +86,20 @@ export class BootAnswers {
       message: this.#message(),
     };
     return { type: "application/json", body: `${JSON.stringify(spec)}\n` };
+  }
+
+  /**
+   * What metal-stack's pixie asks first, when DHCP tells the UUID of a machine; any status but 200 has it send no offer. There is no
+   * token in it: what the machine boots it asks later, by MAC address. That is not told here, so that rules that go by it have
+   * to wait until then. Source: github.com/metal-stack/pixie, pixiecore/booters.go and dhcp.go.
+   */
+  async pixieOffer(uuid: string, from: string): Promise<BootAnswer> {
+    if (parseUuid(uuid) === undefined) {
+      throw new BootRefusal(400, "bad_request", `${JSON.stringify(uuid.slice(0, 40))} is no UUID`);
+    }
+    const isForLater = this.#options.allow.some(({ byMac }) => byMac);
+    if (!isForLater && !(await this.#allows({ mac: undefined, from }))) throw notAllowed(uuid);
+    return { type: "application/json", body: "{}\n" };
   }
 
   /** The script for one machine. */
@@ -126,10 +140,7 @@ export class BootAnswers {
     if (seconds > 0) {
       throw new BootRefusal(429, "flood", `too many boots are asked for from ${from}; try again in ${seconds} s`);
     }
-    if (!(await this.#allows(asker))) {
-      const problem = `${wanted.who} is not to be booted: no --allow of bmc-service boot-api covers it`;
-      throw new BootRefusal(404, "not_allowed", problem);
-    }
+    if (!(await this.#allows(asker))) throw notAllowed(wanted.who);
     try {
       const token = await (road === "document" ? tokens.another(wanted) : tokens.forMachine(wanted));
       metrics.token(token.isNew ? "new" : "again");
@@ -154,6 +165,11 @@ export class BootAnswers {
       throw new BootRefusal(503, "no_leases", problem);
     }
   }
+}
+
+function notAllowed(who: string): BootRefusal {
+  const problem = `${who} is not to be booted: no --allow of bmc-service boot-api covers it`;
+  return new BootRefusal(404, "not_allowed", problem);
 }
 
 /** @param text with colons, hyphens, or (iPXE's hexraw) nothing between the pairs */

@@ -166,6 +166,43 @@ describe("pixiecore's API", () => {
   });
 });
 
+describe("what metal-stack's pixie asks before it offers to boot", () => {
+  test("is answered in JSON, for any machine, and costs no token and no share", async () => {
+    await start({ mostPerMinute: 1 });
+    for (const asked of [uuid, uuid.toUpperCase(), "00000000-0000-0000-0000-000000000001"]) {
+      const answer = await get(`/v1/dhcp/${asked}`);
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get("content-type")).toBe("application/json");
+      expect(await answer.json()).toEqual({});
+    }
+    expect(maker.asked).toEqual([]);
+    expect((await get(`/v1/boot/${mac}`)).status).toBe(200);
+    expect(await metrics()).toContain('bmc_boot_requests_total{road="pixie_offer",result="answered"} 3');
+  });
+
+  test.each(["", "x", mac, `${uuid}0`, "a".repeat(300)])("%j is no UUID", async (bad) => {
+    await start();
+    expect((await get(`/v1/dhcp/${bad}`)).status).toBe(400);
+  });
+
+  test("networks are those of pixie: another one gets no offer", async () => {
+    await start({ allow: [parseAllowRule("10.0.0.0/8")] });
+    const answer = await get(`/v1/dhcp/${uuid}`);
+    expect(answer.status).toBe(404);
+    expect(await answer.text()).toContain(`${uuid} is not to be booted: no --allow`);
+    expect(await metrics()).toContain('bmc_boot_requests_total{road="pixie_offer",result="not_allowed"} 1');
+  });
+
+  test("leases go by MAC address, so that they are looked at when it is told", async () => {
+    const leases = join(site.directory, "leases");
+    writeFileSync(leases, `0 ${mac} 10.0.0.7 node 01:${mac}\n`);
+    await start({ allow: [parseAllowRule("10.0.0.0/8"), parseAllowRule(`leases:${leases}`)] });
+    expect((await get(`/v1/dhcp/${uuid}`)).status).toBe(200);
+    expect((await get("/v1/boot/52:54:00:12:34:57")).status).toBe(404);
+    expect((await get(`/v1/boot/${mac}`)).status).toBe(200);
+  });
+});
+
 describe("iPXE", () => {
   test("the first script asks for the second with what the machine is, and waits between its tries", async () => {
     await start();

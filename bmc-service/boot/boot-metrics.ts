@@ -1,8 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { version } from "../version.ts";
 
-/** By which road a machine asks. */
-export type BootRoad = "pixiecore" | "ipxe" | "document";
+/** By which road a machine asks; pixie_offer comes before pixiecore, with metal-stack's pixie. */
+export type BootRoad = "pixiecore" | "pixie_offer" | "ipxe" | "document";
 
 /** What comes of a question. */
 export type BootResult = "answered" | "not_allowed" | "flood" | "no_token" | "no_leases" | "bad_request";

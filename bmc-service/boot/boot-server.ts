@@ -40,6 +40,7 @@ const mostConnections = 5_000;
 
 const overview = `bmc-service boot-api:
   /v1/boot/MAC      what pixiecore asks for (pixiecore api URL)
+  /v1/dhcp/UUID     what metal-stack's pixie asks before it offers to boot
   /boot.ipxe        script for iPXE
   /metal-rivet.efi  program for UEFI HTTP boot
   /images/          kernel and ramdisks
@@ -91,6 +92,10 @@ export class BootServer implements AsyncDisposable {
     if (mac !== undefined) {
       const here = askedAt(request) ?? url;
       return this.#boot(request, response, "pixiecore", () => answers.pixiecore(decoded(mac), from, here));
+    }
+    const uuid = /^\/v1\/dhcp\/([^/]*)$/.exec(path)?.[1];
+    if (uuid !== undefined) {
+      return this.#boot(request, response, "pixie_offer", () => answers.pixieOffer(decoded(uuid), from));
     }
     switch (path) {
       case "/":

@@ -21,7 +21,7 @@ export interface Pixiecore extends AsyncDisposable {
 
 /**
  * What pixiecore's API mode does once its own iPXE runs: it asks the API, writes a script out of the answer, and fetches kernel
- * and ramdisks itself. Its DHCP is QEMU's. Source: pixiecore/booters.go, http.go; held against what a pixiecore that was built
+ * and ramdisks itself. Its DHCP is QEMU's; what metal-stack's pixie asks there is asked before the script. Source: pixiecore/booters.go, http.go; held against what a pixiecore that was built
  * from it has written.
  */
 export async function startPixiecore(api: string): Promise<Pixiecore> {
@@ -34,7 +34,11 @@ export async function startPixiecore(api: string): Promise<Pixiecore> {
       const mac = asked.searchParams.get("mac") ?? "";
       switch (asked.pathname) {
         case "/_/ipxe": {
-          const answer = await fetch(`${api}/v1/boot/${mac}`, { signal: AbortSignal.timeout(5_000) });
+          const ask = (path: string) => fetch(`${api}/v1/${path}`, { signal: AbortSignal.timeout(5_000) });
+          // Metal-stack's pixie does so for its DHCP offer, and decodes the answer; the original does not.
+          const offer = await ask(`dhcp/${asked.searchParams.get("uuid")}`);
+          if (!offer.ok || typeof (await offer.json()) !== "object") return refuse(500, "no DHCP offer");
+          const answer = await ask(`boot/${mac}`);
           if (!answer.ok) return refuse(500, "couldn't get a bootspec");
           const spec = replayed ?? ((await answer.json()) as BootSpec);
           told.push(spec);
@@ -61,7 +65,7 @@ export async function startPixiecore(api: string): Promise<Pixiecore> {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("pixiecore: listens without a port");
   return {
-    script: `http://${hostAsSeenByVm}:${address.port}/_/ipxe?arch=0&mac=\${net0/mac}`,
+    script: `http://${hostAsSeenByVm}:${address.port}/_/ipxe?arch=0&mac=\${net0/mac}&uuid=\${uuid}`,
     told,
     replay(spec) {
       replayed = spec;
