@@ -21,7 +21,7 @@ export interface LocalSources {
   readonly sources: readonly Source[];
   readonly pixieApiUrl: string | undefined;
   /** The kernel's own `ip=`, which says how the network is brought up if no key of ours does. */
-  readonly kernelIp?: string | undefined;
+  readonly kernelIps?: readonly string[];
   readonly remarks: readonly string[];
   readonly local: LocalSettings;
   /** Whether the document is among the sources already: it was on the stick. */
@@ -45,8 +45,8 @@ export function readLocalSources(
     ...(flags.size > 0 ? [{ name: "flags", kind: "flag" as const, values: flags }] : []),
     { name: kernelSource, kind: "kernel", values: kernel.values },
   ];
-  const { pixieApiUrl, ip: kernelIp, remarks } = kernel;
-  return { sources, pixieApiUrl, kernelIp, remarks, defaults, local: localSettings(withDefaults(sources, defaults)) };
+  const { pixieApiUrl, ips: kernelIps, remarks } = kernel;
+  return { sources, pixieApiUrl, kernelIps, remarks, defaults, local: localSettings(withDefaults(sources, defaults)) };
 }
 
 /** The first source that has a key wins. */
@@ -125,15 +125,26 @@ export async function readSettings(
   let documentDate: DocumentDate | undefined;
   const loaded = await loadDocument(document, async (url) => {
     const { fetchDocument } = await import("./config/fetch-document.ts");
-    return await fetchDocument(url, {
-      limitMs: from.local.serviceLimitMs,
-      proxy: from.local.proxy,
-      onRetry: (attempt, waitMs, reason) =>
-        console.note(`${document.source}: ${reason}; try ${attempt + 1} in ${durationText(waitMs)}`),
-      onDate: (date) => {
-        documentDate = date;
-      },
-      ...(signal ? { signal } : {}),
+    const fetch = () =>
+      fetchDocument(url, {
+        limitMs: from.local.serviceLimitMs,
+        proxy: from.local.proxy,
+        onRetry: (attempt, waitMs, reason) =>
+          console.note(`${document.source}: ${reason}; try ${attempt + 1} in ${durationText(waitMs)}`),
+        onDate: (date) => {
+          documentDate = date;
+        },
+        ...(signal ? { signal } : {}),
+      });
+    return await fetch().catch(async (error: Error) => {
+      if (!("clockFault" in error) || error.clockFault === undefined) throw error;
+      const [{ retryWithCorrectClock }, { realClock }] = await Promise.all([
+        import("./clock/correct-clock.ts"),
+        import("./clock/real-clock.ts"),
+      ]);
+      const { ntp } = from.local;
+      const clock = realClock({ ntp }, (text) => console.note(text), "The document server's");
+      return await retryWithCorrectClock(error, fetch, clock, signal ?? new AbortController().signal);
     });
   });
   console.task("read configuration", performance.now() - startedAt, document.source);

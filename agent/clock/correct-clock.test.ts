@@ -26,6 +26,7 @@ function machine(clock: Date, sources: readonly TimeSource[]) {
       now = time;
     },
     note: (t: string) => void said.push(t),
+    whose: "The service's",
   };
   return {
     said,
@@ -85,6 +86,7 @@ test("a clock that may not be set is told, and the failure stays", async () => {
       throw new Error("clock_settime: EPERM");
     },
     note: (text: string) => void said.push(text),
+    whose: "The service's",
   };
   const again = () => Promise.reject(new Error("called again"));
   await expect(retryWithCorrectClock(fault("not yet valid"), again, world, forever)).rejects.toThrow("not yet valid");
@@ -97,6 +99,7 @@ test("a failure of another kind after the clock was set ends it", async () => {
     now: () => new Date(0),
     set: () => undefined,
     note: () => undefined,
+    whose: "The service's",
   };
   let calls = 0;
   const again = async () => {

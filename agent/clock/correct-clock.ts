@@ -1,4 +1,4 @@
-import { type ClockFault, ServiceError } from "../../outband-client/service/service-error.ts";
+import type { ClockFault } from "../../outband-client/service/service-error.ts";
 
 /** Somebody who may know what time it is. */
 export interface TimeSource {
@@ -15,23 +15,29 @@ export interface ClockWorld {
   /** @throws Error if that is not allowed */
   readonly set: (time: Date) => void;
   readonly note: (text: string) => void;
+  /** Whose certificate it is that is not valid: "The service's". */
+  readonly whose: string;
 }
 
+/** What of the clock an error tells; undefined: it is no matter of the clock. */
+const clockFaultIn = (error: unknown): ClockFault | undefined =>
+  error instanceof Error ? (error as { clockFault?: ClockFault }).clockFault : undefined;
+
 /**
- * After a call failed because the service's certificate is not valid by the clock: sets the clock and calls again, once for each
+ * After a call failed because a server's certificate is not valid by the clock: sets the clock and calls again, once for each
  * source that tells a time at which the certificate is valid. Another time would help nobody, and the clock is left alone.
  * @param failed how the call failed
  * @throws how it failed the last time, or the signal's reason
  */
 export async function retryWithCorrectClock<T>(
-  failed: ServiceError,
+  failed: Error,
   again: () => Promise<T>,
   world: ClockWorld,
   signal: AbortSignal,
 ): Promise<T> {
   let last: unknown = failed;
   for (const source of world.sources) {
-    const fault = last instanceof ServiceError ? last.clockFault : undefined;
+    const fault = clockFaultIn(last);
     if (fault === undefined) break;
     if (!(await setBy(source, fault, world, signal))) continue;
     try {
@@ -56,7 +62,7 @@ async function setBy(source: TimeSource, fault: ClockFault, world: ClockWorld, s
     const before = world.now();
     world.set(time);
     const change = `from ${before.toISOString()} to ${time.toISOString()}`;
-    world.note(`The service's certificate is ${kind} by the clock: clock set ${change}, by ${source.name}`);
+    world.note(`${world.whose} certificate is ${kind} by the clock: clock set ${change}, by ${source.name}`);
     return true;
   } catch (error) {
     signal.throwIfAborted();

@@ -35,8 +35,8 @@ export interface FetchDocumentOptions {
 }
 
 /**
- * GETs a document by http:// or https:// (the system's authorities). No answer, 408, 429 and 5xx are tried again with
- * growing waits and jitter (0.5 s to 10 s); everything else is a mistake: ConfigError at once.
+ * GETs a document by http:// or https:// (public authorities). No answer, 408, 429 and 5xx are tried again with growing waits and
+ * jitter (0.5 s to 10 s); everything else is a mistake: ConfigError at once, CertificateError for a certificate that does not hold.
  * Reads at most `maxDocumentBytes` and follows at most 5 redirections.
  */
 export async function fetchDocument(url: string, options: FetchDocumentOptions): Promise<Uint8Array> {
@@ -120,7 +120,14 @@ async function fetchOnce(
           });
         },
       );
-      request.on("error", (error) => reject(hop && !signal.aborted ? hop.explain(error) : error));
+      request.on("error", (error) => {
+        if (isOfCertificate(error)) reject(error);
+        else reject(hop && !signal.aborted ? hop.explain(error) : error);
+      });
+    }).catch(async (error: Error) => {
+      if (!isOfCertificate(error)) throw error;
+      const { certificateError } = await import("./server-certificate.ts");
+      throw await certificateError(target, error, hop === undefined, signal);
     });
     if (status === 200) {
       const time = Date.parse(date ?? "");
@@ -140,6 +147,10 @@ async function fetchOnce(
     throw new ConfigError(`document ${shown}`, "document", `${reason}; check the URL`);
   }
 }
+
+/** Whether verification refused the certificate of the server: OpenSSL's names, and Node's for another host name. */
+const isOfCertificate = ({ code = "" }: NodeJS.ErrnoException): boolean =>
+  /^(CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|ERR_TLS_CERT)_/.test(`${code}_`);
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

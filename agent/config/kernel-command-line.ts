@@ -17,8 +17,8 @@ export interface KernelKeys {
   readonly values: ReadonlyMap<KeyName, string>;
   /** metal-stack's `PIXIE_API_URL`. */
   readonly pixieApiUrl: string | undefined;
-  /** The kernel's own `ip=`, as it stands; of several the last one, as in the kernel. */
-  readonly ip: string | undefined;
+  /** The kernel's own `ip=`, as they stand, in their order. */
+  readonly ips: readonly string[];
   /** Remarks for people: nothing that stops the run. */
   readonly remarks: readonly string[];
 }
@@ -72,7 +72,7 @@ export function readKernelKeys(bytes: Uint8Array): KernelKeys {
   const remarks: string[] = [];
   const values = new Map<KeyName, string>();
   let pixieApiUrl: string | undefined;
-  let ip: string | undefined;
+  const ips: string[] = [];
   const parameters = parseKernelCommandLine(text);
   const full = text.length >= kernelCommandLineBytes;
   if (full) remarks.push(`${kernelSource}: ${text.length} bytes, as long as x86 keeps; what came after is lost`);
@@ -85,7 +85,7 @@ export function readKernelKeys(bytes: Uint8Array): KernelKeys {
       }
       pixieApiUrl = value;
     }
-    if (name === "ip" && value) ip = value;
+    if (name === "ip" && value) ips.push(value);
     if (!/^rivet(?![a-z0-9])/i.test(name)) continue;
     if (full && index === parameters.length - 1) {
       throw new ConfigError(
@@ -110,5 +110,5 @@ export function readKernelKeys(bytes: Uint8Array): KernelKeys {
     }
     values.set(key.name, given);
   }
-  return { values, pixieApiUrl, ip, remarks };
+  return { values, pixieApiUrl, ips, remarks };
 }

@@ -240,7 +240,8 @@ export const keys = [
     name: "ntp",
     type: { kind: "text", pattern: ntpServers, allowed: "HOST[:PORT][,HOST[:PORT]], at most 4" },
     placeholder: "HOST[,HOST]",
-    description: "NTP servers that are asked for the time if the service's certificate is not valid by the clock",
+    description:
+      "NTP servers that are asked for the time if a certificate, of the service or of the document's server, is not valid by the clock",
   },
   {
     name: "watchdog",

@@ -12,8 +12,8 @@ import type { ClockFault } from "./service-error.ts";
 export function clockFaultOf(
   code: string,
   socket: TLSSocket,
-  { host }: ServiceAddress,
-  { authorities }: Credentials,
+  { host }: Pick<ServiceAddress, "host">,
+  { authorities }: Pick<Credentials, "authorities">,
 ): ClockFault | undefined {
   if (code !== "CERT_HAS_EXPIRED" && code !== "CERT_NOT_YET_VALID") return undefined;
   const peer = socket.getPeerCertificate(true);
