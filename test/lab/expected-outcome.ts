@@ -2,9 +2,12 @@ import { ExitCode } from "../../proto/exit-code.ts";
 import type { ExpectedOutcome } from "../simulator/profile.ts";
 import type { BootResult } from "./agent-log.ts";
 
-/** Whether a run ended as its BMC's profile says. An error is no outcome of its own: its exit code tells. */
+/** How the first run on a machine has to end: as its BMC's profile says, or without a BMC. */
+export type MachineOutcome = ExpectedOutcome | "unmanaged";
+
+/** Whether a run ended like that. An error is no outcome of its own: its exit code tells. */
 export function endedAs(
-  expected: ExpectedOutcome,
+  expected: MachineOutcome,
   { outcome, exitCode }: Pick<BootResult, "outcome" | "exitCode">,
 ): boolean {
   switch (expected) {
@@ -12,6 +15,7 @@ export function endedAs(
       return outcome === "error" && exitCode === ExitCode.temporary;
     case "no free slot":
     case "linked":
+    case "unmanaged":
     case "locked":
     case "failed":
       return outcome === expected;

@@ -1,4 +1,4 @@
-import type { Bmc } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type Bmc, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { type BootResult, followBoot, type Told } from "./agent-log.ts";
 import { until } from "./deadline.ts";
 import { endedAs } from "./expected-outcome.ts";
@@ -33,15 +33,23 @@ export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: Mac
     problem(lab, machine, result, "first boot", `ended with "${boot.outcome}" instead of "${expected}": ${boot.text}`);
     return;
   }
-  if (expected !== "linked") {
+  if (expected !== "linked" && expected !== "unmanaged") {
     lab.screen.done(label(lab, machine, "as expected"), `${expected}: ${boot.text}`, summary.duration_ms);
     return;
   }
   const row = await rowOf(lab, machine);
-  const wrong = differences(machine.truth, row);
+  // Without a BMC there is nothing but what the firmware tells.
+  const wrong = differences(machine.truth, row).filter(({ field }) => machine.bmc || field.startsWith("machine"));
   result.row_differences = wrong;
   for (const { field, expected, found } of wrong) {
     problem(lab, machine, result, "row", `${field} is "${found}", the machine was told "${expected}"`);
+  }
+  if (machine.bmc === undefined) {
+    if (row.state !== State.STATE_UNMANAGED) problem(lab, machine, result, "row", "it is not in the state Unmanaged");
+    if (result.problems.length > 0) return;
+    lab.screen.done(label(lab, machine, "unmanaged"), boot.text, summary.duration_ms);
+    lab.screen.done(label(lab, machine, "row"), "every field is what the machine was told");
+    return;
   }
   if (row.account === undefined) {
     problem(lab, machine, result, "account", "the service's row has none");
@@ -58,6 +66,7 @@ export async function firstBoot(lab: Lab, machine: SimulatedMachine, result: Mac
 
 /** Has the service power-cycle the machine over its BMC's LAN; the machine has to go down, come up, and know itself. */
 export async function powerCycle(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
+  if (machine.bmc === undefined) return;
   const { signal, screen } = lab;
   const start = performance.now();
   const before = machine.powerEvents.length;
@@ -132,9 +141,10 @@ async function secondBoot(lab: Lab, machine: SimulatedMachine, result: MachineRe
 
 /** Logs in by ipmitool with the account that the agent made, and reads the power state. */
 export async function foreignLogin(lab: Lab, machine: SimulatedMachine, result: MachineResult): Promise<void> {
-  const { account } = await rowOf(lab, machine, true);
   const { bmc } = machine;
-  if (account === undefined || bmc === undefined) {
+  if (bmc === undefined) return;
+  const { account } = await rowOf(lab, machine, true);
+  if (account === undefined) {
     problem(lab, machine, result, "ipmitool", "there is no account to log in with");
     return;
   }
@@ -160,11 +170,13 @@ export async function foreignLogin(lab: Lab, machine: SimulatedMachine, result: 
 /** The service's row of that machine. The service may be about to write it: it is asked again for a while. */
 async function rowOf(lab: Lab, machine: SimulatedMachine, showSecrets = false): Promise<Bmc> {
   await using operator = connectOperator(lab.service);
+  const { bmcMac, uuid } = machine.truth;
+  const key = machine.bmc === undefined ? uuid : bmcMac;
   const { bmc } = await operator.getBmc(
-    { key: machine.truth.bmcMac, showSecrets },
+    { key, showSecrets },
     AbortSignal.any([lab.signal, AbortSignal.timeout(rowLimitMs)]),
   );
-  if (bmc === undefined) throw new Error(`bmc-service answered without a row for ${machine.truth.bmcMac}`);
+  if (bmc === undefined) throw new Error(`bmc-service answered without a row for ${key}`);
   return bmc;
 }
 

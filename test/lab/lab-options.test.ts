@@ -18,8 +18,14 @@ test("one machine, two in a mini-lab, or as many as asked for", () => {
   expect(parseLabOptions(["--mini-lab", "--machines", "4"])).toMatchObject({ machines: 4, miniLab: true });
 });
 
+test("a machine without BMC comes on top", () => {
+  expect(parseLabOptions(["--mini-lab", "--without-bmc"])).toMatchObject({ machines: 2, withoutBmc: true });
+  expect(parseLabOptions([])).toMatchObject({ withoutBmc: false });
+});
+
 test.each([
   [["--mini-lab", "--machines", "10"], "9 machines at most"],
+  [["--mini-lab", "--machines", "9", "--without-bmc"], "9 machines at most"],
   [["--mini-lab", "--profile", "hpe-ilo"], "--profile"],
   [["--mini-lab", "--token"], "--token"],
   [["--mini-lab", "--no-ipmi-driver"], "--no-ipmi-driver"],

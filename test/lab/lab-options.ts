@@ -13,6 +13,8 @@ export interface LabOptions {
   readonly token: boolean;
   /** Wired like metal-stack's mini-lab, and booted from the network by the boot server. */
   readonly miniLab: boolean;
+  /** One machine more, which has no BMC. */
+  readonly withoutBmc: boolean;
   /** What the BMCs are like; without one they are ipmi_sim. */
   readonly profile?: Profile;
   readonly output: "text" | "json";
@@ -41,6 +43,8 @@ Examples:
   npm run lab -- --profile intel-oem   its BMC lets nobody in: that has to show
   npm run lab -- --mini-lab            as in metal-stack's mini-lab: two machines
                                        with UEFI that boot from the network
+  npm run lab -- --mini-lab --without-bmc
+                                       and a third one that has no BMC
   npm run lab -- --keep                stays up; says how to look around and stop
   npm run --silent lab -- --output json > result.json
 
@@ -66,6 +70,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
         .default(false)
         .conflicts(["profile", "token", "ipmiDriver"]),
     )
+    .addOption(new Option("--without-bmc", "one machine more, which has no BMC").default(false))
     .addOption(new Option("--profile <NAME>", "what the BMCs are like, instead of ipmi_sim").argParser(knownProfile))
     .addOption(new Option("--keep", "leave everything running and say how to look around").default(false))
     .addOption(new Option("--no-ipmi-driver", "load no IPMI driver in the machines: raw KCS over /dev/port"))
@@ -83,8 +88,8 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
     .allowExcessArguments(false)
     .parse(args, { from: "user" });
   const options = command.opts<Omit<LabOptions, "machines"> & { machines?: number }>();
-  const { miniLab, machines = miniLab ? 2 : 1 } = options;
-  if (miniLab && machines > mostMiniLabMachines) {
+  const { miniLab, withoutBmc, machines = miniLab ? 2 : 1 } = options;
+  if (miniLab && machines + Number(withoutBmc) > mostMiniLabMachines) {
     command.error(`error: option '--mini-lab' has UUIDs for ${mostMiniLabMachines} machines at most`);
   }
   return { ...options, machines };

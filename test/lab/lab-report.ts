@@ -34,8 +34,16 @@ function showHowToLookAround(lab: Lab, pid: number): void {
   const mac = machines[0]?.truth.bmcMac ?? "MAC";
   const connection = `--service ${service.address} --pki ${service.pkiDirectory}`;
   screen.heading("Still running. To look around:");
+  const bare = machines.find(({ bmc }) => bmc === undefined);
   const more = lab.miniLab ? [`boot ${mac} pxe`, `power ${mac} cycle`] : [`power ${mac} reset`];
-  for (const command of ["ls", `describe ${mac}`, ...more, `history ${mac}`, "watch"]) {
+  for (const command of [
+    "ls",
+    `describe ${mac}`,
+    ...more,
+    `history ${mac}`,
+    ...(bare ? [`describe ${bare.truth.uuid}`] : []),
+    "watch",
+  ]) {
     screen.line(`  dist/bmcctl ${command} \\\n    ${connection}`);
   }
   screen.line(`  curl ${service.healthUrl}/metrics`);

@@ -29,10 +29,11 @@ export interface MachineResult {
   readonly expected_outcome: string;
   /** SMBIOS UUID given to QEMU. */
   readonly machine_id: string;
-  readonly bmc_mac: string;
-  readonly bmc_ip: string;
+  /** Without these three it has no BMC. */
+  readonly bmc_mac?: string;
+  readonly bmc_ip?: string;
   /** Where its BMC listens on this machine. */
-  readonly bmc_lan: string;
+  readonly bmc_lan?: string;
   /** What did not hold, one sentence each; empty if all did. */
   readonly problems: string[];
   first_boot?: BootSummary;

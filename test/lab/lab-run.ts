@@ -42,6 +42,8 @@ export interface LabRunOptions {
   readonly token: boolean;
   /** The machines are wired like those of metal-stack's mini-lab, and boot from the network. */
   readonly miniLab: boolean;
+  /** There is one machine more, which has no BMC. */
+  readonly withoutBmc: boolean;
   readonly screen: Screen;
   readonly signal: AbortSignal;
   /** Called when all is done and everything still runs; what it waits for ends the lab. */
@@ -117,8 +119,8 @@ async function checkAll(lab: Lab, results: readonly MachineResult[]): Promise<vo
   await each(firstBoot);
   screen.heading("What an operator sees: bmcctl ls");
   await showTable(lab);
-  // All machines have the same kind of BMC. Where that lets nobody in, there is nothing more to see.
-  if (lab.machines.some(({ expectedOutcome }) => expectedOutcome !== "linked")) return;
+  // All BMCs are of the same kind. Where that lets nobody in, there is nothing more to see.
+  if (lab.machines.some(({ bmc, expectedOutcome }) => bmc !== undefined && expectedOutcome !== "linked")) return;
   const fromNetwork = lab.miniLab ? "Boot target pxe and power cycle" : "Power cycle";
   screen.heading(`${fromNetwork} by the service, over the BMC's LAN, with the account just made`);
   await each(powerCycle);
@@ -159,11 +161,15 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
     () =>
       [
         ...(options.profile === undefined ? [] : [options.profile.name]),
-        ...machines.map((machine) => `${machine.truth.bmcMac} (${machine.truth.bmcIp})`),
+        ...machines.map(({ name, bmc, truth }) =>
+          bmc === undefined ? `(none: ${name})` : `${truth.bmcMac} (${truth.bmcIp})`,
+        ),
       ].join(" "),
   );
   const bmcAddresses = new Map(
-    machines.map(({ truth, bmc }) => [truth.bmcMac, `127.0.0.1:${bmc?.sim.lanPort}`] as const),
+    machines.flatMap(({ truth, bmc }) =>
+      bmc === undefined ? [] : [[truth.bmcMac, `127.0.0.1:${bmc.sim.lanPort}`] as const],
+    ),
   );
   const service = await timed(
     "bmc-service",
@@ -201,13 +207,18 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
 
 async function describeMachines(
   directory: string,
-  { machines, profile, miniLab }: LabRunOptions,
+  { machines, profile, miniLab, withoutBmc }: LabRunOptions,
 ): Promise<readonly Omit<MachineOptions, "parentDirectory">[]> {
-  if (miniLab) return await miniLabMachines(directory, machines);
-  return Array.from({ length: machines }, (_, index) => ({
-    name: machines === 1 ? "machine" : `machine-${index + 1}`,
+  const count = machines + Number(withoutBmc);
+  const last = withoutBmc ? count - 1 : undefined;
+  if (miniLab) {
+    const all = await miniLabMachines(directory, count);
+    return all.map((each, index) => (index === last ? { ...each, withBmc: false } : each));
+  }
+  return Array.from({ length: count }, (_, index) => ({
+    name: count === 1 ? "machine" : `machine-${index + 1}`,
     truth: makeUpTruth(),
-    ...(profile === undefined ? {} : { profile }),
+    ...(index === last ? { withBmc: false } : profile && { profile }),
   }));
 }
 
@@ -218,9 +229,7 @@ function resultFor(machine: SimulatedMachine): MachineResult {
     ...(machine.profile === undefined ? {} : { profile: machine.profile.name }),
     expected_outcome: machine.expectedOutcome,
     machine_id: truth.uuid,
-    bmc_mac: truth.bmcMac,
-    bmc_ip: truth.bmcIp,
-    bmc_lan: `127.0.0.1:${bmc?.sim.lanPort}`,
+    ...(bmc && { bmc_mac: truth.bmcMac, bmc_ip: truth.bmcIp, bmc_lan: `127.0.0.1:${bmc.sim.lanPort}` }),
     problems: [],
   };
 }

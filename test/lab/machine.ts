@@ -1,11 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { PowerOperation } from "../simulator/chassis.ts";
-import type { ExpectedOutcome, Profile } from "../simulator/profile.ts";
+import type { Profile } from "../simulator/profile.ts";
 import type { SimulatedBmc } from "../simulator/simulated-bmc.ts";
 import { artifacts } from "./artifacts.ts";
 import type { Child } from "./child.ts";
 import { type CodecProxy, startCodecProxy } from "./codec-proxy.ts";
+import type { MachineOutcome } from "./expected-outcome.ts";
 import { type LanConfig, type SimulatedUser, startIpmiSim, writeLanConfig } from "./ipmi-sim.ts";
 import { openPowerLine, type PowerLine, type PowerRequest } from "./power-line.ts";
 import { machineOfProfile, startProfileBmc } from "./profile-bmc.ts";
@@ -83,7 +84,7 @@ export interface SimulatedMachine extends AsyncDisposable {
   /** What its BMC is like; undefined for ipmi_sim and for no BMC. */
   readonly profile: Profile | undefined;
   /** How the first run on it has to end. */
-  readonly expectedOutcome: ExpectedOutcome;
+  readonly expectedOutcome: MachineOutcome;
   /** As it is now. */
   readonly truth: Truth;
   /** Undefined for a machine without BMC. */
@@ -235,7 +236,7 @@ export async function assembleMachine(options: MachineOptions, signal?: AbortSig
     name,
     directory,
     profile: options.profile,
-    expectedOutcome: options.profile?.expected ?? "linked",
+    expectedOutcome: bmc === undefined ? "unmanaged" : (options.profile?.expected ?? "linked"),
     get truth() {
       return truth;
     },

@@ -59,6 +59,7 @@ async function lab(options: LabOptions, progress: NodeJS.WriteStream, colours: s
       ipmiDriver: options.ipmiDriver,
       token: options.token,
       miniLab: options.miniLab,
+      withoutBmc: options.withoutBmc,
       ...(options.profile === undefined ? {} : { profile: options.profile }),
       screen,
       signal,
