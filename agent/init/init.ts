@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../../inband/clock.ts";
+import { ExitCode } from "../../proto/exit-code.ts";
 import type { KeptKey } from "../begin-with-token.ts";
 import { type Afterwards, canGoOffline, type LocalSettings, type LogFormat } from "../config/settings.ts";
 import { type LocalSources, peekAfterwards, readLocalSources, readSettings, withStickDocument } from "../configure.ts";
@@ -16,8 +17,8 @@ import { realIpmiDeviceWorld, waitForIpmiDevice } from "./ipmi-device-node.ts";
 import { quietKernel } from "./kernel-messages.ts";
 import { reap, setHostName } from "./libc.ts";
 import { ModuleLoader } from "./modules.ts";
-import { bringUpLoopback } from "./network/bring-up.ts";
-import { setUpNetwork } from "./network/set-up-network.ts";
+import { bringUpLoopback } from "./network/apply-network.ts";
+import { MachineNetwork } from "./network/set-up-network.ts";
 import { Reaper, zombiesOf } from "./reaper.ts";
 import { watchForStuck } from "./stuck.ts";
 import { survive } from "./survive.ts";
@@ -45,10 +46,14 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
   const kept: KeptKey = {};
   let watching: Disposable | undefined;
   const record = new OutcomeRecord(new Date());
+  const network = new MachineNetwork();
+  let former: RunEnd | undefined;
   const attempt = async (): Promise<RunEnd> => {
     const triedAt = performance.now();
     const ends = bugs.nextRun();
     technician?.begins();
+    // Now and not when it ended: what comes after the last try has the network.
+    if (former?.exitCode === ExitCode.serviceUnavailable) network.giveUp(console);
     try {
       if (format === "json") quietKernel();
       setHostName("metal-rivet");
@@ -65,7 +70,7 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
       if (onMachine.local.stick) loadWhileStickIsRead(modules, console);
       const from = await reading;
       console.site?.(from.local.site);
-      const { withoutNetwork } = await prepare(from, modules, console);
+      const { withoutNetwork } = await prepare(from, network, modules, console);
       const settings = { ...(await readSettings(from, console)), withoutNetwork };
       ({ afterwards, tries } = settings);
       console.site?.(settings.site);
@@ -87,7 +92,7 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
   const clock = { sleep: (ms: number) => (technician ?? systemClock).sleep(ms) };
   const world = { clock, random: Math.random, console: () => console, most: () => tries };
   for (;;) {
-    const ended = await tryAgain(attempt, world);
+    const ended = await tryAgain(async () => (former = await attempt()), world);
     watching?.[Symbol.dispose]();
     watching = undefined;
     await record.end(ended, console);
@@ -150,13 +155,14 @@ function loadWhileStickIsRead(modules: ModuleLoader, console: Console): void {
 /** Drivers, the BMC's device and the network; the slow parts side by side. */
 async function prepare(
   from: LocalSources,
+  machineNetwork: MachineNetwork,
   modules: ModuleLoader,
   console: Console,
 ): Promise<{ readonly withoutNetwork: boolean }> {
   if (!from.local.stick) loadNetworkDrivers(modules, console);
   if (from.local.vlan !== undefined) modules.load("8021q");
   // starts here: the first question to the DHCP servers is on its way while the other drivers load
-  const network = bringUpNetworkUnlessOffline(from, console);
+  const network = bringUpNetworkUnlessOffline(from, machineNetwork, console);
   let isWaiting = true;
   const answered = (): void => {
     isWaiting = false;
@@ -202,7 +208,11 @@ async function loadAhead(isWaiting: () => boolean): Promise<void> {
 }
 
 /** @returns whether there is a network; without one the run is kept on the stick, if it can be */
-async function bringUpNetworkUnlessOffline(from: LocalSources, console: Console): Promise<boolean> {
+async function bringUpNetworkUnlessOffline(
+  from: LocalSources,
+  network: MachineNetwork,
+  console: Console,
+): Promise<boolean> {
   const { local, sources } = from;
   const mayStay = canGoOffline(local);
   // What is not named cannot be reached. A document elsewhere, which may name it, needs the network.
@@ -214,7 +224,7 @@ async function bringUpNetworkUnlessOffline(from: LocalSources, console: Console)
   }
   try {
     console.begins?.("network", local.networkLimitMs);
-    await setUpNetwork(from, console);
+    await network.setUp(from, console);
     return true;
   } catch (error) {
     if (!mayStay || !(error instanceof Error) || error.name !== "NetworkError") throw error;

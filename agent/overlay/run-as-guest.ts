@@ -10,7 +10,7 @@ import { realIpmiDeviceWorld, waitForIpmiDevice } from "../init/ipmi-device-node
 import { ModuleLoader } from "../init/modules.ts";
 import { kernelRelease } from "../init/mounts.ts";
 import { isNetworkUp } from "../init/network/is-network-up.ts";
-import { setUpNetwork } from "../init/network/set-up-network.ts";
+import { MachineNetwork } from "../init/network/set-up-network.ts";
 import { RunLimitError } from "../perform-run.ts";
 import { runOnce } from "../run-once.ts";
 import { endOnBugs } from "./early-end.ts";
@@ -96,7 +96,7 @@ async function prepare(from: LocalSources, console: Console, signal: AbortSignal
   if (isUp) console.note("the network is up: it is left as it is");
   else modules?.loadNetworkDrivers();
   if (!isUp && local.vlan !== undefined) modules?.load("8021q");
-  const network = isUp ? undefined : setUpNetwork(from, console, signal);
+  const network = isUp ? undefined : new MachineNetwork().setUp(from, console, signal);
   network?.catch(() => undefined);
   const ipmi = local.ipmiDriver && modules !== undefined ? openDevice(modules, local, console) : undefined;
   for (const problem of modules?.problems ?? []) console.note(`driver: ${problem}`);

@@ -1,6 +1,7 @@
 /** Brings up the interface that is named, with all that is real, and prints what came of it: `node bring-up-network.ts veth0 [KEY=VALUE]...` */
 
-import { applyLease, getLease, realNetworkWorld } from "../../agent/init/network/bring-up.ts";
+import { applyLease } from "../../agent/init/network/apply-network.ts";
+import { getLease, realNetworkWorld } from "../../agent/init/network/bring-up.ts";
 import { interfaceNamed } from "../../agent/init/network/interfaces.ts";
 import { parseIpParameter } from "../../agent/init/network/ip-parameter.ts";
 import { systemClock } from "../../inband/clock.ts";
@@ -8,15 +9,14 @@ import { systemClock } from "../../inband/clock.ts";
 const [name = "", ...words] = process.argv.slice(2);
 const given = new Map(words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
 const ip = given.get("ip");
-const needs = given.get("needs");
 const bound = await getLease(
   {
     clock: systemClock,
     interface: undefined,
     limitMs: Number(given.get("limit") ?? 25) * 1000,
     note: (text) => process.stderr.write(`${text}\n`),
-    ...(ip === undefined ? {} : { ip: parseIpParameter(ip) }),
-    ...(needs === undefined ? {} : { needs: needs === "6" ? 6 : 4 }),
+    ...(ip === undefined ? {} : { ips: [parseIpParameter(ip)] }),
+    reach: given.get("reach"),
   },
   // a veth has no hardware behind it, so it is not among the adapters
   { ...realNetworkWorld, ipv6: realNetworkWorld.ipv6, list: () => [interfaceNamed(name)] },

@@ -102,7 +102,7 @@ const suite = () => {
         "--dhcp-range=10.9.0.100,10.9.0.110",
         "--dhcp-option=option6:dns-server,[fd00::53]",
       ],
-      keys: ["needs=6"],
+      keys: ["reach=fd00::1"],
     });
     expect(found, notes).toMatchObject({
       ipv6: { addresses: [expect.stringMatching(/^fd00::10[0-9a-f]$/)], dns: ["fd00::53"] },

@@ -2,13 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { getLease, type NetworkWorld, resolvConf, writeHosts } from "./bring-up.ts";
+import { resolvConf, writeHosts } from "./apply-network.ts";
+import { getLease, type NetworkWorld } from "./bring-up.ts";
 import { messageType } from "./dhcp-message.ts";
 import { type Answer, FakeClock, FakeLink, goodServer, reply } from "./dhcp-server.fixture.ts";
 import { hasDefaultRoute, maskOf, type NetworkInterface } from "./interfaces.ts";
 import { parseIpParameter } from "./ip-parameter.ts";
 import type { Ipv6World } from "./ipv6-client.ts";
+import { networkValues } from "./network-values.ts";
 import type { RouterAdvertisement } from "./router-advertisement.ts";
+import { NoVlansError } from "./vlan.ts";
 
 const nic = (name: string, index: number): NetworkInterface => {
   const mac = `52:54:00:00:00:0${index}`;
@@ -114,13 +117,22 @@ test("with a VLAN each adapter with link gets a tagged interface; those of the l
   expect(notes[0]).toBe("eth0: link is up, MAC 52:54:00:00:00:01, asking for an address on VLAN 5");
 });
 
+test("a kernel without VLANs: nothing is waited for", async () => {
+  const { world, options, clock } = network([{ nic: nic("eth0", 1), linkAt: 0, answers: true }]);
+  const refuse = () => {
+    throw new NoVlansError("VLAN 5 on eth0: this kernel knows no VLANs");
+  };
+  await expect(getLease({ ...options, vlan: 5 }, { ...world, addVlan: refuse })).rejects.toThrow(NoVlansError);
+  expect(clock.time).toBe(0);
+});
+
 test("a VLAN that the kernel refuses is the adapter's problem", async () => {
   const { world, options } = network([{ nic: nic("eth0", 1), linkAt: 0, answers: true }]);
   const refuse = () => {
-    throw new Error("VLAN 5 on eth0: ENOPKG");
+    throw new Error("VLAN 5 on eth0: EINVAL");
   };
   await expect(getLease({ ...options, vlan: 5 }, { ...world, addVlan: refuse })).rejects.toThrow(
-    "no address within 20 s: eth0: VLAN 5 on eth0: ENOPKG",
+    "no address within 20 s: eth0: VLAN 5 on eth0: EINVAL",
   );
 });
 
@@ -130,11 +142,76 @@ test("an address by hand waits for a link, on the adapter that it names, and ask
     { nic: nic("eth1", 2), linkAt: 3_000, answers: true },
   ]);
   const ip = parseIpParameter("10.0.0.5::10.0.0.1:24:node7:eth1:off:10.0.0.53");
-  expect(await getLease({ ...options, ip }, world)).toMatchObject({
-    nic: { name: "eth1" },
-    lease: { address: "10.0.0.5", prefixLength: 24, dns: ["10.0.0.53"], routes: [{ gateway: "10.0.0.1" }] },
+  const bound = await getLease({ ...options, ips: [ip] }, world);
+  expect(bound).toMatchObject({ nic: { name: "eth1" }, lease: { address: "10.0.0.5" } });
+  expect(networkValues(bound)).toMatchObject({
+    ...{ prefixLength: 24, dns: ["10.0.0.53"], hostName: "node7" },
+    routes: [{ destination: "0.0.0.0", prefixLength: 0, gateway: "10.0.0.1" }],
   });
   expect([links.size, clock.time >= 3_000]).toEqual([0, true]);
+});
+
+test("two adapters by hand: each has its own address, and the one whose address leads to the service is taken", async () => {
+  const { world, options } = network([
+    { nic: nic("eth0", 1), linkAt: 0, answers: true },
+    { nic: nic("eth1", 2), linkAt: 3_000, answers: true },
+    { nic: nic("eth2", 3), linkAt: 0, answers: true },
+  ]);
+  const ips = ["10.8.0.5:::24::eth0:off", "10.9.0.5:::24::eth1:off"].map(parseIpParameter);
+  const first = await getLease({ ...options, ips }, world);
+  expect([first.nic.name, first.lease?.address]).toEqual(["eth0", "10.8.0.5"]);
+  const right = await getLease({ ...options, ips, reach: "10.9.0.1" }, world);
+  expect([right.nic.name, right.lease?.address]).toEqual(["eth1", "10.9.0.5"]);
+});
+
+describe("where a lease leads to", () => {
+  /** No gateway: this network alone. */
+  const island: Answer = (heard) => {
+    const options = { 1: [255, 255, 255, 0], 51: [0, 0, 14, 16], 54: [10, 8, 0, 1] };
+    return reply(heard, heard.type === messageType.discover ? messageType.offer : messageType.ack, "10.8.0.7", options);
+  };
+  const two = (secondAt: number) => {
+    const net = network([
+      { nic: nic("eth0", 1), linkAt: 0, answers: true },
+      { nic: nic("eth1", 2), linkAt: secondAt, answers: true },
+    ]);
+    const openLink: NetworkWorld["openLink"] = ({ name }) =>
+      new SlowLink(net.clock, name === "eth0" ? island : goodServer());
+    return { ...net, world: { ...net.world, openLink } };
+  };
+
+  test("one without a way to the first address is not enough: other adapters are waited for", async () => {
+    const { world, options, clock } = two(9_000);
+    expect((await getLease({ ...options, reach: "192.0.2.1" }, world)).nic.name).toBe("eth1");
+    expect(clock.time).toBeGreaterThanOrEqual(9_000);
+    const own = two(9_000);
+    expect((await getLease({ ...own.options, reach: "10.8.0.99" }, own.world)).nic.name).toBe("eth0");
+    const byName = two(9_000);
+    expect((await getLease(byName.options, byName.world)).nic.name).toBe("eth0");
+  });
+
+  test("nobody has one: what each has is told", async () => {
+    const { world, options } = two(Number.POSITIVE_INFINITY);
+    await expect(getLease({ ...options, reach: "192.0.2.1" }, world)).rejects.toThrow(
+      "eth0: 10.8.0.7 from 10.8.0.1, without a way to 192.0.2.1 (neither its network nor a gateway); eth1: no link",
+    );
+  });
+
+  test("an adapter that led nowhere before is taken last, but not waited for without end", async () => {
+    const ledNowhere = ["eth0"];
+    const other = two(0);
+    expect((await getLease({ ...other.options, ledNowhere }, other.world)).nic.name).toBe("eth1");
+    const alone = two(Number.POSITIVE_INFINITY);
+    expect((await getLease({ ...alone.options, ledNowhere }, alone.world)).nic.name).toBe("eth0");
+    expect(alone.clock.time).toBeLessThan(3_000);
+    const silent = two(0);
+    const openLink: NetworkWorld["openLink"] = ({ name }) =>
+      new SlowLink(silent.clock, name === "eth0" ? island : () => undefined);
+    const { nic: taken } = await getLease({ ...silent.options, ledNowhere }, { ...silent.world, openLink });
+    expect([taken.name, silent.clock.time >= 15_000, silent.clock.time < 16_000]).toEqual(["eth0", true, true]);
+    const both = two(0);
+    expect((await getLease({ ...both.options, ledNowhere: ["eth1", "eth0"] }, both.world)).nic.name).toBe("eth1");
+  });
 });
 
 test("a port that comes up after a minute (LACP without a partner, a learning switch), while another one says nothing", async () => {
@@ -209,7 +286,9 @@ describe("IPv4 and IPv6 side by side", () => {
     const four = both(5_000, goodServer());
     expect(await getLease(four.options, four.world)).toMatchObject({ lease: { address: "10.0.0.7" }, ipv6: undefined });
     const six = both(5_000, goodServer());
-    expect(await getLease({ ...six.options, needs: 6 }, six.world)).toMatchObject({ ipv6: { addresses: ["fd00::5"] } });
+    expect(await getLease({ ...six.options, reach: "fd00::1" }, six.world)).toMatchObject({
+      ipv6: { addresses: ["fd00::5"] },
+    });
     expect(six.clock.time).toBeGreaterThanOrEqual(5_000);
   });
 
@@ -229,7 +308,7 @@ describe("IPv4 and IPv6 side by side", () => {
 
   test("what is missing for the service is said", async () => {
     const { world, options } = both(1_000, silent);
-    await expect(getLease({ ...options, needs: 4 }, world)).rejects.toThrow(
+    await expect(getLease({ ...options, reach: "10.0.0.1" }, world)).rejects.toThrow(
       "eth0: no DHCP answer (the service's address is one of IPv4)",
     );
     const none = both(Number.POSITIVE_INFINITY, silent);
@@ -241,23 +320,25 @@ describe("IPv4 and IPv6 side by side", () => {
       throw new Error("asked by DHCP");
     });
     const ip = parseIpParameter("auto6");
-    expect(await getLease({ ...options, ip }, world)).toMatchObject({ lease: undefined, ipv6: { router: "fe80::1" } });
+    expect(await getLease({ ...options, ips: [ip] }, world)).toMatchObject({
+      lease: undefined,
+      ipv6: { router: "fe80::1" },
+    });
     const four = both(0, silent);
-    await expect(getLease({ ...four.options, ip: parseIpParameter("dhcp") }, four.world)).rejects.toThrow(
+    await expect(getLease({ ...four.options, ips: [parseIpParameter("dhcp")] }, four.world)).rejects.toThrow(
       "eth0: no DHCP answer",
     );
   });
 
   test("an address of IPv6 by hand; another machine that has it is told", async () => {
     const { world, options } = both(Number.POSITIVE_INFINITY, silent);
-    const ip = parseIpParameter("[fd00::5]::[fd00::1]:64::eth0:off:[fd00::53]");
-    expect(await getLease({ ...options, ip }, world)).toMatchObject({
-      lease: undefined,
-      ipv6: { addresses: ["fd00::5"], router: "fd00::1", dns: ["fd00::53"] },
-    });
+    const ip = parseIpParameter("[fd00::5]::[fd00::1]:64:node7:eth0:off:[fd00::53]");
+    const bound = await getLease({ ...options, ips: [ip] }, world);
+    expect(bound).toMatchObject({ lease: undefined, ipv6: { addresses: ["fd00::5"], router: "fd00::1" } });
+    expect(networkValues(bound)).toMatchObject({ dns: ["fd00::53"], hostName: "node7", routes: [] });
     const taken = { address: "fd00::5", isLinkLocal: false, isTentative: true, isDuplicate: true };
     const ipv6 = { ...world.ipv6, addresses: () => [taken] };
-    await expect(getLease({ ...options, ip }, { ...world, ipv6 })).rejects.toThrow(
+    await expect(getLease({ ...options, ips: [ip] }, { ...world, ipv6 })).rejects.toThrow(
       "eth0: the address fd00::5 cannot be used: does another machine have it?",
     );
   });

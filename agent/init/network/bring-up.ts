@@ -1,25 +1,14 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { isIP } from "node:net";
 import type { Clock } from "../../../inband/clock.ts";
-import { setHostName } from "../libc.ts";
-import { acquireLease, type DhcpLink, Ipv6OnlyError, keepLease, type Lease } from "./dhcp-client.ts";
-import {
-  addRoute,
-  bringUp,
-  hasLink,
-  interfaceNamed,
-  listInterfaces,
-  type NetworkInterface,
-  setAddress,
-  setMtu,
-} from "./interfaces.ts";
-import type { IpParameter } from "./ip-parameter.ts";
+import { acquireLease, type DhcpLink, Ipv6OnlyError, type Lease } from "./dhcp-client.ts";
+import { bringUp, hasLink, interfaceNamed, listInterfaces, type NetworkInterface } from "./interfaces.ts";
+import { type IpParameter, ipOfAdapter } from "./ip-parameter.ts";
 import { acquireIpv6, type Ipv6Config, type Ipv6World } from "./ipv6-client.ts";
-import { keepIpv6 } from "./keep-ipv6.ts";
+import { leadsTo, networkValues } from "./network-values.ts";
 import { openPacketLink } from "./packet-link.ts";
 import { hasIpv6, realIpv6World } from "./real-ipv6-world.ts";
 import { staticLease, useStaticIpv6 } from "./static-address.ts";
-import { addVlan, removeVlan, vlanName } from "./vlan.ts";
+import { addVlan, NoVlansError, removeVlan, vlanName } from "./vlan.ts";
 
 /** No address within the limit. Exit code 69: run again. */
 export class NetworkError extends Error {
@@ -33,12 +22,14 @@ export interface NetworkOptions {
   readonly interface: string | undefined;
   readonly limitMs: number;
   readonly note: (text: string) => void;
-  /** What `ip=` says; undefined: DHCP and IPv6 side by side. */
-  readonly ip?: IpParameter | undefined;
+  /** What `ip=` says, for the adapters that it is about; none: DHCP and IPv6 side by side. */
+  readonly ips?: readonly IpParameter[];
   /** 1 to 4094 */
   readonly vlan?: number | undefined;
-  /** The family without which the service cannot be reached; undefined: either will do. */
-  readonly needs?: 4 | 6 | undefined;
+  /** The address without a way to which the network is of no use; undefined: either family will do, and any way. */
+  readonly reach?: string | undefined;
+  /** Adapters that led nowhere before, the latest one last: the others have the first word. */
+  readonly ledNowhere?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -60,6 +51,8 @@ export interface NetworkWorld {
 const sayAfterMs = 5_000;
 /** How long IPv4 may take longer than IPv6 where either will do. */
 const secondFamilyMs = 4_000;
+/** How long an adapter that led nowhere before waits for the others to get an address. */
+const othersFirstMs = 15_000;
 
 export const realNetworkWorld: NetworkWorld = {
   list: listInterfaces,
@@ -80,7 +73,10 @@ export const realNetworkWorld: NetworkWorld = {
 };
 
 export interface Bound {
+  readonly adapter: NetworkInterface;
+  /** The adapter, or the tagged interface on it. */
   readonly nic: NetworkInterface;
+  readonly ip: IpParameter | undefined;
   /** Undefined: only IPv6. */
   readonly lease: Lease | undefined;
   /** Undefined: only IPv4, as far as is known. */
@@ -91,12 +87,10 @@ export interface Bound {
  * Switches all adapters on and asks for addresses on each that has a link, IPv4 and IPv6 side by side; the first one that has
  * what is needed wins, the others are given up. Adapters may appear and links may come up late (a switch port that learns, or
  * waits for a partner of LACP, takes up to 90 s): both are looked for until the limit.
- * Throws NetworkError naming every adapter and what it lacked.
+ * @throws NetworkError naming every adapter and what it lacked; NoVlansError
  */
 export async function getLease(options: NetworkOptions, world: NetworkWorld = realNetworkWorld): Promise<Bound> {
-  const { clock, note, ip, vlan } = options;
-  const families = familiesOf(ip, world);
-  const wanted = ip?.device ?? options.interface;
+  const { clock, note, ips = [], vlan, ledNowhere = [] } = options;
   const others = new AbortController();
   const ends = options.signal === undefined ? others.signal : AbortSignal.any([options.signal, others.signal]);
   const tries = new Map<string, Try>();
@@ -106,13 +100,24 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
   const until = startedAt + options.limitMs;
   let said = false;
 
-  const start = (nic: NetworkInterface): Try => {
+  const rank = ({ adapter }: Try): number => ledNowhere.indexOf(adapter.name);
+  const winner = (): Try | undefined => {
+    const best = [...tries.values()].filter((each) => isEnough(each, options)).sort((a, b) => rank(a) - rank(b))[0];
+    if (best === undefined || clock.now() - best.beganAt >= othersFirstMs) return best;
+    return [...tries.values()].some((each) => rank(each) < rank(best)) ? undefined : best;
+  };
+
+  const start = (nic: NetworkInterface, ip: IpParameter | undefined): Try => {
     const target = vlan === undefined ? nic : world.addVlan(nic, vlan);
-    const begun: Try = { adapter: nic, nic: target, lacks: new Map(), done: Promise.resolve() };
-    const notice = () => {
-      if (isEnough(begun, families, options)) others.abort();
+    const begun: Try = {
+      ...{ adapter: nic, nic: target, ip, families: familiesOf(ip, world), beganAt: clock.now() },
+      ...{ lacks: new Map(), done: Promise.resolve() },
     };
-    begun.done = askBoth(begun, families, options, world, ends, notice);
+    const notice = () => {
+      if (winner() !== undefined) others.abort();
+    };
+    tries.set(nic.name, begun);
+    begun.done = askBoth(begun, options, world, ends, notice);
     return begun;
   };
 
@@ -124,17 +129,19 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
       if (problem !== undefined) return `${name}: ${problem}`;
       if (begun === undefined) return `${name}: no link (cable, switch port)`;
       const lost = world.hasLink(name) ? "" : "the link was lost; ";
-      return `${begun.nic.name}: ${lost}${lackOf(begun, families, options)}`;
+      return `${begun.nic.name}: ${lost}${lackOf(begun, options)}`;
     });
-    const named = wanted === undefined ? "" : ` named ${wanted}`;
+    const names = [...new Set(ips.flatMap(({ device = options.interface }) => device ?? []))].join(" or ");
+    const wanted = ips.length > 0 ? names : (options.interface ?? "");
+    const named = wanted === "" ? "" : ` named ${wanted}`;
     return states.join("; ") || `no Ethernet adapter${named} found; is its driver in the ramdisk?`;
   };
 
-  const winner = () => [...tries.values()].find((each) => isEnough(each, families, options));
   // links are looked for often at first: under a virtual machine they are there at once
   for (let pauseMs = 2; !winner() && clock.now() < until; pauseMs = Math.min(pauseMs * 1.5, 100)) {
     options.signal?.throwIfAborted();
-    for (const nic of world.list().filter((each) => isWanted(each, wanted))) {
+    for (const nic of world.list().filter((each) => isWanted(each, options))) {
+      const ip = ipOfAdapter(ips, nic.name);
       if (!seen.has(nic.name)) {
         seen.set(nic.name, nic);
         try {
@@ -146,8 +153,9 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
       if (tries.has(nic.name) || problems.has(nic.name) || !world.hasLink(nic.name)) continue;
       try {
         note(`${nic.name}: link is up, MAC ${nic.mac}, ${purpose(ip, vlan)}`);
-        tries.set(nic.name, start(nic));
+        start(nic, ip);
       } catch (error) {
+        if (error instanceof NoVlansError) throw error;
         problems.set(nic.name, messageOf(error));
       }
     }
@@ -165,7 +173,7 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
     for (const each of tries.values()) if (each !== bound) world.removeVlan(each.adapter, vlan);
   }
   options.signal?.throwIfAborted();
-  if (bound) return { nic: bound.nic, lease: bound.lease, ipv6: bound.ipv6 };
+  if (bound) return { adapter: bound.adapter, nic: bound.nic, ip: bound.ip, lease: bound.lease, ipv6: bound.ipv6 };
   throw new NetworkError(`network: no address within ${options.limitMs / 1000} s: ${reason}`);
 }
 
@@ -174,6 +182,10 @@ interface Try {
   readonly adapter: NetworkInterface;
   /** The adapter, or the tagged interface on it. */
   readonly nic: NetworkInterface;
+  readonly ip: IpParameter | undefined;
+  readonly families: Families;
+  /** On the clock of the options. */
+  readonly beganAt: number;
   lease?: Lease;
   ipv6?: Ipv6Config;
   /** When the addresses of IPv6 could be used, on the clock of the options. */
@@ -197,35 +209,44 @@ function familiesOf(ip: IpParameter | undefined, world: NetworkWorld): Families 
 const purpose = (ip: IpParameter | undefined, vlan: number | undefined): string =>
   `${ip?.static === undefined ? "asking for an address" : `address ${ip.static.address}`}${vlan === undefined ? "" : ` on VLAN ${vlan}`}`;
 
-function isEnough(
-  { lease, ipv6, ipv6At = 0, ipv6Only }: Try,
-  families: Families,
-  { needs, clock }: NetworkOptions,
-): boolean {
-  const needed = needs !== undefined && families.has(needs) ? needs : undefined;
-  if (needed !== 6 && lease !== undefined) return true;
-  if (needed === 4 || ipv6 === undefined) return false;
-  const mayCome = families.has(4) && lease === undefined && ipv6Only !== true && needed === undefined;
-  return !mayCome || clock.now() - ipv6At >= secondFamilyMs;
+/** The family that is needed and may be asked for; undefined: either will do. */
+function neededFamily({ families }: Try, { reach = "" }: NetworkOptions): 4 | 6 | undefined {
+  const family = isIP(reach);
+  return (family === 4 || family === 6) && families.has(family) ? family : undefined;
 }
 
-function lackOf({ lease, ipv6, lacks }: Try, families: Families, { needs }: NetworkOptions): string {
+function isEnough(begun: Try, options: NetworkOptions): boolean {
+  const { lease, ipv6, ip, families, ipv6At = 0, ipv6Only } = begun;
+  const needed = neededFamily(begun, options);
+  if (needed === 4)
+    return lease !== undefined && leadsTo(networkValues({ lease, ipv6, ip }), lease, options.reach ?? "");
+  if (needed === undefined && lease !== undefined) return true;
+  if (ipv6 === undefined) return false;
+  const mayCome = families.has(4) && lease === undefined && ipv6Only !== true && needed === undefined;
+  return !mayCome || options.clock.now() - ipv6At >= secondFamilyMs;
+}
+
+function lackOf(begun: Try, options: NetworkOptions): string {
+  const { lease, ipv6, lacks, families } = begun;
+  const needed = neededFamily(begun, options);
   const four = families.has(4) && lease === undefined ? (lacks.get(4) ?? "no DHCP answer") : undefined;
   const six = families.has(6) && ipv6 === undefined ? (lacks.get(6) ?? "no router of IPv6") : undefined;
+  if (needed === 4 && lease !== undefined) {
+    return `${lease.address} from ${lease.server}, without a way to ${options.reach} (neither its network nor a gateway)`;
+  }
   const both = [four, six].filter((each) => each !== undefined).join(", ");
-  return needs !== undefined && (lease ?? ipv6) ? `${both} (the service's address is one of IPv${needs})` : both;
+  return needed !== undefined && (lease ?? ipv6) ? `${both} (the service's address is one of IPv${needed})` : both;
 }
 
 async function askBoth(
   begun: Try,
-  families: Families,
   options: NetworkOptions,
   world: NetworkWorld,
   signal: AbortSignal,
   notice: () => void,
 ): Promise<void> {
-  const { nic } = begun;
-  const { clock, ip } = options;
+  const { nic, ip, families } = begun;
+  const { clock } = options;
   const note = (text: string) => options.note(`${nic.name}: ${text}`);
   const attempt = async (family: 4 | 6, work: () => Promise<void>): Promise<void> => {
     try {
@@ -246,11 +267,10 @@ async function askBoth(
     }
     const link = world.openLink(nic);
     try {
-      const acceptsIpv6Only = families.has(6) && options.needs !== 4;
+      const acceptsIpv6Only = families.has(6) && neededFamily(begun, options) !== 4;
       const heard = (text: string) => void begun.lacks.set(4, text);
       const client = { mac: nic.macBytes, clock, random: world.random, note, heard, acceptsIpv6Only };
-      const lease = await acquireLease(link, client, signal);
-      begun.lease = ip?.mtu === undefined ? lease : { ...lease, mtu: ip.mtu };
+      begun.lease = await acquireLease(link, client, signal);
     } finally {
       link.close();
     }
@@ -265,7 +285,7 @@ async function askBoth(
     begun.ipv6 =
       ip?.static === undefined
         ? await acquireIpv6(nic, world.ipv6, client, signal)
-        : await useStaticIpv6(nic, ip.static, world.ipv6, client, signal);
+        : await useStaticIpv6(nic, ip.static, ip.gateway, world.ipv6, client, signal);
     begun.ipv6At = clock.now();
   };
   await Promise.all([attempt(4, four), attempt(6, six)]);
@@ -273,107 +293,12 @@ async function askBoth(
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const isWanted = (nic: NetworkInterface, wanted: string | undefined): boolean =>
-  wanted === undefined || nic.name === wanted || nic.mac === wanted;
+/** A device that `ip=` names comes before the key `interface`. */
+function isWanted(nic: NetworkInterface, { ips = [], interface: wanted }: NetworkOptions): boolean {
+  const ip = ipOfAdapter(ips, nic.name);
+  if (ips.length > 0 && ip === undefined) return false;
+  return ip?.device !== undefined || wanted === undefined || nic.name === wanted || nic.mac === wanted;
+}
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-
-/**
- * Puts to use what was got: address, MTU, routes, resolv.conf, host name. Throws when the address cannot be set; what else a
- * server tells may be wrong without making the address useless: returned, a sentence each.
- */
-export function applyLease({ nic, lease, ipv6 }: Bound): string[] {
-  const problems: string[] = [];
-  const attempt = (work: () => void): void => {
-    try {
-      work();
-    } catch (error) {
-      problems.push(`${lease === undefined ? "IPv6" : `DHCP server ${lease.server}`}: ${messageOf(error)}`);
-    }
-  };
-  if (lease !== undefined) {
-    setAddress(nic.name, lease.address, lease.prefixLength);
-    const { mtu, hostName } = lease;
-    if (mtu !== undefined) attempt(() => setMtu(nic.name, mtu));
-    for (const route of lease.routes) attempt(() => addRoute(nic.name, route));
-    if (hostName !== undefined) attempt(() => setHostName(hostName.split(".")[0]?.slice(0, 63) ?? ""));
-  }
-  attempt(() => {
-    mkdirSync("/etc", { recursive: true });
-    const dns = [...(lease?.dns ?? []), ...(ipv6?.dns ?? [])];
-    const search = [...(lease?.search ?? []), ...(ipv6?.search ?? [])];
-    writeFileSync("/etc/resolv.conf", resolvConf({ dns, domain: lease?.domain, search }));
-  });
-  return problems;
-}
-
-/** resolv.conf(5): at most three servers count. */
-export function resolvConf({ dns, domain, search }: Pick<Lease, "dns" | "domain" | "search">): string {
-  const names = search.length > 0 ? search : domain === undefined ? [] : [domain];
-  const lines = [
-    ...(names.length > 0 ? [`search ${names.join(" ")}`] : []),
-    ...dns.slice(0, 3).map((each) => `nameserver ${each}`),
-  ];
-  return lines.map((line) => `${line}\n`).join("");
-}
-
-/** The interface 127.0.0.1 lives on, and the names that need no DNS. */
-export function bringUpLoopback(): void {
-  bringUp("lo");
-  writeHosts("/etc/hosts");
-}
-
-/** hosts(5), unless there is one: a site may have put its names into the ramdisk. */
-export function writeHosts(path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  if (!existsSync(path)) writeFileSync(path, "127.0.0.1 localhost\n::1 localhost\n");
-}
-
-/** Keeps the addresses for as long as the machine runs: renews, and begins anew when a lease is lost. */
-export async function keepNetwork(first: Bound, options: NetworkOptions, signal: AbortSignal): Promise<void> {
-  const { nic, lease, ipv6 } = first;
-  await Promise.all([
-    lease === undefined ? undefined : keepIpv4({ nic, lease, ipv6 }, options, signal),
-    ipv6?.lease === undefined
-      ? undefined
-      : keepIpv6(nic, ipv6.lease, realIpv6World, { ...options, random: Math.random }, signal),
-  ]);
-}
-
-async function keepIpv4(
-  first: Bound & { readonly lease: Lease },
-  options: NetworkOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  let bound = first;
-  const { nic, ipv6 } = first;
-  const note = (text: string) => options.note(`${nic.name}: ${text}`);
-  const client = { mac: nic.macBytes, clock: options.clock, random: Math.random, note };
-  while (!signal.aborted) {
-    await keepLease(
-      bound.lease,
-      {
-        ...client,
-        openUnicast: async (address) => (await import("./udp-link.ts")).openUdpLink(address),
-        openBroadcast: () => openPacketLink(nic.index),
-        onRenewed: (lease) => {
-          bound = { nic, lease, ipv6 };
-          for (const problem of applyLease(bound)) note(problem);
-          note(`lease of ${lease.address} renewed for ${lease.leaseSeconds} s`);
-        },
-      },
-      signal,
-    );
-    note(`lease of ${bound.lease.address} is lost, asking for a new one`);
-    setAddress(nic.name, "0.0.0.0", 0);
-    const link = openPacketLink(nic.index);
-    try {
-      bound = { nic, ipv6, lease: await acquireLease(link, client, signal) };
-    } finally {
-      link.close();
-    }
-    for (const problem of applyLease(bound)) note(problem);
-    note(`address ${bound.lease.address}/${bound.lease.prefixLength}`);
-  }
-}

@@ -7,6 +7,7 @@
  *   ip=CLIENT:SERVER:GATEWAY:MASK:HOSTNAME:DEVICE:METHOD[:DNS0[:DNS1[:NTP]]]
  */
 import { isIPv4, isIPv6 } from "node:net";
+import { quoted } from "../../config/config-error.ts";
 
 /** An address by hand. */
 export interface StaticAddress {
@@ -14,18 +15,20 @@ export interface StaticAddress {
   readonly address: string;
   /** 0 to 32, or to 128 */
   readonly prefixLength: number;
-  readonly gateway: string | undefined;
-  readonly hostName: string | undefined;
-  readonly dns: readonly string[];
 }
 
-/** How the network is to be brought up. */
+/** How the network is to be brought up. What is given here comes before what a server tells. */
 export interface IpParameter {
   /** "off": not at all. */
   readonly method: "off" | "static" | "dhcp" | "ipv6" | "both";
   readonly device: string | undefined;
   readonly mtu: number | undefined;
   readonly ntp: string | undefined;
+  readonly gateway: string | undefined;
+  /** Of IPv4, where a server gives the address. */
+  readonly prefixLength: number | undefined;
+  readonly hostName: string | undefined;
+  readonly dns: readonly string[];
   /** Of the method "static". */
   readonly static: StaticAddress | undefined;
 }
@@ -40,7 +43,7 @@ const methods: ReadonlyMap<string, IpParameter["method"]> = new Map([
   ["off", "off"],
   ["none", "off"],
   ["static", "static"],
-  ...["dhcp", "on", "any", "both", "single-dhcp"].map((name) => [name, "dhcp"] as const),
+  ...["dhcp", "on", "any", "both", "bootp", "single-dhcp"].map((name) => [name, "dhcp"] as const),
   ...["auto6", "dhcp6"].map((name) => [name, "ipv6"] as const),
   ["either6", "both"],
 ]);
@@ -81,37 +84,82 @@ export function parseIpParameter(value: string): IpParameter {
     text: texts[index] ?? "",
     place: `field ${index + 1} (${names[index] ?? ""})`,
   });
-  if (isShort) return { ...withoutAddress(method(field(1)), device(field(0))), mtu: mtu(field(2)) };
+  if (isShort) {
+    const short = withoutAddress(method(field(1)), device(field(0)));
+    return { ...short, mtu: mtu(field(2), short.method) };
+  }
   return long(field);
+}
+
+/** Several, as `ip=` may be given: each for the adapter that it names. */
+export interface IpParameters {
+  readonly values: readonly IpParameter[];
+  /** What of them does not count, for people. */
+  readonly remarks: readonly string[];
+}
+
+/**
+ * Reads `ip=` that is given several times. As in the kernel a later one takes the place of an earlier one, but only of those
+ * for the same adapter; one that names no adapter is for all of them.
+ * @throws IpParameterError
+ */
+export function parseIpParameters(texts: readonly string[]): IpParameters {
+  let values: { readonly text: string; readonly value: IpParameter }[] = [];
+  const remarks: string[] = [];
+  for (const text of texts) {
+    const value = readOne(text);
+    const isReplaced = (each: IpParameter) => value.device === undefined || each.device === value.device;
+    for (const each of values.filter((former) => isReplaced(former.value))) {
+      remarks.push(`ip=${each.text} does not count: ip=${text} comes after it`);
+    }
+    values = [...values.filter((former) => !isReplaced(former.value)), { text, value }];
+  }
+  return { values: values.map(({ value }) => value), remarks };
+}
+
+/** An error tells which one it is about. */
+function readOne(text: string): IpParameter {
+  try {
+    return parseIpParameter(text);
+  } catch (error) {
+    if (!(error instanceof IpParameterError)) throw error;
+    throw new IpParameterError(`${quoted(text)} is not allowed: ${error.message}`, { cause: error });
+  }
+}
+
+/** What counts for an adapter: what names it, else what names none. Undefined: it stays as it is. */
+export function ipOfAdapter(values: readonly IpParameter[], name: string): IpParameter | undefined {
+  const found = values.find(({ device }) => device === name) ?? values.find(({ device }) => device === undefined);
+  return found?.method === "off" ? undefined : found;
 }
 
 function long(field: (index: number) => Field): IpParameter {
   const [client, server, gateway, mask, hostName] = [0, 1, 2, 3, 4].map(field) as [Field, Field, Field, Field, Field];
   const found = field(6).text === "" ? undefined : method(field(6));
-  const about = { device: device(field(5)), mtu: undefined, ntp: optional(field(9), isAddress, "an address") };
   optional(server, isAddress, "an address");
-  const dns = [field(7), field(8)].flatMap((each) => optional(each, isAddress, "an address") ?? []);
-  if (client.text === "") {
-    if (found === "static") throw wrong(client, "an address, which `static` needs");
-    return { ...withoutAddress(found ?? "dhcp"), ...about };
+  const address = optional(client, isAddress, "an address");
+  if (address === undefined && found === "static") throw wrong(client, "an address, which `static` needs");
+  // Linux asks nobody (net/ipv4/ipconfig.c) where the address is given, and DHCP only where it is not
+  if (address !== undefined && (found === "ipv6" || found === "both")) {
+    throw wrong(field(6), "off, none or dhcp, because field 1 gives an address");
   }
-  if (found === "dhcp" || found === "ipv6" || found === "both") {
-    throw wrong(field(6), "off or none, because field 1 gives an address");
+  const family = address !== undefined && isIPv6(address) ? 6 : 4;
+  const chosen = address === undefined ? (found ?? "dhcp") : "static";
+  for (const each of [gateway, mask]) {
+    if (chosen === "ipv6" && each.text !== "") throw wrong(each, "nothing, because routers tell it");
   }
-  const address = optional(client, isAddress, "an address") ?? "";
-  const family = isIPv6(address) ? 6 : 4;
   const sameFamily = (text: string) => (family === 6 ? isIPv6(bare(text)) : isIPv4(text));
+  const as = address === undefined ? "" : ", as field 1";
   return {
-    ...about,
-    method: "static",
-    static: {
-      family,
-      address,
-      prefixLength: prefixLength(mask, family, address),
-      gateway: optional(gateway, sameFamily, `an address of IPv${family}, as field 1`),
-      hostName: optional(hostName, (text) => /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/.test(text), "a host name"),
-      dns: dns.map(bare),
-    },
+    method: chosen,
+    device: device(field(5)),
+    mtu: undefined,
+    ntp: optional(field(9), isAddress, "an address"),
+    gateway: optional(gateway, sameFamily, `an address of IPv${family}${as}`),
+    prefixLength: address === undefined && mask.text !== "" ? prefixLength(mask, 4, "") : undefined,
+    hostName: optional(hostName, (text) => /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/.test(text), "a host name"),
+    dns: [field(7), field(8)].flatMap((each) => optional(each, isAddress, "an address") ?? []),
+    static: address === undefined ? undefined : { family, address, prefixLength: prefixLength(mask, family, address) },
   };
 }
 
@@ -120,6 +168,10 @@ const withoutAddress = (found: IpParameter["method"], name?: string): IpParamete
   device: name,
   mtu: undefined,
   ntp: undefined,
+  gateway: undefined,
+  prefixLength: undefined,
+  hostName: undefined,
+  dns: [],
   static: undefined,
 });
 
@@ -156,8 +208,10 @@ function method(field: Field): IpParameter["method"] {
 const device = (field: Field): string | undefined =>
   optional(field, (text) => /^[A-Za-z0-9._-]{1,15}$/.test(text), "the name of an interface (eth0)");
 
-function mtu(field: Field): number | undefined {
-  const text = optional(field, (each) => /^\d{3,5}$/.test(each) && Number(each) >= 576, "bytes, 576 or more");
+/** RFC 791 §3.1 and RFC 8200 §5: what each link carries. */
+function mtu(field: Field, of: IpParameter["method"]): number | undefined {
+  const least = of === "ipv6" || of === "both" ? 1280 : 576;
+  const text = optional(field, (each) => /^\d{3,5}$/.test(each) && Number(each) >= least, `bytes, ${least} or more`);
   return text === undefined ? undefined : Number(text);
 }
 

@@ -4,18 +4,18 @@ import type { StaticAddress } from "./ip-parameter.ts";
 import { type Ipv6Config, type Ipv6Options, type Ipv6World, provedAddress } from "./ipv6-client.ts";
 import { ipv6Bytes, ipv6Text } from "./ipv6-text.ts";
 
-/** An address by hand as a lease without end. */
-export function staticLease({ address, prefixLength, gateway, dns, hostName }: StaticAddress, boundAt: number): Lease {
+/** An address by hand as a lease without end. What else `ip=` gives comes to it as to any lease. */
+export function staticLease({ address, prefixLength }: StaticAddress, boundAt: number): Lease {
   const endless = Number.POSITIVE_INFINITY;
   return {
     address,
     prefixLength,
     server: "ip=",
-    routes: gateway === undefined ? [] : [{ destination: "0.0.0.0", prefixLength: 0, gateway }],
-    dns,
+    routes: [],
+    dns: [],
     domain: undefined,
     search: [],
-    hostName,
+    hostName: undefined,
     mtu: undefined,
     leaseSeconds: endless,
     renewalSeconds: endless,
@@ -27,7 +27,8 @@ export function staticLease({ address, prefixLength, gateway, dns, hostName }: S
 /** Gives an interface an address of IPv6 by hand, and waits until it can be used. @throws Error if another machine has it */
 export async function useStaticIpv6(
   nic: NetworkInterface,
-  { address, prefixLength, gateway, dns }: StaticAddress,
+  { address, prefixLength }: StaticAddress,
+  gateway: string | undefined,
   world: Ipv6World,
   options: Ipv6Options,
   signal: AbortSignal,
@@ -38,5 +39,5 @@ export async function useStaticIpv6(
   const proved = await provedAddress(nic, world, options, signal, (each) => each.address === plain);
   if (proved === undefined) throw new Error(`the address ${address} cannot be used: does another machine have it?`);
   if (gateway !== undefined) world.addDefaultRoute(nic, gateway);
-  return { addresses: [plain], router: gateway ?? "", dns, search: [], lease: undefined };
+  return { addresses: [plain], router: gateway ?? "", dns: [], search: [], lease: undefined };
 }

@@ -5,6 +5,13 @@ const setVlan = 0x8983; // SIOCSIFVLAN
 const commands = { add: 0, remove: 1, setNameType: 6 } as const;
 const deviceAndId = 3; // VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD: "eth0.5"
 const longestName = 15;
+const notInstalled = 65; // ENOPKG
+
+/** The kernel knows no VLANs: no adapter will do, however long is waited. */
+export class NoVlansError extends Error {
+  override readonly name = "NoVlansError";
+  readonly code = "no-vlans";
+}
 
 /** struct vlan_ioctl_args: command, device, a union (number or name), quality of service; 56 bytes. */
 function request(command: number, device: string, value: number): Buffer {
@@ -29,16 +36,21 @@ export const vlanName = (device: string, id: number): string => `${device}.${id}
 /**
  * Makes the tagged interface `DEVICE.ID`; one that is there stays. Needs the module 8021q.
  * @param id 1 to 4094
- * @throws LibcError; Error if the name would be too long for the kernel
+ * @throws NoVlansError; LibcError; Error if the name would be too long for the kernel
  */
 export function addVlan(device: string, id: number): void {
   const name = vlanName(device, id);
   if (name.length > longestName) throw new Error(`VLAN ${id}: the name ${name} is longer than ${longestName} letters`);
   const what = `VLAN ${id} on ${device}`;
-  call(request(commands.setNameType, "", deviceAndId), what);
   try {
+    call(request(commands.setNameType, "", deviceAndId), what);
     call(request(commands.add, device, id), what);
   } catch (error) {
+    if (error instanceof LibcError && error.errno === notInstalled) {
+      throw new NoVlansError(`${what}: this kernel knows no VLANs; put its module 8021q into the ramdisk`, {
+        cause: error,
+      });
+    }
     if (!(error instanceof LibcError && error.code === "EEXIST")) throw error;
   }
 }
