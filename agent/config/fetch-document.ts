@@ -83,6 +83,7 @@ interface Answer {
   readonly status: number;
   readonly location: string | undefined;
   readonly date: string | undefined;
+  readonly via: string | undefined;
   readonly body: Uint8Array;
 }
 
@@ -96,7 +97,7 @@ async function fetchOnce(
     const shown = withoutCredentials(target.href);
     const get = target.protocol === "https:" ? getSecure : getPlain;
     const hop = proxy === undefined ? undefined : (await import("./proxy-hop.ts")).proxyHop(proxy, target);
-    const { status, location, date, body } = await new Promise<Answer>((resolve, reject) => {
+    const { status, location, date, via, body } = await new Promise<Answer>((resolve, reject) => {
       const request = get(
         target,
         { signal, ...(hop && { agent: hop.agent }), headers: { accept: "application/yaml, application/json, */*" } },
@@ -112,11 +113,11 @@ async function fetchOnce(
           });
           answer.on("error", reject);
           answer.on("end", () => {
-            const { location, date } = answer.headers;
+            const { location, date, via } = answer.headers;
             const body = Buffer.concat(chunks);
             // It may hold a private key and a token.
             for (const chunk of chunks) chunk.fill(0);
-            resolve({ status: answer.statusCode ?? 0, body, location, date });
+            resolve({ status: answer.statusCode ?? 0, body, location, date, via });
           });
         },
       );
@@ -142,7 +143,9 @@ async function fetchOnce(
       target = next;
       continue;
     }
-    const reason = `${hop?.whoAnswers(status) ?? "the server"} answers ${status}`;
+    const refusal = hop?.refusal(status, via);
+    if (refusal !== undefined) throw refusal;
+    const reason = `${hop?.whoAnswers(via) ?? "the server"} answers ${status}`;
     if (status === 408 || status === 429 || status >= 500) throw new Error(reason);
     throw new ConfigError(`document ${shown}`, "document", `${reason}; check the URL`);
   }
@@ -156,5 +159,7 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
   const inner = error instanceof AggregateError ? error.errors[0] : error;
-  return inner instanceof Error ? inner.message || String((inner as NodeJS.ErrnoException).code) : String(inner);
+  if (!(inner instanceof Error)) return String(inner);
+  // Node adds its own end of a connection that was never made: " - Local (0.0.0.0:0)"
+  return inner.message.replace(/ - Local \(.*\)$/, "") || String((inner as NodeJS.ErrnoException).code);
 }

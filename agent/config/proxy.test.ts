@@ -21,19 +21,22 @@ async function listening(server: Server): Promise<string> {
 const documentServer = () => listening(createServer((_, answer) => answer.end("service: h:1\n")));
 
 /** A proxy that wants user and password if they are given. */
-async function proxy(password?: string) {
+async function proxy(password?: string, refusal = 407) {
   const asked: string[] = [];
   const isAllowed = ({ headers }: IncomingMessage) =>
     password === undefined ||
     headers["proxy-authorization"] === `Basic ${Buffer.from(`boot:${password}`).toString("base64")}`;
   const server = createServer((question, answer) => {
     asked.push(`${question.method} ${question.url}`);
-    if (!isAllowed(question)) return void answer.writeHead(407).end();
-    request(question.url ?? "", (from) => from.pipe(answer)).end();
+    if (!isAllowed(question)) return void answer.writeHead(refusal).end();
+    request(question.url ?? "", (from) => {
+      answer.writeHead(from.statusCode ?? 0, { via: "1.1 rack" });
+      from.pipe(answer);
+    }).end();
   });
   server.on("connect", (question, socket) => {
     asked.push(`CONNECT ${question.url}`);
-    if (!isAllowed(question)) return void socket.end("HTTP/1.1 407 No\r\n\r\n");
+    if (!isAllowed(question)) return void socket.end(`HTTP/1.1 ${refusal} No\r\n\r\n`);
     const [host = "", port] = (question.url ?? "").split(":");
     const onward = connect(Number(port), host, () => {
       socket.write("HTTP/1.1 200 OK\r\n\r\n");
@@ -87,10 +90,27 @@ test("each hop that fails is named, and no password shown", async () => {
   expect(errors.map(({ message }) => message)).toEqual([
     expect.stringContaining("the proxy http://[hidden]@127.0.0.1:9/ is not reached: ECONNREFUSED"),
     expect.stringContaining("the proxy http://[hidden]@127.0.0.1:9/ is not reached: ECONNREFUSED"),
-    expect.stringContaining(`the proxy http://[hidden]@${address}/ answers 407`),
+    expect.stringContaining(`the proxy http://[hidden]@${address}/ answers 407; it wants a user and a password`),
     expect.stringContaining(`opens no way to ${server}: it answers 407; it wants a user and a password`),
     expect.stringContaining("opens no way to 127.0.0.1:9: it answers 502"),
   ]);
   expect(errors.map((each) => each instanceof ConfigError)).toEqual([false, false, true, true, false]);
   expect(errors.map(({ message }) => message).join()).not.toMatch(/secret-word|wrong-word/);
+});
+
+test("a proxy that answers 401 to a wrong password, as tinyproxy does; a server behind one that answers so", async () => {
+  const { address } = await proxy("secret-word", 401);
+  const server = await listening(createServer((_, answer) => answer.writeHead(401).end()));
+  const by = (password: string) => `http://boot:${password}@${address}`;
+  const errors = [
+    await failure(`http://${server}/x`, by("wrong-word")),
+    await failure(`https://${server}/x`, by("wrong-word")),
+    await failure(`http://${server}/x`, by("secret-word")),
+  ];
+  expect(errors.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^proxy: proxy: the proxy \S+, or the server .* answers 401; it wants a user and a password/),
+    expect.stringContaining(`opens no way to ${server}: it answers 401; it wants a user and a password`),
+    expect.stringMatching(/^document .*: the server behind the proxy \S+ answers 401; check the URL$/),
+  ]);
+  expect(errors.every((each) => each instanceof ConfigError)).toBe(true);
 });

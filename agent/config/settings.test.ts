@@ -416,6 +416,13 @@ describe("document by HTTP", () => {
     expect(Math.abs(Date.now() - Number(dates[0]?.date))).toBeLessThan(5_000);
   });
 
+  test("no way to the server is told without our own end of the connection", async () => {
+    // no connection is made to a multicast address: as without a route
+    await expect(fetchDocument("http://224.0.0.1:9/x", { limitMs: 100 })).rejects.toThrow(
+      "not read within 0.1 s: connect ENETUNREACH 224.0.0.1:9; check the URL",
+    );
+  });
+
   test("404 and a flood of bytes are mistakes, not retried", async () => {
     answers = [{ status: 404 }];
     await expect(fetchDocument(url, { limitMs: 5_000 })).rejects.toThrow("the server answers 404; check the URL");
