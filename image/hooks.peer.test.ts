@@ -111,6 +111,10 @@ test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
     expect(await versionIn(unpacked)).toMatch(/^\d+\.\d+\.\d+/m);
     expect(modulesIn(unpacked)).toEqual(expect.arrayContaining(neededModules));
     expect(readdirSync(join(unpacked, "usr/lib/dracut/hooks/pre-mount"))).toContain("50-run-metal-rivet.sh");
+    // dracut's own modules need not bring grep or anything else.
+    const script = join(unpacked, "usr/lib/dracut/hooks/pre-mount/50-run-metal-rivet.sh");
+    const { all } = await execa("/bin/sh", [script], { all: true, env: { PATH: "/nowhere" }, timeout: limitMs });
+    expect(all).toBe("");
   },
 );
 
