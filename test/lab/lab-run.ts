@@ -161,9 +161,7 @@ async function setUp(stack: AsyncDisposableStack, directory: string, options: La
     () =>
       [
         ...(options.profile === undefined ? [] : [options.profile.name]),
-        ...machines.map(({ name, bmc, truth }) =>
-          bmc === undefined ? `(none: ${name})` : `${truth.bmcMac} (${truth.bmcIp})`,
-        ),
+        ...machines.flatMap(({ bmc, truth }) => (bmc === undefined ? [] : `${truth.bmcMac} (${truth.bmcIp})`)),
       ].join(" "),
   );
   const bmcAddresses = new Map(
