@@ -1,16 +1,18 @@
 /** `npm run image`: builds all that boots the agent, from Debian's kernel and dist/metal-rivet. What there is: options.ts. */
 
-import { access, constants, mkdir, readFile } from "node:fs/promises";
+import { access, constants, mkdir, open, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { execa } from "execa";
 import { type Artefact, Artefacts, writeWhole } from "./artefacts.ts";
 import { checkDocument, DocumentError } from "./check-document.ts";
 import { DebianMirror, PackageUnavailableError } from "./debian-package.ts";
+import { elfMachine, isElf64 } from "./elf.ts";
 import { buildImages, levels } from "./image-set.ts";
 import { gather } from "./ingredients.ts";
 import { help, type Options, readOptions, UsageError } from "./options.ts";
 import type { PartSize } from "./packed-cpio.ts";
 import { checkPair, SigningKeyError } from "./secure-boot.ts";
+import type { Target } from "./target.ts";
 
 const root = join(import.meta.dirname, "..");
 const buildLimitMs = 300_000;
@@ -46,7 +48,7 @@ async function agentFile({ agent, target }: Options): Promise<string> {
 }
 
 /** Before minutes are spent. @throws UsageError that names a file that cannot be read */
-async function checkFiles({ agent, signWith }: Options): Promise<void> {
+async function checkFiles({ agent, signWith, target }: Options): Promise<void> {
   const named = { "--agent": agent, "--sign-key": signWith?.keyFile, "--sign-cert": signWith?.certFile };
   for (const [option, path] of Object.entries(named)) {
     if (path === undefined) continue;
@@ -56,7 +58,18 @@ async function checkFiles({ agent, signWith }: Options): Promise<void> {
       throw new UsageError(`${option}: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`);
     }
   }
+  if (agent !== undefined && !(await isProgramFor(target, agent))) {
+    throw new UsageError(`--agent: ${agent} is no program for ${target.name} (ELF)`);
+  }
   if (signWith !== undefined) await checkPair(signWith);
+}
+
+async function isProgramFor({ elfMachine: machine }: Target, path: string): Promise<boolean> {
+  if (!(await stat(path)).isFile()) return false;
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
+  const header = buffer.subarray(0, bytesRead);
+  return isElf64(header) && elfMachine(header) === machine;
 }
 
 /** The command that starts the agent on this machine: its sources, where the built one is for another machine. */

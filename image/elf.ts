@@ -37,6 +37,9 @@ export function isElf64(bytes: Buffer): boolean {
   return bytes.length >= headerBytes && bytes.readUInt32BE(0) === 0x7f454c46 && bytes[4] === 2 && bytes[5] === 1;
 }
 
+/** e_machine: for which processor the program is. ELF-64 Object File Format, and the processors' supplements. */
+export const elfMachine = (bytes: Buffer): number => bytes.readUInt16LE(18);
+
 function readHeader(bytes: Buffer): Header {
   if (!isElf64(bytes)) throw new Error("ELF: not a 64-bit little-endian ELF file");
   if (bytes.readUInt16LE(54) !== programHeaderBytes) throw new Error("ELF: program headers of an unknown size");

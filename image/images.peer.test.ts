@@ -91,6 +91,11 @@ test.each([
   expect(stderr).toContain(`${option}: `);
 });
 
+test.each(["/usr/bin", "package.json", "/dev/zero"])("--agent %s is refused: it is no program", async (path) => {
+  const { exitCode, stderr } = await build(join(scratch, "never"), "--agent", path);
+  expect([exitCode, stderr]).toEqual([64, expect.stringContaining(`--agent: ${path} is no program for x64`)]);
+});
+
 test("the same sources in another folder, by another person, give the same bytes", async () => {
   const one = join(scratch, "one");
   expect((await build(one)).exitCode).toBe(0);

@@ -6,6 +6,8 @@ export interface Target {
   /** As Node calls it. */
   readonly name: "x64" | "arm64";
   readonly debian: DebianArchitecture;
+  /** e_machine of its programs. */
+  readonly elfMachine: number;
   /** binutils' program for its files. */
   readonly strip: string;
   /** The folder of its libraries below /lib and /usr/lib. */
@@ -23,6 +25,7 @@ export const targets: Readonly<Record<string, Target>> = {
   x64: {
     name: "x64",
     debian: "amd64",
+    elfMachine: 62, // EM_X86_64
     strip: "strip",
     multiarch: "x86_64-linux-gnu",
     stub: "linuxx64.efi.stub",
@@ -33,6 +36,7 @@ export const targets: Readonly<Record<string, Target>> = {
   arm64: {
     name: "arm64",
     debian: "arm64",
+    elfMachine: 183, // EM_AARCH64
     strip: "aarch64-linux-gnu-strip",
     multiarch: "aarch64-linux-gnu",
     stub: "linuxaa64.efi.stub",

@@ -16,7 +16,7 @@ const syntaxErrors: Readonly<Record<string, string>> = {
   BAD_ALIAS: "an alias (*name) without its anchor",
   BAD_DIRECTIVE: "an unknown % directive",
   BAD_DQ_ESCAPE: "an invalid escape in a double-quoted text",
-  BAD_INDENT: "wrong indentation",
+  BAD_INDENT: "wrong indentation, or a quote or bracket before it is not closed",
   BAD_SCALAR_START: "a text that begins with a reserved character; quote it",
   BLOCK_AS_IMPLICIT_KEY: "a mapping where a key or value is expected; is a quote missing?",
   MISSING_CHAR: "a missing quote, colon, comma or bracket",
