@@ -1,0 +1,170 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, test } from "vitest";
+import { beside, dnsmasq, runInNamespaces, type Seen, webServer } from "./agent-in-namespaces.ts";
+import { describeWith, onPath } from "./foreign-program.ts";
+
+const limits = "rivet.network_limit=15 rivet.service_limit=4";
+const document = "rivet.config=http://10.7.0.1:8000/site.yaml";
+const leases = "--dhcp-range=10.7.0.100,10.7.0.110,255.255.255.0";
+const web = beside(`server ${webServer(8000)}`);
+const noNames = "--port=0";
+
+/** The document was fetched; without certificate or token the run ends then. */
+function expectDocument({ told, exitCode, output }: Seen): void {
+  expect(told, output).toContainEqual(expect.stringMatching(/^read configuration: document http/));
+  expect(exitCode, output).toBe(78);
+}
+
+/** Whether this kernel has VLANs: QEMU's does, that of a container's host may not. */
+const hasVlans = (): boolean => {
+  const script = "ip link add v0 type veth peer name v1 && ip link add link v0 name v0.5 type vlan id 5";
+  return spawnSync("unshare", ["--net", "bash", "-c", script], { stdio: "ignore" }).status === 0;
+};
+
+const suite = () => {
+  test.concurrent("two DHCP servers, both of which come late: one lease", async () => {
+    const seen = await runInNamespaces({
+      network: [
+        // a switch between them
+        "server ip link add br0 type bridge; server ip link set br0 up; server ip link set s0 master br0",
+        "server ip addr del 10.7.0.1/24 dev s0; server ip addr add 10.7.0.1/24 dev br0",
+        "server ip link add q0 type veth peer name q1 netns other; server ip link set q0 up master br0",
+        "other ip link set lo up; other ip link set q1 up; other ip addr add 10.7.0.2/24 dev q1",
+        beside(`server ${dnsmasq("br0", noNames, leases)}`, 2.5),
+        beside(`other ${dnsmasq("q1", noNames, "--dhcp-range=10.7.0.200,10.7.0.210,255.255.255.0")}`, 2.5),
+        web,
+      ],
+      cmdline: `${limits} ${document}`,
+    });
+    expectDocument(seen);
+    expect(seen.kernel.match(/inet 10\.7\.0\.[12]\d\d\/24/g)).toHaveLength(1);
+  });
+
+  test.concurrent("two adapters: a lease without a way to the document's address is not enough", async () => {
+    const seen = await runInNamespaces({
+      adapters: 2,
+      network: [
+        "server ip addr add 10.8.0.1/24 dev s1",
+        beside(`server ${dnsmasq("s1", noNames, "--dhcp-option=3 --dhcp-range=10.8.0.100,10.8.0.110,255.255.255.0")}`),
+        beside(`server ${dnsmasq("s0", noNames, leases)}`, 2),
+        web,
+      ],
+      cmdline: `${limits} ${document}`,
+    });
+    expectDocument(seen);
+    expect(seen.told).toContainEqual(expect.stringMatching(/^network: eth0 10\.7\.0\.1\d\d\/24/));
+    expect(seen.kernel).not.toContain("10.8.0.");
+  });
+
+  test.concurrent("IPv6 by DHCPv6, where routers say that it is managed", async () => {
+    const seen = await runInNamespaces({
+      network: [beside(`server ${dnsmasq("s0", noNames, "--enable-ra --dhcp-range=fd07::100,fd07::10f,64,600")}`), web],
+      cmdline: `${limits} rivet.config=http://[fd07::1]:8000/site.yaml`,
+    });
+    expectDocument(seen);
+    expect(seen.kernel).toMatch(/inet6 fd07::10[0-9a-f]\/128 scope global/);
+  });
+
+  test.concurrent("IPv6 out of radvd's advertisement; the document's name by the DNS server in it", async () => {
+    const config =
+      "interface s0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix fd07::/64 { }; RDNSS fd07::1 { }; DNSSL site.example { }; };";
+    const seen = await runInNamespaces({
+      network: [
+        `echo '${config}' > /mnt/radvd.conf`,
+        beside("server radvd -n -m none -C /mnt/radvd.conf -p /mnt/radvd.pid"),
+        beside(`server ${dnsmasq("s0", "--address=/boot.site.example/fd07::1")}`),
+        web,
+      ],
+      cmdline: `${limits} rivet.config=http://boot:8000/site.yaml`,
+    });
+    expectDocument(seen);
+    expect(seen.resolv).toBe("search site.example\nnameserver fd07::1\n");
+  });
+
+  describe("ip=", () => {
+    test.concurrent("an address is taken although a method stands beside it; with several ip= one leads to the document", async () => {
+      const seen = await runInNamespaces({
+        adapters: 2,
+        network: [web],
+        cmdline: `${limits} ip=10.8.0.77:::24::eth1:off ip=10.7.0.77::10.7.0.1:255.255.255.0:node7:eth0:any:10.7.0.53 ${document}`,
+      });
+      expectDocument(seen);
+      expect(seen.kernel).toMatch(/inet 10\.7\.0\.77\/24/);
+      expect(seen.kernel).toMatch(/^default via 10\.7\.0\.1 dev eth0/m);
+      expect([seen.hostName, seen.resolv]).toEqual(["node7", "nameserver 10.7.0.53\n"]);
+    });
+
+    test.concurrent("host name and DNS server come before those of DHCP", async () => {
+      const seen = await runInNamespaces({
+        network: [
+          beside(`server ${dnsmasq("s0", noNames, leases, "--dhcp-option=12,by-dhcp --dhcp-option=6,10.7.0.53")}`),
+          web,
+        ],
+        cmdline: `${limits} ip=::::node9.site.example:eth0:dhcp:9.9.9.9 ${document}`,
+      });
+      expectDocument(seen);
+      expect([seen.hostName, seen.resolv]).toEqual(["node9", "nameserver 9.9.9.9\nnameserver 10.7.0.53\n"]);
+    });
+
+    test.concurrent("the MTU of auto6", async () => {
+      const seen = await runInNamespaces({
+        network: [beside(`server ${dnsmasq("s0", noNames, "--enable-ra --dhcp-range=fd07::,ra-only,64,600")}`), web],
+        cmdline: `${limits} ip=eth0:auto6:1400 rivet.config=http://[fd07::1]:8000/site.yaml`,
+      });
+      expectDocument(seen);
+      expect(seen.kernel).toMatch(/eth0@.* mtu 1400 /);
+    });
+  });
+
+  test.concurrent("VLAN: tagged frames; a kernel without VLANs is told at once", async () => {
+    const isKnown = hasVlans();
+    const tagged = [
+      "server ip link add link s0 name s0.5 type vlan id 5; server ip link set s0.5 up",
+      "server ip addr del 10.7.0.1/24 dev s0; server ip addr add 10.7.0.1/24 dev s0.5",
+      beside(`server ${dnsmasq("s0.5", noNames, leases)}`),
+      web,
+    ];
+    const seen = await runInNamespaces({
+      network: isKnown ? tagged : [],
+      cmdline: `${limits} rivet.vlan=5 ${document}`,
+    });
+    if (isKnown) {
+      expectDocument(seen);
+      expect(seen.kernel).toMatch(/eth0\.5\s+inet 10\.7\.0\.1\d\d\/24/);
+    } else {
+      expect(seen.told.at(-1), seen.output).toContain(
+        "vlan: VLAN 5 on eth0: this kernel knows no VLANs; put its module 8021q into the ramdisk",
+      );
+      expect(seen.exitCode).toBe(78);
+    }
+  });
+
+  test.concurrent.each([
+    ["right", "secret-word"],
+    ["wrong", "other-word"],
+  ])("a proxy that wants a password, which is %s", async (_, password) => {
+    const config = "Port 3128\\nListen 10.7.0.1\\nTimeout 20\\nAllow 10.7.0.0/24\\nBasicAuth boot secret-word\\n";
+    const seen = await runInNamespaces({
+      network: [
+        `printf '${config}' > /mnt/proxy.conf`,
+        beside("server tinyproxy -d -c /mnt/proxy.conf >/dev/null"),
+        beside(`server ${dnsmasq("s0", noNames, leases)}`),
+        web,
+      ],
+      cmdline: `${limits} rivet.proxy=http://boot:${password}@10.7.0.1:3128 ${document}`,
+    });
+    if (password === "secret-word") expectDocument(seen);
+    else
+      expect(seen.told.at(-1), seen.output).toMatch(
+        /^proxy: proxy: the proxy http:\/\/\[hidden\]@10\.7\.0\.1:3128\/.* answers 401;/,
+      );
+    expect(seen.output).not.toContain(password);
+  });
+};
+
+const title = "the built agent in network namespaces, with foreign servers on the other end";
+const isRoot = process.getuid?.() === 0;
+const needed = [onPath("dnsmasq", "dnsmasq-base"), onPath("radvd", "radvd"), onPath("tinyproxy", "tinyproxy-bin")];
+const missing = needed.find(({ probe: [command, ...args] }) => spawnSync(command, args).status !== 0);
+if (isRoot || process.env.CI) describeWith(missing ?? onPath("ip", "iproute2"), title, suite);
+else describe.skip(`${title} (skipped: needs root for namespaces)`, suite);
