@@ -31,20 +31,29 @@ export async function certificateError(
   signal: AbortSignal,
 ): Promise<CertificateError> {
   const { code = "" } = error;
-  const clockFault = isDirect && isOfTime(code) ? await lookAtClock(target, code, signal) : undefined;
-  return new CertificateError(target, problemOf(code, target.hostname, clockFault), clockFault, { cause: error });
+  const seen = isDirect && isOfTime(code) ? await lookAtClock(target, code, signal) : undefined;
+  return new CertificateError(target, problemOf(code, target.hostname, seen), seen?.clockFault, { cause: error });
+}
+
+/** What a second look says: without a fault of the clock something else is wrong, too. */
+interface Seen {
+  readonly clockFault: ClockFault | undefined;
 }
 
 const isOfTime = (code: string): boolean => code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID";
 
-function problemOf(code: string, host: string, clockFault: ClockFault | undefined): string {
+function problemOf(code: string, host: string, seen: Seen | undefined): string {
   switch (code) {
     case "CERT_HAS_EXPIRED":
     case "CERT_NOT_YET_VALID": {
       const is = code === "CERT_HAS_EXPIRED" ? "has expired" : "is not yet valid";
-      const valid =
-        clockFault && `; it is valid from ${clockFault.validFrom.toISOString()} to ${clockFault.validTo.toISOString()}`;
-      return `the certificate of ${host} ${is} by the clock here, ${new Date().toISOString()}${valid ?? ""}: set the clock, name an NTP server (rivet.ntp=), or renew the certificate`;
+      const now = `the certificate of ${host} ${is} by the clock here, ${new Date().toISOString()}`;
+      if (seen !== undefined && seen.clockFault === undefined) {
+        return `${now}, and it is also of no public authority, or for another name: look at the server`;
+      }
+      const { validFrom, validTo } = seen?.clockFault ?? {};
+      const valid = validFrom && validTo && `; it is valid from ${validFrom.toISOString()} to ${validTo.toISOString()}`;
+      return `${now}${valid ?? ""}: set the clock, name an NTP server (rivet.ntp=), or renew the certificate`;
     }
     case "ERR_TLS_CERT_ALTNAME_INVALID":
       return `the certificate of ${host} is for other names: use a URL with one of them`;
@@ -61,9 +70,9 @@ function problemOf(code: string, host: string, clockFault: ClockFault | undefine
 
 /**
  * Connects once more to see the certificates that verification has thrown away with the connection. Nothing is sent.
- * @returns undefined also if that is not possible
+ * @returns undefined if that is not possible
  */
-async function lookAtClock(target: URL, code: string, signal: AbortSignal): Promise<ClockFault | undefined> {
+async function lookAtClock(target: URL, code: string, signal: AbortSignal): Promise<Seen | undefined> {
   const host = target.hostname.replace(/^\[|\]$/g, "");
   const socket = connect({
     host,
@@ -82,7 +91,7 @@ async function lookAtClock(target: URL, code: string, signal: AbortSignal): Prom
       if (limit.aborted) end();
     });
     const authorities = getCACertificates("default").map((pem) => new X509Certificate(pem));
-    return clockFaultOf(code, socket, { host }, { authorities });
+    return { clockFault: clockFaultOf(code, socket, { host }, { authorities }) };
   } catch {
     return undefined;
   } finally {
