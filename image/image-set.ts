@@ -9,7 +9,7 @@ import { diskImage } from "./disk-image.ts";
 import type { Ingredients } from "./ingredients.ts";
 import type { Options } from "./options.ts";
 import { overlayPart } from "./overlay.ts";
-import { type CpioPart, joined, type PackedCpio, packCpio, plainCpio } from "./packed-cpio.ts";
+import { behindAnother, type CpioPart, joined, type PackedCpio, packCpio, plainCpio } from "./packed-cpio.ts";
 import { agentParts } from "./private-prefix.ts";
 import { ramdiskParts } from "./ramdisk.ts";
 import { type BuiltFile, type PackedFile, spdxDocument } from "./sbom.ts";
@@ -96,11 +96,11 @@ async function buildRamdisks({ options, artefacts, from, say }: Common): Promise
     joined([await packCpio(ramdiskParts(modules), level), await packedAgent()]),
   );
   const overlayHash = hashOf([["agent", `${agentHash} ${options.plainOverlay ? "plain" : "zstd"}`]]);
-  const overlay = await artefacts.provide("overlay.img", overlayHash, async () =>
-    options.plainOverlay
-      ? plainCpio([...agentParts(tree), overlayPart])
-      : joined([await packedAgent(), await packCpio([overlayPart], level)]),
-  );
+  const overlay = await artefacts.provide("overlay.img", overlayHash, async () => {
+    if (options.plainOverlay) return behindAnother(plainCpio([...agentParts(tree), overlayPart]));
+    const { image, parts } = joined([await packedAgent(), await packCpio([overlayPart], level)]);
+    return { image: behindAnother(image), parts };
+  });
   const { kernel, libraries } = components;
   return {
     initramfs,

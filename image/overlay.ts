@@ -5,7 +5,7 @@
  *   /inito      the agent. u-root's init, metal-hammer's, starts it in a PID namespace of its own and waits for its end
  *               before it goes on; the agent knows by this name that it is a guest. Other inits do not look at it.
  *
- * It brings no kernel modules: they would not fit the other ramdisk's kernel.
+ * It begins with zeros (packed-cpio.ts), and brings no kernel modules: they would not fit the other ramdisk's kernel.
  */
 
 import type { CpioPart } from "./packed-cpio.ts";

@@ -1,6 +1,6 @@
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { type CpioPart, joined, packCpio, plainCpio } from "./packed-cpio.ts";
+import { behindAnother, type CpioPart, joined, packCpio, plainCpio } from "./packed-cpio.ts";
 
 const part = (name: string, path: string, body: Buffer): CpioPart => ({
   name,
@@ -40,5 +40,12 @@ describe("packed archive", () => {
     expect(sizes).toHaveLength(5);
     const starts = archives.map(({ image: each }) => image.indexOf(each));
     expect(starts.every((start) => start >= 0 && start % 4 === 0)).toBe(true);
+  });
+
+  test("behind another one the first four bytes are zero wherever that ended, and the archive keeps its place", () => {
+    const image = behindAnother(plainCpio(parts));
+    expect(image.readUInt32LE(0)).toBe(0);
+    expect(image.indexOf("070701") % 4).toBe(0);
+    expect(image.subarray(image.indexOf("070701")).equals(plainCpio(parts))).toBe(true);
   });
 });

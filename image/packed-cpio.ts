@@ -71,3 +71,15 @@ export function joined(archives: readonly PackedCpio[]): PackedCpio {
     parts: archives.flatMap(({ parts }) => parts),
   };
 }
+
+/** Bytes; four are enough for lz4. A block of cpio, so that programs which count in blocks find the archive. */
+const gap = 512;
+
+/**
+ * An archive for the place behind somebody else's. What `lz4 -l` writes has no end mark: the kernel takes the next four bytes for
+ * the length of one more block, unless they are zero, and would lose what follows (lib/decompress_unlz4.c). Boot loaders put at
+ * most three zeros between two archives, UEFI's stub of the kernel none. Zeros between archives are skipped.
+ */
+export function behindAnother(archive: Buffer): Buffer {
+  return Buffer.concat([Buffer.alloc(gap), archive]);
+}

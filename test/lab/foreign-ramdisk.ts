@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { execaSync } from "execa";
 import { type CpioEntry, cpioArchive } from "../../image/cpio.ts";
 import { chooseModules, moduleName } from "../../image/kernel-modules.ts";
 import { unpackedKernel } from "./debian-ramdisk.ts";
@@ -15,6 +16,8 @@ const drivers = ["virtio_pci", "virtio_net", "ipmi_si", "ipmi_devintf"];
 export const withNetwork = "foreign.network=1";
 /** Kernel command line: the URL of what the ramdisk's own program fetches. */
 export const fetching = "foreign.fetch";
+/** Kernel command line: the URL of a document with which the ramdisk's own program runs the agent once more. */
+export const runningAgain = "foreign.run";
 
 /** How the machine is, as far as the next program can tell. /run is where it is told something. */
 const lookAround = `#!/bin/sh
@@ -69,8 +72,12 @@ setsid -c /bbin/uinit
 poweroff -f
 `;
 
-/** metal-hammer's place: it looks around, brings up the network unless that is done, and fetches what it has to do. */
+/**
+ * metal-hammer's place: it looks around, brings up the network unless that is done, fetches what it has to do, and may call the
+ * agent itself.
+ */
 const uinit = `#!/bin/sh
+word() { sed -n "s/.*$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline; }
 look-around > /tmp/after
 echo "== before"
 cat /tmp/before
@@ -81,11 +88,24 @@ cat /run/metal-rivet/outcome.json
 echo "== network"
 ip -4 -o addr | grep -q eth0 || network-up
 echo "== fetched"
-wget -q -O - "$(sed 's/.*${fetching}=\\([^ ]*\\).*/\\1/' /proc/cmdline)"
+wget -q -O - "$(word ${fetching})"
+document=$(word ${runningAgain})
+if [ -n "$document" ]; then
+  # told by its arguments alone
+  /opt/rivet/bin/metal-rivet run --cmdline /dev/null --config "$document" > /tmp/run 2>&1
+  code=$?
+  echo "== exit code of run"
+  echo $code
+  echo "== outcome of run"
+  cat /run/metal-rivet/outcome.json
+fi
 echo "== end"
 `;
 
-/** @param overlay file that the boot loader is to append */
+/**
+ * The ramdisk as metal-hammer's is packed: by `lz4 -l`, which writes no end mark.
+ * @param overlay file that the boot loader is to append; it does so without anything in between
+ */
 export function writeForeignRamdisk(overlay: string, output: string): void {
   const file = (path: string, body: string | Buffer): CpioEntry => ({
     kind: "file",
@@ -93,21 +113,29 @@ export function writeForeignRamdisk(overlay: string, output: string): void {
     body: Buffer.from(body),
     mode: 0o755,
   });
-  const archive = cpioArchive([
-    [
-      ...["dev", "proc", "sys", "tmp"].map((path): CpioEntry => ({ kind: "folder", path })),
-      { kind: "character device", path: "dev/console", major: 5, minor: 1 },
-      file("bin/busybox", readFileSync(busybox)),
-      file("sbin/look-around", lookAround),
-      file("sbin/network-up", networkUp),
-      file("etc/lease", lease),
-      file("etc/resolv.conf", ""),
-      file("init", init),
-      file("bbin/uinit", uinit),
-      ...modules(),
-    ],
-  ]);
-  writeFileSync(output, Buffer.concat([...archive, readFileSync(overlay)]));
+  const entries = [
+    ...["dev", "proc", "sys", "tmp"].map((path): CpioEntry => ({ kind: "folder", path })),
+    { kind: "character device", path: "dev/console", major: 5, minor: 1 } as const,
+    file("bin/busybox", readFileSync(busybox)),
+    file("sbin/look-around", lookAround),
+    file("sbin/network-up", networkUp),
+    file("etc/lease", lease),
+    file("etc/resolv.conf", ""),
+    file("init", init),
+    file("bbin/uinit", uinit),
+    ...modules(),
+  ];
+  writeFileSync(output, Buffer.concat([packedOdd(entries), readFileSync(overlay)]));
+}
+
+/** The archive by `lz4 -l`, of a size that is no multiple of four: what follows has no luck with its place. */
+function packedOdd(entries: readonly CpioEntry[]): Buffer {
+  for (let more = ""; ; more += String(more.length)) {
+    const filler: CpioEntry = { kind: "file", path: "etc/filler", body: Buffer.from(more) };
+    const input = Buffer.concat(cpioArchive([[...entries, filler]]));
+    const { stdout } = execaSync("lz4", ["-l", "-c"], { input, encoding: "buffer", maxBuffer: input.length });
+    if (stdout.length % 4 !== 0) return Buffer.from(stdout);
+  }
 }
 
 /** The drivers as u-root's libinit takes them: straight in /lib/modules, in the order of their names. A guest finds none there. */

@@ -6,7 +6,7 @@ import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { parseAgentLine } from "../lab/agent-log.ts";
 import { artifacts, ensureBuilt, repository } from "../lab/artifacts.ts";
 import { makeDebianRamdisk } from "../lab/debian-ramdisk.ts";
-import { fetching, withNetwork, writeForeignRamdisk } from "../lab/foreign-ramdisk.ts";
+import { fetching, runningAgain, withNetwork, writeForeignRamdisk } from "../lab/foreign-ramdisk.ts";
 import { exitReason } from "../lab/machine.ts";
 import { freeTcpPort } from "../lab/ports.ts";
 import { hostAsSeenByVm } from "../lab/qemu.ts";
@@ -115,8 +115,9 @@ describe("the overlay in the ramdisk of an init like u-root's", () => {
     return `${fetching}=${site.documents.urlOf(work)}`;
   };
 
-  test("links the machine; the next program finds everything as it was, the outcome, and a network that it can bring up", async () => {
-    const seen = await see("plain", { args: fetchWork() });
+  test("links the machine; the next program finds all as it was and the outcome, brings up its network, and calls the agent itself", async () => {
+    const again = `${runningAgain}=${site.documents.urlOf("plain.yaml")}`;
+    const seen = await see("plain", { args: `${fetchWork()} ${again}` });
     expect([seen.run.outcome, seen.run.exitCode], seen.run.text).toEqual(["linked", 0]);
     expect(await rowOf(site, site.machines.plain.truth.bmcMac)).toMatchObject({ state: State.STATE_LINKED });
     const { before, changed, fetched, "exit code": exitCode } = Object.fromEntries(seen.sections);
@@ -124,6 +125,11 @@ describe("the overlay in the ramdisk of an init like u-root's", () => {
     expect(before).toContain("eth0/flags:0x1002\n"); // IFF_BROADCAST and IFF_MULTICAST, not IFF_UP
     expect([exitCode, changed, fetched]).toEqual(["0\n", "", "work: wait\n"]);
     expect(outcomeOf(seen)).toMatchObject(linked("plain"));
+    expect(seen.sections.get("exit code of run")).toBe("0\n");
+    expect(JSON.parse(seen.sections.get("outcome of run") ?? "")).toMatchObject({
+      ...linked("plain"),
+      outcome: "recognised",
+    });
   });
 
   test("ends at its limit where the service cannot be reached, says so, and leaves a network that was up", async () => {
