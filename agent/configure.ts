@@ -102,6 +102,23 @@ export function peekAfterwards(cmdline: Uint8Array): Afterwards {
   }
 }
 
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * Where nothing names a service, and nothing a place where one may be named, nothing is worth waiting for.
+ * Throws ConfigError, which says what can be given.
+ */
+export async function requireAnySource(from: LocalSources): Promise<void> {
+  const { sources, pixieApiUrl, local } = from;
+  if (local.stick || sources.some(({ values }) => values.has("service"))) return;
+  if ((await findDocument(sources, pixieApiUrl, exists)) !== undefined) return;
+  await completeSettings(sources);
+}
+
 /**
  * All settings, the document included, which may lie behind the network.
  * Throws ConfigError, UsageError or DocumentUnavailableError.
@@ -111,11 +128,6 @@ export async function readSettings(
   console: Console,
   signal?: AbortSignal,
 ): Promise<CompleteSettings> {
-  const exists = (path: string) =>
-    access(path).then(
-      () => true,
-      () => false,
-    );
   const complete = (more: readonly Source[]) =>
     completeSettings(withDefaults([...from.sources, ...more], from.defaults));
   if (from.hasDocument === true) return await complete([]);

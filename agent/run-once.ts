@@ -1,7 +1,7 @@
 import { ConfigError, fileProblem } from "./config/config-error.ts";
 import type { KeyName } from "./config/keys.ts";
 import type { Source } from "./config/settings.ts";
-import { type LocalSources, readLocalSources, readSettings } from "./configure.ts";
+import { type LocalSources, readLocalSources, readSettings, requireAnySource } from "./configure.ts";
 import { type Console, openConsole, type RunEnd } from "./console.ts";
 import type { Begun } from "./first-line.ts";
 import { keepMemoryPrivate } from "./init/libc.ts";
@@ -45,6 +45,7 @@ export async function runOnce(
     const from = readLocalSources(flags, cmdline, guest?.defaults);
     record.begin(from, guest !== undefined, console);
     for (const remark of from.remarks) console.note(remark);
+    await requireAnySource(from);
     const configure = async () => {
       guest?.endAt(from.local.limitMs);
       await guest?.prepare(from, console);

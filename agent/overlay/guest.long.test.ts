@@ -92,6 +92,34 @@ describe.runIf(canUnshare)(`as /inito in namespaces of its own${why}`, () => {
     expect(stdout).toContain("inet 10.9.9.9/24");
   }, 60_000);
 
+  test("the name servers that the kernel was told are asked while it runs", () => {
+    // a copy of /proc whose net has what Debian's kernel does not: /proc/net/pnp
+    const kernelTold = [
+      `mkdir ${join(folder, "proc")}; mount --rbind /proc ${join(folder, "proc")}; mount -t tmpfs tmpfs /proc`,
+      `ln -s ${join(folder, "proc")}/* /proc/; rm /proc/net; mkdir /proc/net; ln -s ${join(folder, "proc/self/net/route")} /proc/net/`,
+      "printf '#PROTO: DHCP\\nnameserver 10.9.9.1\\n' > /proc/net/pnp",
+      `echo nameserver 8.8.8.8 > ${join(folder, "resolv")}; mount --bind ${join(folder, "resolv")} /etc/resolv.conf`,
+    ].join("; ");
+    const { stdout, stderr } = play(
+      "rivet.limit=10 rivet.service_limit=1 rivet.service=10.9.9.1:9 rivet.insecure_plaintext=0",
+      `${networkSetUp}; ${ownSys}; ${kernelTold}; inito; cat /etc/resolv.conf`,
+    );
+    expect(stdout + stderr).toContain("names: the kernel was told to ask 10.9.9.1\n");
+    expect(stdout.trim().split("\n").at(-1)).toBe("nameserver 8.8.8.8");
+  }, 60_000);
+
+  test("where nothing names a service or a document it ends before it looks for a network, and says so", () => {
+    const { stdout } = play("rivet.log=text", `${ownSys}; inito`);
+    expect(stdout).toMatch(/^configuration: service: is not set /m);
+    expect(stdout).toContain("exit code 78\n");
+    expect(stdout).not.toContain("network");
+    expect(outcome()).toMatchObject({
+      outcome: "error",
+      exit_code: 78,
+      text: expect.stringContaining("rivet.service="),
+    });
+  }, 60_000);
+
   test("what hangs and cannot be told to end is left behind at the limit", () => {
     const { stdout, stderr } = play(
       `rivet.limit=10 rivet.network_limit=1 rivet.config=${join(folder, "nobody-writes")}`,

@@ -23,6 +23,7 @@ import { AsFound } from "./as-found.ts";
 import { endOnBugs, endOnSignals } from "./early-end.ts";
 import { mountMissing } from "./first-steps.ts";
 import { isGuest } from "./guest-name.ts";
+import { useKernelNameServers } from "./kernel-name-servers.ts";
 import { LastResort } from "./last-resort.ts";
 import { rememberNetwork } from "./network-as-found.ts";
 import { outcomeDocument, writeOutcomeFile } from "./outcome-file.ts";
@@ -94,6 +95,44 @@ describe("left as found", () => {
     expect(asFound.putBack()).toEqual([]);
     expect(readFileSync(join(folder, "etc/resolv.conf"), "latin1")).toBe("nameserver 10.0.0.1\n");
     expect(existsSync(join(folder, "etc/hosts"))).toBe(false);
+  });
+});
+
+describe("name servers of a network that the kernel brought up", () => {
+  const resolver = () => readFileSync(join(folder, "etc/resolv.conf"), "latin1");
+  const told = (...lines: string[]) => {
+    mkdirSync(join(folder, "proc/net"), { recursive: true });
+    mkdirSync(join(folder, "etc"));
+    writeFileSync(join(folder, "proc/net/pnp"), lines.map((line) => `${line}\n`).join(""));
+  };
+
+  test("are asked first, and the ramdisk's own file is put back", () => {
+    told("#PROTO: DHCP", "domain site.example", "nameserver 10.7.0.1", "nameserver 10.7.0.2", "bootserver 10.7.0.9");
+    writeFileSync(join(folder, "etc/resolv.conf"), "nameserver 8.8.8.8\n");
+    const asFound = new AsFound();
+    expect(useKernelNameServers(asFound, folder)).toEqual(["10.7.0.1", "10.7.0.2"]);
+    expect(resolver()).toBe("search site.example\nnameserver 10.7.0.1\nnameserver 10.7.0.2\nnameserver 8.8.8.8\n");
+    expect(asFound.putBack()).toEqual([]);
+    expect(resolver()).toBe("nameserver 8.8.8.8\n");
+  });
+
+  test("are asked where there is no file, which is then gone again; what is no name is left out", () => {
+    told("#PROTO: DHCP", "domain a b", "nameserver 10.7.0.1");
+    const asFound = new AsFound();
+    useKernelNameServers(asFound, folder);
+    expect(resolver()).toBe("nameserver 10.7.0.1\n");
+    expect(asFound.putBack()).toEqual([]);
+    expect(existsSync(join(folder, "etc/resolv.conf"))).toBe(false);
+  });
+
+  test.each([
+    ["the file names them already", ["#MANUAL", "nameserver 8.8.8.8"]],
+    ["the kernel was told none", ["#PROTO: DHCP", "domain site.example"]],
+  ])("change nothing where %s", (_, lines) => {
+    told(...lines);
+    writeFileSync(join(folder, "etc/resolv.conf"), "nameserver 9.9.9.9\nnameserver 8.8.8.8\n");
+    expect(useKernelNameServers(new AsFound(), folder)).toEqual([]);
+    expect(resolver()).toBe("nameserver 9.9.9.9\nnameserver 8.8.8.8\n");
   });
 });
 

@@ -38,7 +38,8 @@ function rememberInterface(asFound: AsFound, state: InterfaceState | undefined):
   asFound.later(`interface ${state.name}`, () => restoreInterface(state));
 }
 
-function rememberFile(asFound: AsFound, path: string): void {
+/** Notes what is in a file, or that there is none. */
+export function rememberFile(asFound: AsFound, path: string): void {
   const before = existsSync(path) ? readFileSync(path) : undefined;
   asFound.later(path, () => {
     if (before === undefined) return rmSync(path, { force: true });

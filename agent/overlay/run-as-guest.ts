@@ -13,8 +13,10 @@ import { isNetworkUp } from "../init/network/is-network-up.ts";
 import { MachineNetwork } from "../init/network/set-up-network.ts";
 import { RunLimitError } from "../perform-run.ts";
 import { runOnce } from "../run-once.ts";
+import type { AsFound } from "./as-found.ts";
 import { endOnBugs } from "./early-end.ts";
 import type { BegunGuest } from "./first-steps.ts";
+import { useKernelNameServers } from "./kernel-name-servers.ts";
 import { LastResort } from "./last-resort.ts";
 import { rememberNetwork } from "./network-as-found.ts";
 
@@ -64,7 +66,7 @@ export async function runAsGuest(
       endAt,
       prepare: async (from, console) => {
         if (!from.local.keepNetwork) rememberNetwork(asFound);
-        await prepare(from, console, ends.signal);
+        await prepare(from, asFound, console, ends.signal);
       },
     });
   } finally {
@@ -88,12 +90,12 @@ function armLastResort({ console, format }: BegunGuest | Omit<BegunGuest, "asFou
 }
 
 /** Drivers that the ramdisk has and nobody has loaded, the BMC's device and the network; the slow parts side by side. */
-async function prepare(from: LocalSources, console: Console, signal: AbortSignal): Promise<void> {
+async function prepare(from: LocalSources, asFound: AsFound, console: Console, signal: AbortSignal): Promise<void> {
   const { local } = from;
   const release = kernelRelease();
   const modules = existsSync(`/lib/modules/${release}/modules.dep`) ? new ModuleLoader(release) : undefined;
   const isUp = isNetworkUp();
-  if (isUp) console.note("the network is up: it is left as it is");
+  if (isUp) useNetwork(asFound, console);
   else modules?.loadNetworkDrivers();
   if (!isUp && local.vlan !== undefined) modules?.load("8021q");
   const network = isUp ? undefined : new MachineNetwork().setUp(from, console, signal);
@@ -101,6 +103,17 @@ async function prepare(from: LocalSources, console: Console, signal: AbortSignal
   const ipmi = local.ipmiDriver && modules !== undefined ? openDevice(modules, local, console) : undefined;
   for (const problem of modules?.problems ?? []) console.note(`driver: ${problem}`);
   await Promise.all([network, ipmi]);
+}
+
+/** The network that somebody brought up. */
+function useNetwork(asFound: AsFound, console: Console): void {
+  console.note("the network is up: it is left as it is");
+  try {
+    const servers = useKernelNameServers(asFound);
+    if (servers.length > 0) console.note(`names: the kernel was told to ask ${servers.join(", ")}`);
+  } catch (error) {
+    console.note(`names: the servers that the kernel was told are not used: ${(error as Error).message}`);
+  }
 }
 
 /** Loads the IPMI drivers, unless the device is there already. */
