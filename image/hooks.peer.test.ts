@@ -60,6 +60,33 @@ const versionIn = async (ramdisk: string): Promise<string> => {
   return (await execa("unshare", inside, { timeout: limitMs })).stdout;
 };
 
+/** Kernel command lines that tell the agent how to run. */
+const wanted = [
+  "quiet rivet.config=http://10.0.0.1/site.yaml",
+  "rivet.service=10.0.0.1:4443",
+  "a PIXIE_API_URL=http://a",
+];
+
+/**
+ * Whether a script of a ramdisk starts the agent, for which another program stands in. It says nothing itself.
+ * @param path where the script finds programs
+ */
+async function startsBy(script: string, cmdline: string, path = "/nowhere"): Promise<boolean> {
+  const file = join(scratch, "cmdline");
+  writeFileSync(file, `${cmdline}\n`);
+  const steps = [
+    `mount --bind ${file} /proc/cmdline`,
+    "mount -t tmpfs none /mnt && mkdir /mnt/upper /mnt/work",
+    // "sbin" may be a link to it
+    "mount -t overlay none -o lowerdir=/usr/sbin,upperdir=/mnt/upper,workdir=/mnt/work /usr/sbin",
+    "printf '#!/bin/sh\\necho started\\n' > /usr/sbin/inito && chmod 755 /usr/sbin/inito",
+    `PATH=${path} /bin/sh ${script}`,
+  ];
+  const { all } = await execa("unshare", ["--mount", "sh", "-c", steps.join(" && ")], { all: true, timeout: limitMs });
+  expect(["", "started"]).toContain(all);
+  return all === "started";
+}
+
 /** The names of all modules in an unpacked ramdisk. */
 const modulesIn = (ramdisk: string): string[] =>
   readdirSync(join(ramdisk, "usr/lib/modules"), { recursive: true, encoding: "utf8" }).map((path) =>
@@ -88,6 +115,8 @@ test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
     expect(modulesIn(unpacked)).toEqual(expect.arrayContaining(neededModules));
     const order = await execa("cat", [join(unpacked, "scripts/init-premount/ORDER")], { timeout: limitMs });
     expect(order.stdout).toContain("/scripts/init-premount/metal-rivet");
+    expect(await startsBy(script, "quiet", "/bin")).toBe(false);
+    for (const words of wanted) expect(await startsBy(script, words, "/bin"), words).toBe(true);
   },
 );
 
@@ -113,8 +142,8 @@ test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
     expect(readdirSync(join(unpacked, "usr/lib/dracut/hooks/pre-mount"))).toContain("50-run-metal-rivet.sh");
     // dracut's own modules need not bring grep or anything else.
     const script = join(unpacked, "usr/lib/dracut/hooks/pre-mount/50-run-metal-rivet.sh");
-    const { all } = await execa("/bin/sh", [script], { all: true, env: { PATH: "/nowhere" }, timeout: limitMs });
-    expect(all).toBe("");
+    expect(await startsBy(script, "quiet")).toBe(false);
+    for (const words of wanted) expect(await startsBy(script, words), words).toBe(true);
   },
 );
 
@@ -157,6 +186,7 @@ test.skipIf(process.getuid?.() !== 0 && process.env.CI === undefined)(
     const inInitrd = "/etc/initrd-release";
     expect(await runs("quiet rivet.config=http://10.0.0.1/site.yaml", inInitrd)).toBe("Conditions succeeded.");
     expect(await runs("quiet rivet.service=10.0.0.1:4443", inInitrd)).toBe("Conditions succeeded.");
+    expect(await runs("quiet PIXIE_API_URL=http://10.0.0.1:4242/certs", inInitrd)).toBe("Conditions succeeded.");
     expect(await runs("quiet", inInitrd, "/etc/metal-rivet/config.yaml")).toBe("Conditions succeeded.");
     expect(await runs("quiet", inInitrd)).toBe("Conditions failed.");
     expect(await runs("rivet.service=10.0.0.1:4443")).toBe("Conditions failed.");

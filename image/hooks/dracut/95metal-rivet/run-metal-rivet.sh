@@ -3,7 +3,7 @@
 # machine goes on.
 read -r rivet_cmdline < /proc/cmdline || :
 case " $rivet_cmdline" in
-*" rivet."*) rivet_wanted=yes ;;
+*" rivet."* | *" PIXIE_API_URL="*) rivet_wanted=yes ;;
 *) rivet_wanted=no ;;
 esac
 if [ "$rivet_wanted" = yes ] || [ -e /etc/metal-rivet/config.yaml ]; then
