@@ -13,6 +13,7 @@ const longestTtlMs = 3_600_000;
 const more = `
 Answers, by plain HTTP:
   /v1/boot/MAC      pixiecore's API mode: kernel, ramdisks, and a command line with a token for one enrolment
+  /v1/dhcp/UUID     what metal-stack's pixie asks before its DHCP offer; no token
   /boot.ipxe        script for iPXE, for sites without pixiecore: DHCP names it as the boot file
   /metal-rivet.efi  --uki for UEFI HTTP boot: DHCP names it to clients of the class HTTPClient. Its command line is put in
                     when it is served, unless it is signed or has rivet.config= or rivet.service= already
