@@ -181,8 +181,11 @@ describe("where a lease leads to", () => {
   };
 
   test("one without a way to the first address is not enough: other adapters are waited for", async () => {
-    const { world, options, clock } = two(9_000);
+    const { world, options, clock, notes } = two(9_000);
     expect((await getLease({ ...options, reach: "192.0.2.1" }, world)).nic.name).toBe("eth1");
+    expect(notes).toContain(
+      "eth0: 10.8.0.7 from 10.8.0.1, without a way to 192.0.2.1 (neither its network nor a gateway); waiting for other adapters",
+    );
     expect(clock.time).toBeGreaterThanOrEqual(9_000);
     const own = two(9_000);
     expect((await getLease({ ...own.options, reach: "10.8.0.99" }, own.world)).nic.name).toBe("eth0");

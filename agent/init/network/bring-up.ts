@@ -215,11 +215,17 @@ function neededFamily({ families }: Try, { reach = "" }: NetworkOptions): 4 | 6 
   return (family === 4 || family === 6) && families.has(family) ? family : undefined;
 }
 
+/** Whether a lease, if there is one, leads to the address of IPv4 that is to be reached. */
+function hasWay(begun: Try, options: NetworkOptions): boolean {
+  const { lease } = begun;
+  if (lease === undefined || neededFamily(begun, options) !== 4) return true;
+  return leadsTo(networkValues({ ...begun, lease, ipv6: begun.ipv6 }), lease, options.reach ?? "");
+}
+
 function isEnough(begun: Try, options: NetworkOptions): boolean {
-  const { lease, ipv6, ip, families, ipv6At = 0, ipv6Only } = begun;
+  const { lease, ipv6, families, ipv6At = 0, ipv6Only } = begun;
   const needed = neededFamily(begun, options);
-  if (needed === 4)
-    return lease !== undefined && leadsTo(networkValues({ lease, ipv6, ip }), lease, options.reach ?? "");
+  if (needed === 4) return lease !== undefined && hasWay(begun, options);
   if (needed === undefined && lease !== undefined) return true;
   if (ipv6 === undefined) return false;
   const mayCome = families.has(4) && lease === undefined && ipv6Only !== true && needed === undefined;
@@ -231,7 +237,7 @@ function lackOf(begun: Try, options: NetworkOptions): string {
   const needed = neededFamily(begun, options);
   const four = families.has(4) && lease === undefined ? (lacks.get(4) ?? "no DHCP answer") : undefined;
   const six = families.has(6) && ipv6 === undefined ? (lacks.get(6) ?? "no router of IPv6") : undefined;
-  if (needed === 4 && lease !== undefined) {
+  if (lease !== undefined && !hasWay(begun, options)) {
     return `${lease.address} from ${lease.server}, without a way to ${options.reach} (neither its network nor a gateway)`;
   }
   const both = [four, six].filter((each) => each !== undefined).join(", ");
@@ -251,6 +257,7 @@ async function askBoth(
   const attempt = async (family: 4 | 6, work: () => Promise<void>): Promise<void> => {
     try {
       if (families.has(family)) await work();
+      if (family === 4 && !hasWay(begun, options)) note(`${lackOf(begun, options)}; waiting for other adapters`);
       notice();
     } catch (error) {
       if (signal.aborted) return;
