@@ -20,6 +20,7 @@ const inside: Readonly<Record<string, string>> = {
   parseFruFrom: "parseFru",
   decodeRefused: "decodeRakp2",
   parseKernelCommandLine: "readKernelKeys",
+  parseIpParameter: "parseIpParameters",
 };
 
 const sources = (pattern: string): string =>

@@ -1,5 +1,5 @@
 import { decodeDhcp6, encodeDhcp6 } from "../../../agent/init/network/dhcp6-message.ts";
-import { IpParameterError, parseIpParameter } from "../../../agent/init/network/ip-parameter.ts";
+import { IpParameterError, parseIpParameters } from "../../../agent/init/network/ip-parameter.ts";
 import { parseIfInet6 } from "../../../agent/init/network/ipv6-interface.ts";
 import { decodeAdvertisement } from "../../../agent/init/network/router-advertisement.ts";
 import type { FuzzedDecoder } from "../fuzzed-decoder.ts";
@@ -84,7 +84,7 @@ const dhcp6BehindIds: FuzzedDecoder = {
 
 const ipParameter: FuzzedDecoder = {
   name: "ip=",
-  decode: (input) => parseIpParameter(Buffer.from(input).toString("latin1")),
+  decode: (input) => parseIpParameters(Buffer.from(input).toString("latin1").split(" ")),
   refusals: [IpParameterError],
   corpus: () =>
     [
@@ -92,6 +92,7 @@ const ipParameter: FuzzedDecoder = {
       "[fd00::5]::[fd00::1]:64::eth0:none",
       "eth1:dhcp:1450",
       "auto6",
+      "eth0:dhcp eth1:auto6:1400 ::::node9::dhcp:9.9.9.9",
     ].map(text),
   maxBytes: 200,
   share: 3,
