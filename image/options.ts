@@ -34,7 +34,8 @@ The same inputs give the same bytes; what has not changed is not built again.
   --sign-key FILE      sign metal-rivet.efi, also the one on the stick, for Secure
   --sign-cert FILE     Boot with this key and certificate (PEM)
   --plain-overlay      do not compress overlay.img, for kernels without
-                       CONFIG_RD_ZSTD
+                       CONFIG_RD_ZSTD; it must begin at a multiple of four bytes
+                       behind the other ramdisk
   --help               this text
 
 Exit codes: 0 built, 64 wrong usage, 69 no kernel package to be had, 70 the build
