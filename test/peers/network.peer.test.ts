@@ -94,7 +94,7 @@ const suite = () => {
     expect(resolv).toBe("nameserver fd00::53\n");
   });
 
-  test("IPv6 by DHCPv6, which the service's address needs", async () => {
+  test("IPv6 by DHCPv6, which the service's address needs, also anew after it was given up", async () => {
     const { found, notes, kernel } = await bringUp({
       dnsmasq: [
         "--enable-ra",
@@ -102,8 +102,9 @@ const suite = () => {
         "--dhcp-range=10.9.0.100,10.9.0.110",
         "--dhcp-option=option6:dns-server,[fd00::53]",
       ],
-      keys: ["reach=fd00::1"],
+      keys: ["reach=fd00::1", "again="],
     });
+    expect(notes).toContain("given up: 0 addresses");
     expect(found, notes).toMatchObject({
       ipv6: { addresses: [expect.stringMatching(/^fd00::10[0-9a-f]$/)], dns: ["fd00::53"] },
     });
