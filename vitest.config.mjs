@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -51,7 +52,10 @@ export default defineConfig({
           exclude: never,
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
+          // An emulated machine takes one core, and most of them wait for each other's services half of the time.
+          maxWorkers: Math.min(2, availableParallelism()),
+          // What they boot is built before, and not by two of them at once.
+          globalSetup: "test/vm/build.ts",
         },
       },
     ],
