@@ -3,11 +3,12 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
+import { type BootResult, followBoot } from "../lab/agent-log.ts";
 import { pause } from "../lab/deadline.ts";
 import { openVlanBridge, type VlanBridge } from "../lab/ethernet-bridge.ts";
 import { freeUdpPort } from "../lab/ports.ts";
 import { hostAsSeenByVm6, qmp } from "../lab/qemu.ts";
-import { type Boot, boot, openSite, rowOf, type Site } from "./site.ts";
+import { boot, openSite, rowOf, type Site } from "./site.ts";
 
 /** Ethernet cards by hand: QEMU's network back ends, and for each card the one behind it. */
 function cards(backEnds: readonly string[], ...netdevs: readonly string[]): { nic: "none"; extraArgs: string[] } {
@@ -49,14 +50,18 @@ beforeAll(async () => {
         ],
         "tagged",
       ),
-      // nobody behind the first one, one that never has link, one whose link comes late
-      late: cards(["hubport,id=n0,hubid=0", "user,id=n1,ipv6=off", "user,id=n2,ipv6=off"], "n0", "n1", "n2"),
+      // nobody behind the first one, one that never has link, one whose link comes late, one that gives an address and lets
+      // nothing through
+      late: cards(
+        [...["hubport,id=n0,hubid=0", "user,id=n1,ipv6=off", "user,id=n2,ipv6=off"], "user,id=n3,ipv6=off,restrict=on"],
+        ...["n0", "n1", "n2", "n3"],
+      ),
     }),
   );
 });
 afterAll(() => stack.disposeAsync());
 
-const notesOf = ({ told }: Boot): string[] => told.flatMap((each) => ("text" in each ? [each.text] : []));
+const notesOf = ({ told }: BootResult): string[] => told.flatMap((each) => ("text" in each ? [each.text] : []));
 
 /** Our loopback of IPv6, on which nothing of the site listens, as a road to it. */
 async function relay(port: number): Promise<number> {
@@ -99,7 +104,7 @@ test(`VLAN ${vlan}: frames are tagged, and what is not tagged goes nowhere`, asy
   expect(bridge.passed).toBeGreaterThan(20);
 });
 
-test("three adapters: one without answers, one without link, and one whose link comes late", async () => {
+test("four adapters: one that leads nowhere, one without answers, one without link, and one whose link comes late", async () => {
   const machine = site.machines.late;
   const setLink = (id: string, state: "on" | "off") =>
     qmp(join(machine.directory, "qmp"), "human-monitor-command", { "command-line": `set_link ${id} ${state}` });
@@ -107,12 +112,24 @@ test("three adapters: one without answers, one without link, and one whose link 
     while (!machine.isOn) await pause(20);
     await Promise.all([setLink("nic1", "off"), setLink("nic2", "off")]);
     // the one who reads the console is followBoot: here is only looked at what it has read
-    while (!machine.console.lines.some((line) => line.includes("eth0: link is up"))) await pause(100);
+    while (!machine.console.lines.some((line) => line.includes("eth3 led to nobody"))) await pause(100);
     await pause(4_000);
     await setLink("nic2", "on");
   };
-  const [run] = await Promise.all([boot(site, "late"), pullCables()]);
-  const notes = notesOf(run);
-  expect([run.outcome, run.exitCode], notes.join("\n")).toEqual(["linked", 0]);
-  expect(notes.filter((note) => note.includes("link is up")).map((note) => note.slice(0, 4))).toEqual(["eth0", "eth2"]);
+  const tries = async () => {
+    const first = await boot(site, "late", { args: "rivet.service_limit=3", stayOn: true });
+    const second = await followBoot(machine, { limitMs: 90_000 });
+    await machine.powerOff();
+    return [first, second] as const;
+  };
+  const [[first, second]] = await Promise.all([tries(), pullCables()]);
+  const linksOf = (notes: readonly string[]) =>
+    notes.filter((note) => note.includes("link is up")).map((note) => note.slice(0, 4));
+  expect([first.exitCode, first.text], notesOf(first).join("\n")).toEqual([
+    69,
+    expect.stringContaining("not read within 3 s"),
+  ]);
+  expect(linksOf(notesOf(first))).toEqual(["eth0", "eth3"]);
+  expect([second.outcome, second.exitCode], notesOf(second).join("\n")).toEqual(["linked", 0]);
+  expect(linksOf(notesOf(second))).toEqual(["eth0", "eth3", "eth2"]);
 });
