@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { ipKind, parseIpv4, parseIpv6 } from "../../ipmi/ip.ts";
 import { formatMac, macProblem, parseMac } from "../../ipmi/mac.ts";
+import type { BmcFacts } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { type Endpoint, parseEndpoint } from "../endpoint.ts";
 import type { BmcRow } from "../store/store.ts";
 import { rmcpPort, toldEndpoint } from "./told-endpoint.ts";
@@ -55,7 +56,9 @@ function isHostName(text: string): boolean {
 }
 
 /** What tells where a BMC is. */
-export type Located = Pick<BmcRow, "mac" | "givenAddress" | "facts">;
+export interface Located extends Pick<BmcRow, "mac" | "givenAddress"> {
+  readonly facts: Pick<BmcFacts, "ipv4Address" | "ipv6Addresses" | "rmcpPort"> | undefined;
+}
 
 /** Where to reach a BMC: by the map, else where an operator said, else as it reported. Undefined if it has no address. */
 export function reachableAt({ mac, givenAddress, facts }: Located, map: AddressMap): Endpoint | undefined {

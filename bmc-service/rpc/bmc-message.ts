@@ -150,8 +150,8 @@ function vendorOf({ row, machine }: BmcOutline): string {
   const places = [
     () => fru?.productManufacturer,
     () => fru?.boardManufacturer,
-    () => machine?.machine.system?.manufacturer,
-    () => machine?.machine.board?.manufacturer,
+    () => machine?.machine?.system?.manufacturer,
+    () => machine?.machine?.board?.manufacturer,
     () => manufacturerName(manufacturerId),
   ];
   for (const nameAt of places) {

@@ -157,9 +157,11 @@ export function bmcService(
 
   return {
     listBmcs: guard.unary("ListBmcs", ({ brief = false, ...page }) =>
-      listBmcs(store, page, async (outline) =>
-        brief ? briefRow(briefMessage(outline, reach)) : wholeRow(bmcMessage(await store.whole(outline), reach, false)),
-      ),
+      listBmcs(store, page, async (outline) => {
+        if (brief) return briefRow(briefMessage(outline, reach));
+        const record = await store.bmc(outline.row.key);
+        return record && wholeRow(bmcMessage(record, reach, false));
+      }),
     ),
 
     getBmc: guard.unary("GetBmc", async ({ key, showSecrets }, context) => {

@@ -21,8 +21,9 @@ export async function* watchBmcs(
   });
   try {
     // Row by row: all of them with their inventories may be more than there is memory.
-    for (const outline of await store.bmcOutlines()) {
-      yield { change: { $case: "bmc", value: toMessage(await store.whole(outline)) } };
+    for (const { row } of await store.bmcOutlines()) {
+      const record = await store.bmc(row.key);
+      if (record !== undefined) yield { change: { $case: "bmc", value: toMessage(record) } };
     }
     yield { change: { $case: "snapshotComplete", value: true } };
     for (;;) {

@@ -34,24 +34,26 @@ export function wholeRow(bmc: Bmc): ToldRow {
 
 /**
  * A page of the rows, or all of them.
+ * @param tell undefined: the row has gone since
  * @throws RpcError INVALID_ARGUMENT for a token that is none, RESOURCE_EXHAUSTED if all rows are too many for one answer
  */
 export async function listBmcs(
   store: Store,
   { pageSize = 0, pageToken = "" }: Omit<ListBmcsRequest, "brief">,
-  tell: (outline: BmcOutline) => ToldRow | Promise<ToldRow>,
+  tell: (outline: BmcOutline) => Promise<ToldRow | undefined>,
   most: { readonly page: number; readonly list: number } = mostBytes,
 ): Promise<ListBmcsResponse> {
   const isAfter = pageToken === "" ? () => true : afterToken(pageToken);
   const bmcs: Bmc[] = [];
   let bytes = 0;
-  let last: BmcRow | undefined;
+  let last: BmcOutline["row"] | undefined;
   for (const outline of await store.bmcOutlines()) {
     if (!isAfter(outline.row)) continue;
     if (pageSize > 0 && last !== undefined && (bmcs.length >= pageSize || bytes >= most.page)) {
       return { bmcs, nextPageToken: tokenOf(last) };
     }
     const told = await tell(outline);
+    if (told === undefined) continue;
     bmcs.push(told.bmc);
     bytes += told.bytes;
     last = outline.row;
@@ -67,7 +69,7 @@ export async function listBmcs(
 const tokenOf = ({ mac, key }: Pick<BmcRow, "mac" | "key">) => `${mac} ${key}`;
 
 /** Rows without a MAC address come last, see `listOrder`. */
-function afterToken(token: string): (row: BmcRow) => boolean {
+function afterToken(token: string): (row: Pick<BmcRow, "mac" | "key">) => boolean {
   const [mac = "", key, ...more] = token.split(" ");
   if (key === undefined || more.length > 0) throw invalid("page_token", "it is none that this service gave");
   return (row) => {

@@ -1,4 +1,5 @@
 import type { Secret } from "../../ipmi/secret.ts";
+import { BmcFactsOutline } from "../../proto/gen/metalrivet/store/v1/outline.ts";
 import { type AccountState, BmcFacts, ChassisState, type State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { InbandProof, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { Inventory, Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
@@ -36,6 +37,26 @@ export function bmcRow(row: SqlRow): BmcRow {
     verifiedAt: timeOrNone(row, "verified_at"),
     createdAt: time(row, "created_at"),
     changedAt: time(row, "changed_at"),
+  };
+}
+
+/** What a list shows of it, see BmcOutline; with the name of its machine's certificate, which is in another table. */
+export function listedRow(row: SqlRow) {
+  let facts: BmcFactsOutline | undefined;
+  return {
+    key: text(row, "key"),
+    mac: text(row, "mac"),
+    machineKey: textOrNone(row, "machine_key"),
+    machineUuid: textOrNone(row, "machine_uuid"),
+    drivers: JSON.parse(text(row, "drivers")) as string[],
+    state: number(row, "state") as State,
+    stateReason: text(row, "state_reason"),
+    get facts() {
+      facts ??= decoded(row, "facts", BmcFactsOutline);
+      return facts;
+    },
+    givenAddress: text(row, "given_address"),
+    claimedBy: textOrNone(row, "claimed_by") ?? "",
   };
 }
 

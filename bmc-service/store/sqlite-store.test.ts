@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Secret } from "../../ipmi/secret.ts";
+import { BmcFactsOutline } from "../../proto/gen/metalrivet/store/v1/outline.ts";
 import { BmcFacts, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { Machine } from "../../proto/gen/metalstack/bmc/v1/machine.ts";
 import { factsOf, mac1, mac2, machineOf, uuid1 } from "../fixture/enrolling.ts";
@@ -214,4 +215,14 @@ test("a transaction that fails leaves nothing behind", () => {
     }),
   ).toThrow("midway");
   expect(database.all("SELECT * FROM a")).toEqual([]);
+});
+
+test("what a list reads of a BMC's facts has their numbers", () => {
+  const manufacturers = { boardManufacturer: "a", productManufacturer: "b" };
+  const facts = { ipv4Address: "10.0.0.8", ipv6Addresses: ["2001:db8::7/64"], rmcpPort: 1_623, manufacturerId: 10_876 };
+  const whole = BmcFacts.fromPartial({
+    ...{ ...facts, mac: mac1, channel: 1, guid: "00", findings: ["x"] },
+    ...{ fru: { ...manufacturers, productName: "c" }, channels: [{ channel: 1 }] },
+  });
+  expect(BmcFactsOutline.decode(BmcFacts.encode(whole).finish())).toEqual({ ...facts, fru: manufacturers });
 });

@@ -1,5 +1,6 @@
 import type { DeviceIdentity } from "../../ipmi/device-identity.ts";
 import type { Secret } from "../../ipmi/secret.ts";
+import type { BmcFactsOutline } from "../../proto/gen/metalrivet/store/v1/outline.ts";
 import type { AccountState, BmcFacts, ChassisState, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import type { ConflictDecision } from "../../proto/gen/metalstack/bmc/v1/bmc_service.ts";
 import type { InbandProof, NoBmc, PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
@@ -132,8 +133,16 @@ export interface BmcRecord {
   readonly conflicts: readonly ConflictRow[];
 }
 
-/** What a list of all rows tells of each. The machine has no inventory, whatever is stored. */
-export type BmcOutline = Omit<BmcRecord, "account">;
+/** What a list shows of a row: little to read, for there are thousands. */
+export interface BmcOutline {
+  readonly row: Pick<BmcRow, "key" | "mac" | "machineUuid" | "drivers" | "state" | "stateReason" | "givenAddress"> & {
+    readonly facts: BmcFactsOutline | undefined;
+  };
+  /** `machine` is read when it is asked for; undefined if it has gone since. */
+  readonly machine: (Pick<MachineRow, "claimedBy"> & { readonly machine: Machine | undefined }) | undefined;
+  readonly twins: BmcRecord["twins"];
+  readonly conflicts: BmcRecord["conflicts"];
+}
 
 /** One enrolment: from Begin to the end of its token. */
 export interface Session {
@@ -445,10 +454,8 @@ export interface Store extends AsyncDisposable {
   bmcsOfUuid(uuid: string): Promise<BmcRecord[]>;
   /** Ordered by MAC; machines without BMC last, by key. */
   bmcs(): Promise<BmcRecord[]>;
-  /** As `bmcs`, without accounts and inventories: much less to read. */
+  /** The same rows in the same order, with what a list shows of them. */
   bmcOutlines(): Promise<BmcOutline[]>;
-  /** With what an outline leaves out: as the row is now. */
-  whole(outline: BmcOutline): Promise<BmcRecord>;
   /** How many rows there are of each state. Cheap: Prometheus asks all the time. */
   countByState(): Promise<ReadonlyMap<State, number>>;
   /** Newest first. */
