@@ -1,9 +1,16 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { countTests } from "./all.ts";
+import { countTests, failures } from "./all.ts";
 
 const file = (status: string, ...tests: string[]) => ({
+  name: join(import.meta.dirname, "some.test.ts"),
   status,
-  assertionResults: tests.map((each) => ({ status: each })),
+  message: "Cannot find module\n  at line 1",
+  assertionResults: tests.map((each, index) => ({
+    status: each,
+    fullName: `test ${index}`,
+    failureMessages: each === "failed" ? ["expected 1 to be 2\n  at line 7"] : [],
+  })),
 });
 
 test("tests are counted as vitest counts them", () => {
@@ -20,4 +27,13 @@ test("tests are counted as vitest counts them", () => {
 test("a file that failed before its tests ran counts as one failed", () => {
   const none = { numPassedTests: 3, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 };
   expect(countTests({ ...none, testResults: [file("failed"), file("passed", "passed")] }).failed).toBe(1);
+});
+
+test("each failure is named with the first line of its reason", () => {
+  const counts = { numPassedTests: 1, numFailedTests: 1, numPendingTests: 0, numTodoTests: 0 };
+  const testResults = [file("failed", "passed", "failed"), file("passed", "passed"), file("failed")];
+  expect(failures({ ...counts, testResults })).toEqual([
+    "test/some.test.ts > test 1: expected 1 to be 2",
+    "test/some.test.ts: Cannot find module",
+  ]);
 });

@@ -5,7 +5,7 @@
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
 
@@ -107,6 +107,8 @@ interface Counts {
 
 interface StageResult extends Counts {
   readonly ok: boolean;
+  /** What failed, a line each. */
+  readonly failures: readonly string[];
 }
 
 /** What of vitest's JSON report is used here. */
@@ -116,8 +118,15 @@ interface VitestReport {
   readonly numPendingTests: number;
   readonly numTodoTests: number;
   readonly testResults: readonly {
+    /** The file's path. */
+    readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages?: readonly string[];
+    }[];
   }[];
 }
 
@@ -131,6 +140,21 @@ export function countTests(report: VitestReport): Counts {
     failed: report.numFailedTests + filesWithoutTests.length,
     skipped: report.numPendingTests + report.numTodoTests,
   };
+}
+
+/** Each failed test, or file that failed before its tests, with the first line of why: a whole run's output is long. */
+export function failures(report: VitestReport): string[] {
+  return report.testResults
+    .filter(({ status }) => status === "failed")
+    .flatMap(({ name, message, assertionResults }) => {
+      const failed = assertionResults.filter((test) => test.status === "failed");
+      const said =
+        failed.length > 0 ? failed.map((test) => [test.fullName, test.failureMessages?.[0]]) : [["", message]];
+      const file = relative(root, name);
+      return said.map(
+        ([test, why]) => `${file}${test ? ` > ${test}` : ""}: ${why?.split("\n")[0] || "no reason given"}`,
+      );
+    });
 }
 
 async function runStage(stage: Stage, scratch: string): Promise<StageResult> {
@@ -153,7 +177,8 @@ async function runStage(stage: Stage, scratch: string): Promise<StageResult> {
     maxBuffer: 100 * 1024 * 1024,
   });
   const seconds = `${((performance.now() - started) / 1000).toFixed(1)} s`;
-  const counts = stage.project ? await readCounts(reportFile) : { passed: 0, failed: 0, skipped: 0 };
+  const report = stage.project ? await readReport(reportFile) : undefined;
+  const counts = stage.project ? report && countTests(report) : { passed: 0, failed: 0, skipped: 0 };
   const ok = !done.failed && counts !== undefined && counts.failed === 0;
   const tests = stage.project && counts ? `, ${counts.passed} passed${note(counts)}` : "";
   console.log(`${ok ? "ok" : "FAILED"}  ${seconds}${tests}`);
@@ -166,21 +191,22 @@ async function runStage(stage: Stage, scratch: string): Promise<StageResult> {
     console.log(`\n${done.all}\n${stage.name}: ${why}: ${stage.command.join(" ")}\n`);
   }
   const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
-  return { ok, passed, skipped, failed: !ok && failed === 0 ? 1 : failed };
+  return { ok, passed, skipped, failed: !ok && failed === 0 ? 1 : failed, failures: report ? failures(report) : [] };
 }
 
 const note = ({ failed, skipped }: Counts): string =>
   `${failed > 0 ? `, ${failed} failed` : ""}${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 
 /** Undefined when vitest died before it could report; the stage has failed then. */
-async function readCounts(file: string): Promise<Counts | undefined> {
+async function readReport(file: string): Promise<VitestReport | undefined> {
   const text = await readFile(file, "utf8").catch(() => undefined);
-  return text === undefined ? undefined : countTests(JSON.parse(text) as VitestReport);
+  return text === undefined ? undefined : (JSON.parse(text) as VitestReport);
 }
 
 async function runAll(stages: readonly Stage[]): Promise<boolean> {
   const scratch = await mkdtemp(join(tmpdir(), "rivet-test-"));
   const failedStages: string[] = [];
+  const allFailures: string[] = [];
   let [passed, failed] = [0, 0];
   try {
     for (const stage of stages) {
@@ -194,11 +220,14 @@ async function runAll(stages: readonly Stage[]): Promise<boolean> {
       const result = await runStage(stage, scratch);
       passed += result.passed;
       failed += result.failed;
+      allFailures.push(...result.failures.map((line) => `${stage.name}: ${line}`));
       if (!result.ok) failedStages.push(stage.name);
     }
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+  // Said again at the end: what the stages printed is long, and whoever keeps only its end has to know.
+  for (const line of allFailures) console.log(line);
   if (failedStages.length > 0) console.log(`failed stages: ${failedStages.join(", ")}`);
   console.log(`${passed} passed, ${failed} failed`);
   return failedStages.length === 0;
