@@ -40,7 +40,7 @@ const programs = [
     ],
     options: [quiet, closed, small],
   },
-  { name: "bmcctl", entry: "outband-client/cli/main.ts", format: "esm", parts: [], options: [quiet, closed, small] },
+  { name: "bmcctl", entry: "outband-client/cli/main.ts", format: "cjs", parts: [], options: [quiet, closed] },
   { name: "bmc-service", entry: "bmc-service/main.ts", format: "esm", parts: [], options: [quiet, closed] },
 ];
 

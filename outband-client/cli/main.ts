@@ -26,7 +26,9 @@ const stdin = {
   destroy: () => process.stdin.destroy(),
 };
 const args = process.argv.slice(2);
-const code = await bmcctl({ args, env, stdin, stdout, stderr, interrupt: interrupt.signal });
-// Dying by the signal itself is what a shell expects of a command that was interrupted before its end.
-if (code === "interrupted") process.kill(process.pid, received);
-else process.exitCode = code;
+// No await at the top: the program is built as CommonJS, which starts sooner.
+void bmcctl({ args, env, stdin, stdout, stderr, interrupt: interrupt.signal }).then((code) => {
+  // Dying by the signal itself is what a shell expects of a command that was interrupted before its end.
+  if (code === "interrupted") process.kill(process.pid, received);
+  else process.exitCode = code;
+});
