@@ -8,6 +8,8 @@ import { defineConfig } from "vitest/config";
  */
 const fast = ["{ipmi,inband,outband-client,agent,bmc-service,proto,image,test}/**/*.test.ts"];
 const others = ["**/*.long.test.ts", "**/*.peer.test.ts", "**/*.vm.test.ts"];
+// A busy or paused machine may take longer than the second that is vitest's own limit.
+const patient = { poll: { timeout: 8_000 } };
 const never = ["**/node_modules/**", "dist/**"];
 
 export default defineConfig({
@@ -21,6 +23,7 @@ export default defineConfig({
           include: fast,
           exclude: [...never, ...others],
           testTimeout: 10_000,
+          expect: patient,
           // Loading the same modules anew for each file took more processor time than the tests.
           isolate: false,
         },
@@ -31,6 +34,7 @@ export default defineConfig({
           include: ["**/*.long.test.ts"],
           exclude: never,
           testTimeout: 30_000,
+          expect: patient,
           hookTimeout: 30_000,
           isolate: false,
         },
@@ -41,6 +45,7 @@ export default defineConfig({
           include: ["**/*.peer.test.ts"],
           exclude: never,
           testTimeout: 60_000,
+          expect: patient,
           hookTimeout: 60_000,
           fileParallelism: false,
         },
@@ -51,6 +56,7 @@ export default defineConfig({
           include: ["**/*.vm.test.ts"],
           exclude: never,
           testTimeout: 300_000,
+          expect: patient,
           hookTimeout: 300_000,
           // An emulated machine takes one core, and most of them wait for each other's services half of the time.
           maxWorkers: Math.min(2, availableParallelism()),

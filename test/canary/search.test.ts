@@ -91,13 +91,15 @@ describe("in what a program says", () => {
 });
 
 test("in argv and in the environment of a process", async () => {
-  const watch = new ProcessWatch();
-  await new Promise<void>((resolve) => {
-    const env = { PATH: process.env.PATH, SECRET: "Canary7!x" };
-    execFile("sh", ["-c", "sleep 0.4; :", secret], { env }, () => resolve());
-  });
-  await watch[Symbol.asyncDispose]();
-  expect(textsHolding(secret, watch.seen)).toContainEqual(expect.stringContaining("cmdline of process"));
-  expect(textsHolding("Canary7!x", watch.seen)).toContainEqual(expect.stringContaining("environ of process"));
+  await using watch = new ProcessWatch();
+  const env = { PATH: process.env.PATH, SECRET: "Canary7!x" };
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  // It reads until it was seen.
+  const { stdin } = execFile("sh", ["-c", "read -r _", secret], { env }, () => resolve());
+  const places = (text: string) => textsHolding(text, watch.seen);
+  await expect.poll(() => places(secret)).toContainEqual(expect.stringContaining("cmdline of process"));
+  await expect.poll(() => places("Canary7!x")).toContainEqual(expect.stringContaining("environ of process"));
+  stdin?.end();
+  await ended;
   expect(textsHolding("NotThere1!", watch.seen)).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { send } from "../../ipmi/command.ts";
 import { getLanConfigurationParameters, readFruData } from "../../ipmi/commands/index.ts";
 import { macAddress } from "../../ipmi/lan-parameters.ts";
@@ -45,6 +45,6 @@ test.each(["hardReset", "none"])("a watchdog that is over does its action, %s, o
   const tenth = { initialCountdown: 1, preTimeoutSeconds: 0, preTimeoutInterrupt: "none", dontLog: true };
   watchdog.settings = { ...tenth, use: "osLoad", timeoutAction };
   watchdog.startedAtMs = performance.now();
-  await vi.waitFor(() => expect(watchdog.startedAtMs).toBeUndefined());
+  await expect.poll(() => watchdog.startedAtMs).toBeUndefined();
   expect(done).toEqual(timeoutAction === "none" ? [] : [timeoutAction]);
 });
