@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccountState, type Bmc, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { PasswordForm } from "../../proto/gen/metalstack/bmc/v1/enrolment_service.ts";
 import { type Clients, call, refusal } from "../fixture/clients.ts";
@@ -119,7 +119,7 @@ describe("RotateAccount", () => {
     const gate = Promise.withResolvers<void>();
     bmc.gate = gate.promise;
     const rotated = rotate();
-    await vi.waitFor(() => expect(bmc.logins).toHaveLength(1));
+    await expect.poll(() => bmc.logins).toHaveLength(1);
     const { bmc: client } = service.operator;
     const asked = call(client, client.getPower, { mac: mac1 });
     // The rotation is in its first login until both are there.
@@ -143,7 +143,7 @@ describe("RotateAccount", () => {
       bmc.onCommand = (command) => command === "Set User Password" && go();
     });
     expect(code).toBe(status.CANCELLED);
-    await vi.waitFor(async () => expect((await accounts()).map(({ state }) => state)).toEqual([verified, retired]));
+    await expect.poll(async () => (await accounts()).map(({ state }) => state)).toEqual([verified, retired]);
     expect((await accounts())[0]?.password).toBe(passwordOnBmc());
     expect(await row()).toMatchObject({ state: State.STATE_LINKED });
   });
@@ -155,7 +155,7 @@ describe("RotateAccount", () => {
       bmc.onLogin = go;
     });
     expect(code).toBe(status.CANCELLED);
-    await vi.waitFor(() => expect(service.log.join("")).toContain('"code":"CANCELLED"'));
+    await expect.poll(() => service.log.join("")).toContain('"code":"CANCELLED"');
     gate.resolve();
     expect(passwordOnBmc()).toBe(canary);
     expect((await accounts()).map(({ state }) => state)).toEqual([verified]);
@@ -327,7 +327,7 @@ describe("the service is killed in the middle of a rotation", () => {
         const again = linkedBmc(password);
         again.takesPassword = takesPassword;
         await using restarted = await startTestService({ ...site, data }, again.connect);
-        await vi.waitFor(async () => expect((await row(restarted.operator))?.state, at).toBe(State.STATE_LINKED));
+        await expect.poll(async () => (await row(restarted.operator))?.state, { message: at }).toBe(State.STATE_LINKED);
         const inUse = (await accounts(restarted.operator)).filter(({ state }) => state === verified);
         expect(
           inUse.map((each) => each.password),

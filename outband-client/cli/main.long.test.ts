@@ -41,7 +41,7 @@ describe("as a process", () => {
 
   test("watch ends by SIGINT with exit code 0", async () => {
     const { child, ended, stdout } = spawned([...inUse.there, "watch"]);
-    await vi.waitFor(() => expect(stdout()).toContain(unmanaged.machineUuid), 5_000);
+    await expect.poll(() => stdout()).toContain(unmanaged.machineUuid);
     child.kill("SIGINT");
     expect(await ended).toMatchObject({ code: 0, stderr: "" });
   });
@@ -60,7 +60,7 @@ describe("as a process", () => {
 
   test("a reader that has seen enough is no failure", async () => {
     const { child, ended, stdout } = spawned([...inUse.there, "watch"]);
-    await vi.waitFor(() => expect(stdout()).toContain(linked.mac), 5_000);
+    await expect.poll(() => stdout()).toContain(linked.mac);
     child.stdout?.destroy();
     await vi.waitFor(() => {
       inUse.service.put(Bmc.fromPartial({ ...discovered, changedAt: new Date(), stateReason: String(Math.random()) }));

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { Bmc, State } from "../../proto/gen/metalstack/bmc/v1/bmc.ts";
 import { useFakeService } from "./fixture/hooks.ts";
 import { canary, discovered, failed, linked, unmanaged } from "./fixture/rows.ts";
@@ -13,12 +13,12 @@ describe("watch", () => {
 
   async function watching(args: string[], surroundings?: Surroundings) {
     const running = start([...inUse.there, "watch", ...args], surroundings);
-    await vi.waitFor(() => expect(inUse.service.watchers).toBe(1));
+    await expect.poll(() => inUse.service.watchers).toBe(1);
     return running;
   }
   afterEach(async () => {
     inUse.service.rows.delete(mac);
-    await vi.waitFor(() => expect(inUse.service.watchers).toBe(0));
+    await expect.poll(() => inUse.service.watchers).toBe(0);
   });
 
   test("shows each row, then each change as a line, and ends well by Ctrl-C", async () => {
@@ -27,7 +27,7 @@ describe("watch", () => {
     inUse.service.put(row({ state: State.STATE_LINKED, address: "10.0.0.3", changedAt: new Date() }));
     inUse.service.put(row({ state: State.STATE_LINKED, address: "10.0.0.3", changedAt: new Date(1) }));
     inUse.service.remove(mac);
-    await vi.waitFor(() => expect(running.stdout()).toContain("deleted"));
+    await expect.poll(() => running.stdout()).toContain("deleted");
     running.interrupt();
     const { code, stdout, stderr } = await running.ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -48,7 +48,7 @@ describe("watch", () => {
     const running = await watching(["--output", "json"]);
     inUse.service.put(row());
     inUse.service.remove(mac);
-    await vi.waitFor(() => expect(running.stdout()).toContain("deleted"));
+    await expect.poll(() => running.stdout()).toContain("deleted");
     running.interrupt();
     expect((await running.ended).stdout).not.toContain(canary);
     const documents = (await running.ended).stdout
@@ -68,13 +68,13 @@ describe("watch", () => {
   test("goes on when the service is back, with what happened meanwhile", async () => {
     inUse.service.rows.set(mac, row());
     const running = await watching(["--output", "json"]);
-    await vi.waitFor(() => expect(running.stdout()).toContain(mac));
+    await expect.poll(() => running.stdout()).toContain(mac);
     inUse.service.kill();
     inUse.service.rows.delete(mac);
     inUse.service.rows.set(discovered.mac, Bmc.fromPartial({ ...discovered, address: "10.0.0.88" }));
     await inUse.service.restart();
     try {
-      await vi.waitFor(() => expect(running.stdout()).toContain("deleted"), 5_000);
+      await expect.poll(() => running.stdout()).toContain("deleted");
     } finally {
       inUse.service.rows.set(discovered.mac, discovered);
     }
@@ -95,9 +95,9 @@ describe("watch", () => {
   test("goes on when the service ends the stream in good order", async () => {
     const running = await watching([]);
     inUse.service.endStreams();
-    await vi.waitFor(() => expect(inUse.service.watchers).toBe(1), 5_000);
+    await expect.poll(() => inUse.service.watchers).toBe(1);
     inUse.service.put(row());
-    await vi.waitFor(() => expect(running.stdout()).toContain(mac));
+    await expect.poll(() => running.stdout()).toContain(mac);
     running.interrupt();
     const { code, stderr } = await running.ended;
     expect(code).toBe(0);
@@ -116,7 +116,7 @@ describe("watch", () => {
       const { stdout } = await running.ended;
       expect(stdout).toContain("linked");
       expect(stdout.includes("\u001b[32m")).toBe(coloured);
-      await vi.waitFor(() => expect(inUse.service.watchers).toBe(0));
+      await expect.poll(() => inUse.service.watchers).toBe(0);
     }
   });
 });

@@ -4,7 +4,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { gzipSync } from "node:zlib";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { call, connectClients, refusal } from "../../bmc-service/fixture/clients.ts";
 import { EnrollingAgent, machineOf, uuid2 } from "../../bmc-service/fixture/enrolling.ts";
 import { defaultLimits, type Limits } from "../../bmc-service/rpc/limits.ts";
@@ -31,13 +31,18 @@ afterEach(async () => {
   if (site !== shared) await site[Symbol.asyncDispose]();
 });
 
+/** Each call tells all attacks that were logged since the first. */
+function attacksFromNow(): () => unknown[] {
+  const logged: unknown[] = [];
+  return () => {
+    logged.push(...site.attacks());
+    return logged;
+  };
+}
+
 /** It is in the log, and the service serves others as before. */
 async function isHarmless(attack: string, more: object = {}): Promise<void> {
-  const logged: unknown[] = [];
-  await vi.waitFor(() => {
-    logged.push(...site.attacks());
-    expect(logged).toContainEqual(expect.objectContaining({ attack, from: "127.0.0.1", ...more }));
-  });
+  await expect.poll(attacksFromNow()).toContainEqual(expect.objectContaining({ attack, from: "127.0.0.1", ...more }));
   expect(await site.state()).toBe(before);
   const machine = await site.machine(uuid2);
   await machine.beginWith((await site.token(uuid2)).text);
@@ -273,11 +278,7 @@ describe("connections that do nothing", () => {
       // Half of the places are theirs, and some get as far as the handshake; the site has one already.
       await using idle = openMany(400);
       await Promise.race(idle.ends);
-      const logged: unknown[] = [];
-      await vi.waitFor(() => {
-        logged.push(...site.attacks());
-        expect(logged).toContainEqual(expect.objectContaining({ attack: "flood", fromThere: 7 }));
-      });
+      await expect.poll(attacksFromNow()).toContainEqual(expect.objectContaining({ attack: "flood", fromThere: 7 }));
     }
     await isHarmless("connection without call");
   });
