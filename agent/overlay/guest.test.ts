@@ -17,7 +17,7 @@ import { readLocalSources, readSettings } from "../configure.ts";
 import { openConsole } from "../console.ts";
 import { explainFailure } from "../failure.ts";
 import type { TimerCall } from "../init/libc-timer.ts";
-import { hasAddress } from "../init/network/is-network-up.ts";
+import { hasAddress, isIpv6Up } from "../init/network/is-network-up.ts";
 import { StepError } from "../step.ts";
 import { AsFound } from "./as-found.ts";
 import { endOnBugs, endOnSignals } from "./early-end.ts";
@@ -136,12 +136,33 @@ describe("name servers of a network that the kernel brought up", () => {
   });
 });
 
-test("a network is up if somebody gave an address; link-local ones a machine makes itself", () => {
-  const info = (family: "IPv4" | "IPv6", address: string, internal = false) =>
-    ({ family, address, internal }) as NetworkInterfaceInfo;
-  const own = [info("IPv4", "169.254.3.4"), info("IPv6", "fe80::1"), info("IPv6", "2001:db8::1")];
-  expect(hasAddress({ lo: [info("IPv4", "127.0.0.1", true)], eth0: own })).toBe(false);
-  expect(hasAddress({ eth0: [...own, info("IPv4", "10.0.0.7")] })).toBe(true);
+describe("a network is up", () => {
+  test("if somebody gave an address of IPv4; link-local ones a machine makes itself", () => {
+    const info = (family: "IPv4" | "IPv6", address: string, internal = false) =>
+      ({ family, address, internal }) as NetworkInterfaceInfo;
+    const own = [info("IPv4", "169.254.3.4"), info("IPv6", "fe80::1")];
+    expect(hasAddress({ lo: [info("IPv4", "127.0.0.1", true)], eth0: own })).toBe(false);
+    expect(hasAddress({ eth0: [...own, info("IPv4", "10.0.0.7")] })).toBe(true);
+  });
+
+  const any = "0".repeat(32);
+  const address = (rest: string) => `fd070000000000000000000000000050 02 ${rest}\n`;
+  const own = `fe80000000000000505400fffe000010 02 40 20 80     eth0\n${any.slice(1)}1 01 80 10 80       lo\n`;
+  const route = (to: string, flags: string, device = "eth0") =>
+    `${to} 00 ${any} 00 fd070000000000000000000000000001 00000400 00000001 00000000 ${flags} ${device.padStart(8)}\n`;
+  const refusing = route(any, "00200200", "lo");
+  test.each([
+    ["link-local", "", refusing, false],
+    ["by an advertisement", address("40 00 00     eth0"), route(any, "00450003"), false],
+    ["for good", address("40 00 80     eth0"), refusing, true],
+    ["for good, not proved yet", address("40 00 c0     eth0"), refusing, true],
+    ["for good, of another machine", address("40 00 c8     eth0"), refusing, false],
+    ["by DHCPv6", address("80 00 00     eth0"), route(any, "00450003"), true],
+    ["for a time, with a default route of somebody", address("40 00 00     eth0"), route(any, "00000003"), true],
+    ["of lo", address("80 00 80       lo"), refusing, false],
+  ])("IPv6: an address %s", (_, addresses, routes, expected) => {
+    expect(isIpv6Up(own + addresses, routes)).toBe(expected);
+  });
 });
 
 describe("the outcome for the next program", () => {

@@ -116,6 +116,72 @@ const suite = () => {
     });
   });
 
+  describe("a guest finds what its host has of network, and leaves it so", () => {
+    const bridge = "rivet.config=http://[fd07::1]:8000/site.yaml";
+    const isUp = "ip link set eth0 up; until ip -6 addr show dev eth0 -tentative | grep -q fe80; do sleep 0.1; done";
+    const managed = beside(`server ${dnsmasq("s0", noNames, "--enable-ra --dhcp-range=fd07::100,fd07::10f,64,600")}`);
+    const expectAsFound = ({ kernel, kernelBefore, output }: Seen) => {
+      expect(kernelBefore, output).toContain("eth0");
+      expect(kernel, output).toBe(kernelBefore);
+    };
+
+    test.concurrent.each([
+      ["for good", "ip addr add fd07::50/64 dev eth0"],
+      [
+        "for a time",
+        "ip addr add fd07::50/64 dev eth0 valid_lft 900 preferred_lft 900; ip -6 route add default via fd07::1",
+      ],
+    ])("an address of IPv6 %s is used", async (_, address) => {
+      const seen = await runInNamespaces({ network: [web], host: [isUp, address], cmdline: `${limits} ${bridge}` });
+      expect(seen.told).toContain("the network is up: it is left as it is");
+      expectDocument(seen);
+      expectAsFound(seen);
+    });
+
+    test.concurrent("adapter up: what DHCPv6 gave is gone", async () => {
+      // so that the kernel makes nothing of the advertisement by itself, before or after
+      const host = [isUp, "sysctl -qw net.ipv6.conf.eth0.accept_ra=0"];
+      const seen = await runInNamespaces({ network: [managed, web], host, cmdline: `${limits} ${bridge}` });
+      expectDocument(seen);
+      expectAsFound(seen);
+    });
+
+    test.concurrent("adapter up: what ip= gave is gone, and the MTU is back", async () => {
+      const ip = "ip=[fd07::77]::[fd07::1]:64:node7:eth0:off:1400";
+      const seen = await runInNamespaces({ network: [web], host: [isUp], cmdline: `${limits} ${ip} ${bridge}` });
+      expectDocument(seen);
+      expectAsFound(seen);
+      expect(seen.hostName).not.toBe("node7");
+    });
+
+    test.concurrent("an address of the link, its routes, and the host name stay", async () => {
+      const seen = await runInNamespaces({
+        network: [beside(`server ${dnsmasq("s0", noNames, leases, "--dhcp-option=12,by-dhcp")}`), web],
+        host: [
+          "hostname by-host; ip addr add 169.254.9.9/16 dev eth0 label eth0:own; ip link set eth0 up",
+          "ip addr add 169.254.9.10/16 dev eth0; ip route add 10.9.0.0/16 via 169.254.1.1 metric 7",
+        ],
+        cmdline: `${limits} ${document}`,
+      });
+      expectDocument(seen);
+      expect([seen.hostName, seen.told]).toEqual([
+        "by-host",
+        expect.arrayContaining([expect.stringMatching(/^network: eth0 10\.7\.0\./)]),
+      ]);
+      expectAsFound(seen);
+    });
+
+    test.concurrent("an adapter that is down, with addresses, is so again", async () => {
+      const host = ["ip addr add 10.9.9.9/24 dev eth0; ip addr add fd09::9/64 dev eth0"];
+      const seen = await runInNamespaces({
+        network: [managed, web],
+        host,
+        cmdline: `${limits} rivet.ip=dhcp ${document}`,
+      });
+      expectAsFound(seen);
+    });
+  });
+
   test.concurrent("VLAN: tagged frames; a kernel without VLANs is told at once", async () => {
     const isKnown = hasVlans();
     const tagged = [
