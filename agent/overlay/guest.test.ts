@@ -17,7 +17,7 @@ import { readLocalSources, readSettings } from "../configure.ts";
 import { openConsole } from "../console.ts";
 import { explainFailure } from "../failure.ts";
 import type { TimerCall } from "../init/libc-timer.ts";
-import { hasAddress, isIpv6Up } from "../init/network/is-network-up.ts";
+import { hasAddress, hasIpv6Address, hasIpv6DefaultRoute } from "../init/network/is-network-up.ts";
 import { StepError } from "../step.ts";
 import { AsFound } from "./as-found.ts";
 import { endOnBugs, endOnSignals } from "./early-end.ts";
@@ -145,23 +145,30 @@ describe("a network is up", () => {
     expect(hasAddress({ eth0: [...own, info("IPv4", "10.0.0.7")] })).toBe(true);
   });
 
-  const any = "0".repeat(32);
-  const address = (rest: string) => `fd070000000000000000000000000050 02 ${rest}\n`;
-  const own = `fe80000000000000505400fffe000010 02 40 20 80     eth0\n${any.slice(1)}1 01 80 10 80       lo\n`;
-  const route = (to: string, flags: string, device = "eth0") =>
-    `${to} 00 ${any} 00 fd070000000000000000000000000001 00000400 00000001 00000000 ${flags} ${device.padStart(8)}\n`;
-  const refusing = route(any, "00200200", "lo");
+  const own = `fe80000000000000505400fffe000010 02 40 20 80     eth0\n${"0".repeat(31)}1 01 80 10 80       lo\n`;
   test.each([
-    ["link-local", "", refusing, false],
-    ["by an advertisement", address("40 00 00     eth0"), route(any, "00450003"), false],
-    ["for good", address("40 00 80     eth0"), refusing, true],
-    ["for good, not proved yet", address("40 00 c0     eth0"), refusing, true],
-    ["for good, of another machine", address("40 00 c8     eth0"), refusing, false],
-    ["by DHCPv6", address("80 00 00     eth0"), route(any, "00450003"), true],
-    ["for a time, with a default route of somebody", address("40 00 00     eth0"), route(any, "00000003"), true],
-    ["of lo", address("80 00 80       lo"), refusing, false],
-  ])("IPv6: an address %s", (_, addresses, routes, expected) => {
-    expect(isIpv6Up(own + addresses, routes)).toBe(expected);
+    ["link-local", "", false],
+    ["by an advertisement", "40 00 00     eth0", false],
+    ["for good", "40 00 80     eth0", true],
+    ["for good, not proved yet", "40 00 c0     eth0", true],
+    ["for good, of another machine", "40 00 c8     eth0", false],
+    ["by DHCPv6", "80 00 00     eth0", true],
+    ["of an adapter without link", "40 00 80     eth1", false],
+    ["of lo", "80 00 80       lo", false],
+  ])("an address of IPv6 %s", (_, rest, expected) => {
+    const text = `${own}${rest && `fd070000000000000000000000000050 02 ${rest}\n`}`;
+    expect(hasIpv6Address(["lo", "eth0"], text)).toBe(expected);
+  });
+
+  test.each([
+    ["that refuses, which the kernel always has", "00", "00200200", false],
+    ["by an advertisement", "00", "00450003", false],
+    ["of somebody", "00", "00000003", true],
+    ["to half of the addresses", "01", "00000003", false],
+  ])("a default route of IPv6 %s", (_, length, flags, expected) => {
+    const any = "0".repeat(32);
+    const text = `${any} ${length} ${any} 00 ${any} 00000400 00000001 00000000 ${flags}     eth0\n`;
+    expect(hasIpv6DefaultRoute(text)).toBe(expected);
   });
 });
 

@@ -117,9 +117,8 @@ const suite = () => {
   });
 
   describe("a guest finds what its host has of network, and leaves it so", () => {
-    const bridge = "rivet.config=http://[fd07::1]:8000/site.yaml";
+    const overIpv6 = "rivet.config=http://[fd07::1]:8000/site.yaml";
     const isUp = "ip link set eth0 up; until ip -6 addr show dev eth0 -tentative | grep -q fe80; do sleep 0.1; done";
-    const managed = beside(`server ${dnsmasq("s0", noNames, "--enable-ra --dhcp-range=fd07::100,fd07::10f,64,600")}`);
     const expectAsFound = ({ kernel, kernelBefore, output }: Seen) => {
       expect(kernelBefore, output).toContain("eth0");
       expect(kernel, output).toBe(kernelBefore);
@@ -132,23 +131,41 @@ const suite = () => {
         "ip addr add fd07::50/64 dev eth0 valid_lft 900 preferred_lft 900; ip -6 route add default via fd07::1",
       ],
     ])("an address of IPv6 %s is used", async (_, address) => {
-      const seen = await runInNamespaces({ network: [web], host: [isUp, address], cmdline: `${limits} ${bridge}` });
+      const seen = await runInNamespaces({ network: [web], host: [isUp, address], cmdline: `${limits} ${overIpv6}` });
       expect(seen.told).toContain("the network is up: it is left as it is");
       expectDocument(seen);
       expectAsFound(seen);
     });
 
-    test.concurrent("adapter up: what DHCPv6 gave is gone", async () => {
+    test.concurrent.each([
+      ["DHCPv6", "fd07::100,fd07::10f,64,600"],
+      ["a router", "fd07::,ra-only,64,600"],
+    ])("adapter up: what %s gave is gone", async (_, range) => {
       // so that the kernel makes nothing of the advertisement by itself, before or after
       const host = [isUp, "sysctl -qw net.ipv6.conf.eth0.accept_ra=0"];
-      const seen = await runInNamespaces({ network: [managed, web], host, cmdline: `${limits} ${bridge}` });
+      const network = [beside(`server ${dnsmasq("s0", noNames, `--enable-ra --dhcp-range=${range}`)}`), web];
+      const seen = await runInNamespaces({ network, host, cmdline: `${limits} ${overIpv6}` });
       expectDocument(seen);
       expectAsFound(seen);
     });
 
+    test.concurrent("adapter up: what the kernel makes of advertisements is its own, but the address by DHCPv6 is gone", async () => {
+      const dhcp6 = `server ${dnsmasq("s0", noNames, "--enable-ra --dhcp-range=fd07::100,fd07::10f,slaac,64,600")}`;
+      const seen = await runInNamespaces({
+        network: [beside(dhcp6, 2), web],
+        host: [isUp],
+        cmdline: `${limits} ${overIpv6}`,
+      });
+      expectDocument(seen);
+      expect(seen.told).toContainEqual(expect.stringMatching(/fd07::10[0-9a-f]\b/));
+      expect(seen.kernel).not.toContain("fd07::10");
+      expect(seen.kernel).toMatch(/inet6 fd07::5054:ff:fe00:10\/64 .*dynamic/);
+      expect(seen.kernel).toMatch(/^default via fe80::\S+ dev eth0 proto ra/m);
+    });
+
     test.concurrent("adapter up: what ip= gave is gone, and the MTU is back", async () => {
       const ip = "ip=[fd07::77]::[fd07::1]:64:node7:eth0:off:1400";
-      const seen = await runInNamespaces({ network: [web], host: [isUp], cmdline: `${limits} ${ip} ${bridge}` });
+      const seen = await runInNamespaces({ network: [web], host: [isUp], cmdline: `${limits} ${ip} ${overIpv6}` });
       expectDocument(seen);
       expectAsFound(seen);
       expect(seen.hostName).not.toBe("node7");
@@ -171,13 +188,13 @@ const suite = () => {
       expectAsFound(seen);
     });
 
-    test.concurrent("an adapter that is down, with addresses, is so again", async () => {
-      const host = ["ip addr add 10.9.9.9/24 dev eth0; ip addr add fd09::9/64 dev eth0"];
+    test.concurrent("an adapter that is down, with addresses, is switched on, and then so again", async () => {
       const seen = await runInNamespaces({
-        network: [managed, web],
-        host,
-        cmdline: `${limits} rivet.ip=dhcp ${document}`,
+        network: [beside(`server ${dnsmasq("s0", noNames, leases)}`), web],
+        host: ["ip addr add 10.9.9.9/24 dev eth0; ip addr add fd09::9/64 dev eth0"],
+        cmdline: `${limits} ${document}`,
       });
+      expectDocument(seen);
       expectAsFound(seen);
     });
   });

@@ -23,13 +23,12 @@ const linkScope = 0x20;
 /** fec0::/10 counts beyond the link, too; nobody should use it (RFC 3879), and QEMU's user network does. */
 const widerScopes: ReadonlySet<number> = new Set([0x00, 0x40]);
 
-/** The addresses of one interface, or of all but lo, in the text of /proc/net/if_inet6: address, index, prefix, scope, flags, name. */
-export function parseIfInet6(text: string, name?: string): Ipv6Address[] {
+/** The addresses of one interface in the text of /proc/net/if_inet6: address, index, prefix, scope, flags, name. */
+export function parseIfInet6(text: string, name: string): Ipv6Address[] {
   return text.split("\n").flatMap((line) => {
     const [digits = "", , prefixText = "", scopeText = "", flagsText = "", device] = line.trim().split(/\s+/);
     const [scope, flags] = [Number.parseInt(scopeText, 16), Number.parseInt(flagsText, 16)];
-    const isMeant = name === undefined ? device !== "lo" : device === name;
-    if (!isMeant || digits.length !== 32 || (scope !== linkScope && !widerScopes.has(scope))) return [];
+    if (device !== name || digits.length !== 32 || (scope !== linkScope && !widerScopes.has(scope))) return [];
     return {
       address: ipv6Text(Buffer.from(digits, "hex")),
       isLinkLocal: scope === linkScope,

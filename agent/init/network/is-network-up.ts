@@ -5,10 +5,12 @@ import { parseIfInet6 } from "./ipv6-interface.ts";
 
 /** True when the network was set up before us: by the kernel, or by a program. */
 export function isNetworkUp(): boolean {
+  const interfaces = networkInterfaces();
   return (
     hasDefaultRoute(readOr("/proc/net/route")) ||
-    hasAddress(networkInterfaces()) ||
-    isIpv6Up(readOr("/proc/net/if_inet6"), readOr("/proc/net/ipv6_route"))
+    hasIpv6DefaultRoute(readOr("/proc/net/ipv6_route")) ||
+    hasAddress(interfaces) ||
+    hasIpv6Address(Object.keys(interfaces), readOr("/proc/net/if_inet6"))
   );
 }
 
@@ -21,20 +23,20 @@ export const hasAddress = (interfaces: ReturnType<typeof networkInterfaces>): bo
   );
 
 /**
- * Whether somebody gave an interface an address of IPv6, or a default route beside one. Those of fe80::/10 the kernel makes up,
- * and others it takes from a router without being asked.
- * @param addresses /proc/net/if_inet6
- * @param routes /proc/net/ipv6_route
+ * Whether somebody gave one of the interfaces that have a link an address of IPv6. Those of fe80::/10 the kernel makes up, and
+ * others it takes from a router without being asked.
+ * @param text /proc/net/if_inet6
  */
-export function isIpv6Up(addresses: string, routes: string): boolean {
-  const global = parseIfInet6(addresses).filter((each) => !each.isLinkLocal && !each.isDuplicate);
-  return global.some(({ isGiven }) => isGiven) || (global.length > 0 && hasIpv6DefaultRoute(routes));
-}
+export const hasIpv6Address = (names: readonly string[], text: string): boolean =>
+  names
+    .filter((name) => name !== "lo")
+    .flatMap((name) => parseIfInet6(text, name))
+    .some(({ isGiven, isLinkLocal, isDuplicate }) => isGiven && !isLinkLocal && !isDuplicate);
 
-/** A default route that neither refuses nor came by an advertisement. */
-function hasIpv6DefaultRoute(routes: string): boolean {
+/** Whether somebody made a default route of IPv6, one that neither refuses nor came by an advertisement. `text`: /proc/net/ipv6_route. */
+export function hasIpv6DefaultRoute(text: string): boolean {
   const notGiven = 0x0004_0200; // RTF_ADDRCONF, RTF_REJECT
-  return routes.split("\n").some((line) => {
+  return text.split("\n").some((line) => {
     const [to, prefix, , , , , , , flags = ""] = line.trim().split(/\s+/);
     return to === "0".repeat(32) && prefix === "00" && (Number.parseInt(flags, 16) & notGiven) === 0;
   });
