@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import type { NetworkInterfaceInfo } from "node:os";
@@ -95,6 +96,20 @@ describe("left as found", () => {
     expect(asFound.putBack()).toEqual([]);
     expect(readFileSync(join(folder, "etc/resolv.conf"), "latin1")).toBe("nameserver 10.0.0.1\n");
     expect(existsSync(join(folder, "etc/hosts"))).toBe(false);
+  });
+
+  test("a resolv.conf that leads nowhere, and no folder for it", () => {
+    const asFound = new AsFound();
+    rememberNetwork(asFound, folder);
+    mkdirSync(join(folder, "etc"));
+    expect(asFound.putBack()).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
+    mkdirSync(join(folder, "etc"));
+    symlinkSync("../stub", join(folder, "etc/resolv.conf"));
+    rememberNetwork(asFound, folder);
+    writeFileSync(join(folder, "etc/resolv.conf"), "nameserver 10.0.2.3\n");
+    expect(asFound.putBack()).toEqual([]);
+    expect([readdirSync(folder), readdirSync(join(folder, "etc"))]).toEqual([["etc"], ["resolv.conf"]]);
   });
 });
 

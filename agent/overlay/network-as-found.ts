@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { setHostName } from "../init/libc.ts";
 import {
@@ -23,7 +23,8 @@ const files = ["/etc/resolv.conf", "/etc/hosts"];
  * @param root "" in life
  */
 export function rememberNetwork(asFound: AsFound, root = ""): void {
-  const sys = `${root}/sys`;
+  const [sys, etc] = [`${root}/sys`, `${root}/etc`];
+  if (!existsSync(etc)) asFound.later(etc, () => (existsSync(etc) ? rmdirSync(etc) : undefined));
   for (const path of files) rememberFile(asFound, root + path);
   const hostName = hostname();
   asFound.later("host name", () => {
@@ -66,7 +67,8 @@ function tagged(root: string): (readonly [name: string, device: string, id: numb
 export function rememberFile(asFound: AsFound, path: string): void {
   const before = existsSync(path) ? readFileSync(path) : undefined;
   asFound.later(path, () => {
-    if (before === undefined) return rmSync(path, { force: true });
+    // a link stays, also one that led nowhere before
+    if (before === undefined) return existsSync(path) ? rmSync(realpathSync(path)) : undefined;
     // written only if it was changed: a file system may be read-only
     if (!readFileSync(path).equals(before)) writeFileSync(path, before);
   });
