@@ -197,6 +197,24 @@ const suite = () => {
       expectDocument(seen);
       expectAsFound(seen);
     });
+
+    test.concurrent("an adapter that appears during the run is used, and switched off again", async () => {
+      const appear = [
+        "ip link add eth1 type veth peer name s1 netns server",
+        "server ip link set s1 up; server ip addr add 10.8.0.1/24 dev s1",
+        "mkdir -p /mnt/net/eth1/device",
+        "for a in address ifindex carrier type mtu flags; do ln -s /sys/devices/virtual/net/eth1/$a /mnt/net/eth1/; done",
+        `server ${dnsmasq("s1", noNames, "--dhcp-range=10.8.0.100,10.8.0.110,255.255.255.0")}`,
+      ];
+      const seen = await runInNamespaces({
+        network: [web, beside(appear.join("; "), 2)],
+        host: [],
+        cmdline: `${limits} rivet.config=http://10.8.0.1:8000/site.yaml`,
+      });
+      expectDocument(seen);
+      expect(seen.kernel).toMatch(/eth1@\S+ <BROADCAST,MULTICAST> .* state DOWN/);
+      expect(seen.kernel).not.toContain("10.8.0.");
+    });
   });
 
   test.concurrent("VLAN: tagged frames; a kernel without VLANs is told at once", async () => {
