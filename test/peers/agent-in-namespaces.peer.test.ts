@@ -142,10 +142,11 @@ const suite = () => {
       ["a router", "fd07::,ra-only,64,600"],
     ])("adapter up: what %s gave is gone", async (_, range) => {
       // so that the kernel makes nothing of the advertisement by itself, before or after
-      const host = [isUp, "sysctl -qw net.ipv6.conf.eth0.accept_ra=0"];
+      const host = ["sysctl -qw net.ipv6.conf.eth0.accept_ra=0", isUp];
       const network = [beside(`server ${dnsmasq("s0", noNames, `--enable-ra --dhcp-range=${range}`)}`), web];
       const seen = await runInNamespaces({ network, host, cmdline: `${limits} ${overIpv6}` });
       expectDocument(seen);
+      expect(seen.kernelBefore).not.toContain("fd07::");
       expectAsFound(seen);
     });
 
