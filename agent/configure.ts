@@ -1,8 +1,9 @@
 import { access } from "node:fs/promises";
+import type { KeyName } from "../proto/agent-keys.ts";
+import { parseKernelCommandLine } from "../proto/kernel-words.ts";
 import { ConfigError } from "./config/config-error.ts";
 import type { DocumentDate } from "./config/fetch-document.ts";
-import { kernelSource, parseKernelCommandLine, readKernelKeys } from "./config/kernel-command-line.ts";
-import type { KeyName } from "./config/keys.ts";
+import { kernelSource, readKernelKeys } from "./config/kernel-command-line.ts";
 import {
   type Afterwards,
   completeSettings,

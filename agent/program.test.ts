@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { flagOf, kernelKeyOf, keys } from "../proto/agent-keys.ts";
 import { ExitCode } from "../proto/exit-code.ts";
 import { UsageError } from "./config/config-error.ts";
-import { flagOf, kernelKeyOf, keys } from "./config/keys.ts";
 import { readInvocation } from "./program.ts";
 
 function invoke(...args: string[]) {

@@ -1,9 +1,17 @@
 import { Command, CommanderError, Option } from "commander";
-import { allowedKcsAddresses, type KcsAddress, parseKcsAddress } from "../inband/kcs/kcs-address.ts";
+import { type KcsAddress, parseKcsAddress } from "../inband/kcs/kcs-address.ts";
+import {
+  allowedKcsAddresses,
+  allowedValues,
+  flagOf,
+  type Key,
+  type KeyName,
+  kernelKeyOf,
+  keys,
+} from "../proto/agent-keys.ts";
 import { ExitCode } from "../proto/exit-code.ts";
 import { hideTokens } from "../proto/hide-tokens.ts";
 import { UsageError } from "./config/config-error.ts";
-import { allowedValues, flagOf, type Key, type KeyName, kernelKeyOf, keys } from "./config/keys.ts";
 import type { PlanRequest } from "./plan.ts";
 import { version } from "./version.ts";
 

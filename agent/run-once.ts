@@ -1,5 +1,5 @@
+import type { KeyName } from "../proto/agent-keys.ts";
 import { ConfigError, fileProblem } from "./config/config-error.ts";
-import type { KeyName } from "./config/keys.ts";
 import type { Source } from "./config/settings.ts";
 import { type LocalSources, readLocalSources, readSettings, requireAnySource } from "./configure.ts";
 import { type Console, openConsole, type RunEnd } from "./console.ts";

@@ -30,8 +30,8 @@ const image = [...build, ...boot, "apt", "dpkg", "kmod", "libc-bin", "xz-utils"]
 const lab = [...image, "qemu-system-x86", "seabios", "ipxe-qemu", "ovmf", "openipmi", "ipmitool"];
 // Foreign ramdisks that the agent is put into.
 const ramdisks = ["busybox-static", "initramfs-tools-core", "dracut-core", "systemd", "lz4"];
-// DHCP servers, routers and proxies, and what wires them.
-const network = ["dnsmasq-base", "radvd", "tinyproxy-bin", "iproute2", "procps"];
+// DHCP servers, boot loaders by TFTP, routers and proxies, and what wires them.
+const network = ["dnsmasq-base", "ipxe", "radvd", "tinyproxy-bin", "iproute2", "procps"];
 // Builds for machines of arm64, and boots them.
 const arm64 = ["binutils-aarch64-linux-gnu", "qemu-system-arm", "qemu-efi-aarch64"];
 const peers = [...lab, "freeipmi-tools", "python3-pyghmi", "strace", "cpio", "zstd", ...network, ...ramdisks, ...arm64];

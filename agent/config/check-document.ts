@@ -1,5 +1,5 @@
+import type { KeyName } from "../../proto/agent-keys.ts";
 import type { PemOrigin } from "./certificates.ts";
-import type { KeyName } from "./keys.ts";
 import { loadDocument, localSettings } from "./settings.ts";
 
 /**

@@ -1,5 +1,5 @@
+import { findKey, type Key, type KeyName, keys, mostNtpServers, ntpServerForm } from "../../proto/agent-keys.ts";
 import { ConfigError, quoted } from "./config-error.ts";
-import { findKey, type Key, type KeyName, keys, mostNtpServers, ntpServerForm } from "./keys.ts";
 import { readPlainJson } from "./plain-json.ts";
 
 /** A document holds three PEM texts and some lines; more is a mistake (an image, an HTML page, a log). */

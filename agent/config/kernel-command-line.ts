@@ -1,16 +1,11 @@
+import { type KeyName, kernelKeyOf, keys } from "../../proto/agent-keys.ts";
+import { isKeyWord, isPixieApiUrl, keyOfWord, parseKernelCommandLine } from "../../proto/kernel-words.ts";
 import { ConfigError, quoted } from "./config-error.ts";
-import { findKey, type KeyName, kernelKeyOf, keys } from "./keys.ts";
 
 /** x86 keeps 2,048 bytes with the terminating zero: include/asm/setup.h, COMMAND_LINE_SIZE. What is longer was cut. */
 export const kernelCommandLineBytes = 2047;
 
 export const kernelSource = "kernel command line";
-
-export interface KernelParameter {
-  readonly name: string;
-  /** undefined where there is no "=". */
-  readonly value: string | undefined;
-}
 
 export interface KernelKeys {
   /** Values of `rivet.` keys by the name of the key; a switch without "=" has "1". */
@@ -22,43 +17,6 @@ export interface KernelKeys {
   /** Remarks for people: nothing that stops the run. */
   readonly remarks: readonly string[];
 }
-
-/**
- * Splits as the kernel does (lib/cmdline.c, next_arg): white space separates, double quotes protect it, quotes around the
- * whole parameter or around its value are dropped, and `--` ends the kernel's parameters.
- */
-export function parseKernelCommandLine(text: string): KernelParameter[] {
-  const parameters: KernelParameter[] = [];
-  let at = 0;
-  while (at < text.length) {
-    if (isSpace(text, at)) {
-      at++;
-      continue;
-    }
-    const start = at;
-    let equals = -1;
-    let quotedNow = false;
-    for (; at < text.length && (quotedNow || !isSpace(text, at)); at++) {
-      if (text[at] === '"') quotedNow = !quotedNow;
-      else if (text[at] === "=" && equals < 0) equals = at;
-    }
-    let name = text.slice(start, equals < 0 ? at : equals);
-    let value = equals < 0 ? undefined : text.slice(equals + 1, at);
-    if (name.startsWith('"')) {
-      name = name.slice(1);
-      if (value === undefined) name = name.replace(/"$/, "");
-      else value = value.replace(/"$/, "");
-    } else if (value?.startsWith('"')) {
-      value = value.slice(1).replace(/"$/, "");
-    }
-    if (name === "--" && value === undefined) break;
-    parameters.push({ name, value });
-  }
-  return parameters;
-}
-
-/** The kernel's isspace: space, tab, line feed, vertical tab, form feed, carriage return, no-break space of Latin-1. */
-const isSpace = (text: string, at: number): boolean => /[ \t\n\v\f\r\xa0]/.test(text[at] ?? "");
 
 /**
  * Reads the keys of this program off the kernel command line (/proc/cmdline, as bytes).
@@ -80,13 +38,13 @@ export function readKernelKeys(bytes: Uint8Array): KernelKeys {
 
   for (const [index, { name, value }] of parameters.entries()) {
     if (name === "PIXIE_API_URL" && value) {
-      if (!/^https?:\/\/[\x21-\x7e]+$/.test(value) || !URL.canParse(value)) {
+      if (!isPixieApiUrl(value)) {
         throw new ConfigError(kernelSource, name, `${quoted(value)} is not an http:// or https:// URL`);
       }
       pixieApiUrl = value;
     }
     if (name === "ip" && value) ips.push(value);
-    if (!/^rivet(?![a-z0-9])/i.test(name)) continue;
+    if (!isKeyWord(name)) continue;
     if (full && index === parameters.length - 1) {
       throw new ConfigError(
         kernelSource,
@@ -94,7 +52,7 @@ export function readKernelKeys(bytes: Uint8Array): KernelKeys {
         `is the last of ${text.length} bytes and may be cut off; x86 keeps ${kernelCommandLineBytes}: put it into the document of rivet.config=URL`,
       );
     }
-    const key = name.startsWith("rivet.") ? findKey(name.slice(6).replaceAll("-", "_")) : undefined;
+    const key = keyOfWord(name);
     if (!key) {
       const known = keys.map((each) => kernelKeyOf(each)).join(", ");
       throw new ConfigError(kernelSource, quoted(name), `unknown key; known are ${known}`);

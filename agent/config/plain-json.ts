@@ -1,4 +1,4 @@
-import { findKey, type Key, type KeyName } from "./keys.ts";
+import { findKey, type Key, type KeyName } from "../../proto/agent-keys.ts";
 
 /** A key and its single value, and what comes after it. */
 const pair =

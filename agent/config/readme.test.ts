@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { configTable } from "./keys.ts";
+import { configTable } from "../../proto/agent-keys.ts";
 
 test("the README's table is the one that the keys give", () => {
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");

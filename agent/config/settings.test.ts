@@ -5,10 +5,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { configTable, type KeyName, keys } from "../../proto/agent-keys.ts";
 import { ConfigError, UsageError } from "./config-error.ts";
 import { maxDocumentBytes, readDocument } from "./document.ts";
 import { type DocumentDate, DocumentUnavailableError, fetchDocument } from "./fetch-document.ts";
-import { configTable, type KeyName, keys } from "./keys.ts";
 import { makePair, type Pair } from "./pair.fixture.ts";
 import { canGoOffline, completeSettings, findDocument, loadDocument, localSettings, type Source } from "./settings.ts";
 

@@ -1,11 +1,21 @@
 import { readFile } from "node:fs/promises";
 import { type KcsAddress, parseKcsAddress } from "../../inband/kcs/kcs-address.ts";
+import {
+  allowedValues,
+  findKey,
+  flagOf,
+  isAllowedValue,
+  type Key,
+  type KeyName,
+  kernelKeyOf,
+  longestWatchedSeconds,
+  switchValue,
+} from "../../proto/agent-keys.ts";
 import { type IpParameter, IpParameterError, parseIpParameter } from "../init/network/ip-parameter.ts";
 import type { Credentials, PemOrigin } from "./certificates.ts";
 import { ConfigError, fileProblem, quoted, UsageError } from "./config-error.ts";
 import type { DocumentKeys } from "./document.ts";
 import { isUrl, withoutCredentials } from "./document-location.ts";
-import { allowedValues, findKey, flagOf, type Key, type KeyName, kernelKeyOf, longestWatchedSeconds } from "./keys.ts";
 
 export type LogFormat = "text" | "json";
 
@@ -130,34 +140,9 @@ function vlanOf(value: string | undefined): LocalSettings["vlan"] {
 }
 
 function isAllowed({ key, value }: Given): boolean {
-  const { type } = key;
-  switch (type.kind) {
-    case "text": {
-      if (!type.pattern.test(value) || /[\0\n]/.test(value)) return false;
-      if (key.name === "ip") return ipProblem(value) === undefined;
-      if (key.name === "vlan") return (vlanOf(value)?.id ?? 0) <= 4094;
-      if (key.name === "kcs") return parseKcsAddress(value) !== undefined;
-      return key.name !== "service" || Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535;
-    }
-    case "choice":
-      return type.choices.includes(value);
-    case "switch":
-      return switchValue(value) !== undefined;
-    case "seconds":
-    case "number": {
-      const number = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
-      return number >= type.min && number <= type.max;
-    }
-    case "pem":
-      return value !== "";
-    default:
-      return type satisfies never;
-  }
-}
-
-function switchValue(text: string): boolean | undefined {
-  if (/^(1|true|yes|on)$/i.test(text)) return true;
-  return /^(0|false|no|off)$/i.test(text) ? false : undefined;
+  if (!isAllowedValue(key, value)) return false;
+  if (key.name === "ip") return ipProblem(value) === undefined;
+  return key.name !== "kcs" || parseKcsAddress(value) !== undefined;
 }
 
 /**

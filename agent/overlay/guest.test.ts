@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import type { NetworkInterfaceInfo } from "node:os";
@@ -17,7 +18,7 @@ import { readLocalSources, readSettings } from "../configure.ts";
 import { openConsole } from "../console.ts";
 import { explainFailure } from "../failure.ts";
 import type { TimerCall } from "../init/libc-timer.ts";
-import { hasAddress } from "../init/network/is-network-up.ts";
+import { hasAddress, hasIpv6Address, hasIpv6DefaultRoute } from "../init/network/is-network-up.ts";
 import { StepError } from "../step.ts";
 import { AsFound } from "./as-found.ts";
 import { endOnBugs, endOnSignals } from "./early-end.ts";
@@ -96,6 +97,20 @@ describe("left as found", () => {
     expect(readFileSync(join(folder, "etc/resolv.conf"), "latin1")).toBe("nameserver 10.0.0.1\n");
     expect(existsSync(join(folder, "etc/hosts"))).toBe(false);
   });
+
+  test("a resolv.conf that leads nowhere, and no folder for it", () => {
+    const asFound = new AsFound();
+    rememberNetwork(asFound, folder);
+    mkdirSync(join(folder, "etc"));
+    expect(asFound.putBack()).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
+    mkdirSync(join(folder, "etc"));
+    symlinkSync("../stub", join(folder, "etc/resolv.conf"));
+    rememberNetwork(asFound, folder);
+    writeFileSync(join(folder, "etc/resolv.conf"), "nameserver 10.0.2.3\n");
+    expect(asFound.putBack()).toEqual([]);
+    expect([readdirSync(folder), readdirSync(join(folder, "etc"))]).toEqual([["etc"], ["resolv.conf"]]);
+  });
 });
 
 describe("name servers of a network that the kernel brought up", () => {
@@ -136,12 +151,40 @@ describe("name servers of a network that the kernel brought up", () => {
   });
 });
 
-test("a network is up if somebody gave an address; link-local ones a machine makes itself", () => {
-  const info = (family: "IPv4" | "IPv6", address: string, internal = false) =>
-    ({ family, address, internal }) as NetworkInterfaceInfo;
-  const own = [info("IPv4", "169.254.3.4"), info("IPv6", "fe80::1"), info("IPv6", "2001:db8::1")];
-  expect(hasAddress({ lo: [info("IPv4", "127.0.0.1", true)], eth0: own })).toBe(false);
-  expect(hasAddress({ eth0: [...own, info("IPv4", "10.0.0.7")] })).toBe(true);
+describe("a network is up", () => {
+  test("if somebody gave an address of IPv4; link-local ones a machine makes itself", () => {
+    const info = (family: "IPv4" | "IPv6", address: string, internal = false) =>
+      ({ family, address, internal }) as NetworkInterfaceInfo;
+    const own = [info("IPv4", "169.254.3.4"), info("IPv6", "fe80::1")];
+    expect(hasAddress({ lo: [info("IPv4", "127.0.0.1", true)], eth0: own })).toBe(false);
+    expect(hasAddress({ eth0: [...own, info("IPv4", "10.0.0.7")] })).toBe(true);
+  });
+
+  const own = `fe80000000000000505400fffe000010 02 40 20 80     eth0\n${"0".repeat(31)}1 01 80 10 80       lo\n`;
+  test.each([
+    ["link-local", "", false],
+    ["by an advertisement", "40 00 00     eth0", false],
+    ["for good", "40 00 80     eth0", true],
+    ["for good, not proved yet", "40 00 c0     eth0", true],
+    ["for good, of another machine", "40 00 c8     eth0", false],
+    ["by DHCPv6", "80 00 00     eth0", true],
+    ["of an adapter without link", "40 00 80     eth1", false],
+    ["of lo", "80 00 80       lo", false],
+  ])("an address of IPv6 %s", (_, rest, expected) => {
+    const text = `${own}${rest && `fd070000000000000000000000000050 02 ${rest}\n`}`;
+    expect(hasIpv6Address(["lo", "eth0"], text)).toBe(expected);
+  });
+
+  test.each([
+    ["that refuses, which the kernel always has", "00", "00200200", false],
+    ["by an advertisement", "00", "00450003", false],
+    ["of somebody", "00", "00000003", true],
+    ["to half of the addresses", "01", "00000003", false],
+  ])("a default route of IPv6 %s", (_, length, flags, expected) => {
+    const any = "0".repeat(32);
+    const text = `${any} ${length} ${any} 00 ${any} 00000400 00000001 00000000 ${flags}     eth0\n`;
+    expect(hasIpv6DefaultRoute(text)).toBe(expected);
+  });
 });
 
 describe("the outcome for the next program", () => {

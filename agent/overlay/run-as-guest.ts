@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { systemClock } from "../../inband/clock.ts";
+import type { KeyName } from "../../proto/agent-keys.ts";
 import { ExitCode } from "../../proto/exit-code.ts";
-import type { KeyName } from "../config/keys.ts";
 import type { LocalSettings, Source } from "../config/settings.ts";
 import type { LocalSources } from "../configure.ts";
 import type { Console } from "../console.ts";

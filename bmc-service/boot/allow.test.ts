@@ -51,6 +51,13 @@ describe("leases", () => {
     expect(await allows([`leases:${file}`], asker(undefined, "10.0.0.8"))).toBe(false);
   });
 
+  test("one of DHCPv6 by its leased address, and no machine because neither has a MAC address", async () => {
+    writeFileSync(file, `${later} 1193046 fd00::7 * 00:01:00:01:2c:5f:3e:8a:52:54:00:12:34:56\n`);
+    expect(await allows([`leases:${file}`], asker(undefined, "fd00::7"))).toBe(true);
+    expect(await allows([`leases:${file}`], asker(undefined, "fd00::8"))).toBe(false);
+    expect(await allows([`leases:${file}`], asker(mac, "fd00::7"))).toBe(false);
+  });
+
   test("not one whose lease is over", async () => {
     writeFileSync(file, line(now.getTime() / 1_000, "10.0.0.7"));
     expect(await allows([`leases:${file}`], asker(mac))).toBe(false);

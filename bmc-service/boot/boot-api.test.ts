@@ -272,12 +272,41 @@ describe("the document", () => {
     ["a: [1]", "a: must have a single value"],
     ["- a", "must be a mapping"],
     ["a: 'secret-word", "line 1"],
+    ["limits: 5", "limits is no key of the agent's document; known are rotate, user_slot, "],
+    ["insecure_plaintext: 1", "insecure_plaintext is no key of the agent's document"],
+    ["limit: 3", 'limit: "3" is not allowed; allowed: 10 to 86400 seconds'],
+    ["limit: 10.5", 'limit: "10.5" is not allowed'],
+    ["site: .nan", "site: must have a single value"],
+    ["proxy: secret-word", "proxy: what it says is not allowed; allowed: http://HOST:PORT"],
+    ["limit: 7000\nwatchdog: true", "limit may be 6493 s at most with watchdog"],
+    ["offline: 1", "offline=1 needs stick=1 and report_key"],
   ])("%j of the site is refused", async (text, problem) => {
     const config = join(site.directory, "site.yaml");
     writeFileSync(config, text);
     const started = start({ config });
     await expect(started).rejects.toThrow(problem);
     await expect(started).rejects.not.toThrow("secret-word");
+  });
+});
+
+describe("what every machine would refuse ends it at once", () => {
+  test("keys of command line and document that do not go together", async () => {
+    const config = join(site.directory, "site.yaml");
+    writeFileSync(config, "limit: 7000\n");
+    await expect(start({ config, words: "rivet.watchdog" })).rejects.toThrow("limit may be 6493 s at most");
+    await start({ config, words: "rivet.watchdog rivet.limit=6000" });
+  });
+
+  test.each([
+    [{ host: "bmc_1.example.org", port: 4443 }, '"bmc_1.example.org:4443" is not allowed'],
+    [{ host: "bmc.example.org", port: 0 }, "HOST:PORT"],
+  ])("the service %j", async (serviceForMachines, problem) => {
+    await expect(start({ serviceForMachines })).rejects.toThrow(problem);
+  });
+
+  test("a word that the UEFI program was built with, and that is not for every machine", async () => {
+    writeFileSync(join(images, "metal-rivet.efi"), smallUki("quiet rivet.token=rvt_012345678901"));
+    await expect(start({ words: "" })).rejects.toThrow("that it was built with: rivet.token is not for every machine");
   });
 });
 

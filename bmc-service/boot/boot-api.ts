@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { KeyName } from "../../proto/agent-keys.ts";
 import { ConfigError, systemReason } from "../config-error.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { HealthServer } from "../health-server.ts";
@@ -10,11 +11,12 @@ import { isThere } from "../store/is-there.ts";
 import { version } from "../version.ts";
 import type { AllowRule } from "./allow.ts";
 import { BootAnswers } from "./boot-answers.ts";
-import { type DocumentKeys, readSiteDocument } from "./boot-document.ts";
+import { type DocumentKeys, readSiteDocument, textOf } from "./boot-document.ts";
 import { type BootSource, bootSource } from "./boot-files.ts";
 import { BootMetrics } from "./boot-metrics.ts";
 import { BootServer } from "./boot-server.ts";
 import { commandLine, mostCommandLineBytes } from "./kernel-words.ts";
+import { keysInWords, serviceProblem, togetherProblem, wordKeyProblem } from "./key-problem.ts";
 import { MachineTokens } from "./machine-tokens.ts";
 import { TokenClient, type TokenMaker } from "./token-client.ts";
 import { UkiError } from "./uki-command-line.ts";
@@ -76,12 +78,15 @@ export async function startBootApi(settings: BootApiSettings, world: BootApiWorl
   const kernel = await bootSource("--kernel", settings.kernel, settings.images);
   const initrds = await Promise.all(settings.initrds.map((initrd) => bootSource("--initrd", initrd, settings.images)));
   const site: DocumentKeys = settings.config === undefined ? {} : await readSiteDocument(settings.config);
+  requireTogether(words, site);
   const ca = pki.ca.toString("latin1");
-  const document = { ...site, service: formatEndpoint(settings.serviceForMachines), ca };
+  const document = { ...site, service: serviceOf(settings), ca };
   requireShort(commandLine({ words, document: `${url}/config.yaml`, caSha256, token: exampleToken }));
-  const uki = await openUki(settings, log, (built) =>
-    commandLine({ words: words === "" ? built : words, document: `${url}/enrol.yaml`, caSha256 }),
-  );
+  const uki = await openUki(settings, log, (built) => {
+    const problem = words === "" ? wordKeyProblem(built) : undefined;
+    if (problem !== undefined) throw new UkiError(`the command line that it was built with: ${problem}`);
+    return commandLine({ words: words === "" ? built : words, document: `${url}/enrol.yaml`, caSha256 });
+  });
   if (uki !== undefined) cleanUp.use(uki);
   const sampled = cleanUp.use(new SampledLog(log));
   const metrics = new BootMetrics();
@@ -117,6 +122,21 @@ export async function startBootApi(settings: BootApiSettings, world: BootApiWorl
 
 function fileOf({ url, file }: BootSource): [string, string][] {
   return file === undefined ? [] : [[url, file]];
+}
+
+/** Of the two the agent takes the command line's. */
+function requireTogether(words: string, site: DocumentKeys): void {
+  const fromSite = Object.entries(site).map(([name, value]) => [name as KeyName, textOf(value)] as const);
+  const problem = togetherProblem(new Map([...fromSite, ...keysInWords(words)]));
+  if (problem !== undefined) throw new ConfigError("--cmdline and --config", problem);
+}
+
+/** As the document names it. */
+function serviceOf({ serviceForMachines }: BootApiSettings): string {
+  const text = formatEndpoint(serviceForMachines);
+  const problem = serviceProblem(text);
+  if (problem !== undefined) throw new ConfigError("--service-for-machines", `to the agent ${problem}`);
+  return text;
 }
 
 /** As long as each. */

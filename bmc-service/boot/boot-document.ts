@@ -1,15 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { ConfigError, systemReason } from "../config-error.ts";
+import { documentKeyProblem } from "./key-problem.ts";
 
 /** Keys of the agent's document that say nothing secret; single values. */
 export type DocumentKeys = Readonly<Record<string, string | number | boolean>>;
 
-/** What the boot server tells itself, and what nobody tells whoever asks. */
-const notHere = ["service", "ca", "token", "cert", "key"];
-
 /**
- * Reads the site's part of the document that every machine gets. Keys and values are the agent's business.
+ * Reads the site's part of the document that every machine gets, and holds it against what the agent knows.
  * @throws ConfigError
  */
 export async function readSiteDocument(path: string): Promise<DocumentKeys> {
@@ -31,14 +29,18 @@ export async function readSiteDocument(path: string): Promise<DocumentKeys> {
   if (read === null) return {};
   if (typeof read !== "object" || Array.isArray(read)) throw fail("must be a mapping of keys to values");
   for (const [key, value] of Object.entries(read)) {
-    if (notHere.includes(key)) {
-      throw fail(
-        `${key} cannot stand there: this document is given to every machine that asks; service, CA and token come from bmc-service`,
-      );
-    }
-    if (!["string", "number", "boolean"].includes(typeof value)) throw fail(`${key}: must have a single value`);
+    // What JSON has no number for comes as "null".
+    const isSingle = ["string", "number", "boolean"].includes(typeof value) && JSON.stringify(value) !== "null";
+    if (!isSingle) throw fail(`${key}: must have a single value`);
+    const problem = documentKeyProblem(key, textOf(value as string | number | boolean));
+    if (problem !== undefined) throw fail(problem);
   }
   return read as DocumentKeys;
+}
+
+/** A value as the agent has it from the document. */
+export function textOf(value: string | number | boolean): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** The document as the agent reads it soonest: JSON, which is YAML as well. */

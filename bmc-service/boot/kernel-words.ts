@@ -1,3 +1,6 @@
+import { parseKernelCommandLine } from "../../proto/kernel-words.ts";
+import { wordKeyProblem } from "./key-problem.ts";
+
 /** What x86 keeps of a kernel command line, without the zero at its end. */
 export const mostCommandLineBytes = 2_047;
 
@@ -7,20 +10,21 @@ export const mostCommandLineBytes = 2_047;
  */
 const wholeMemory = "rootfstype=ramfs";
 
-/** Keys that the boot server gives itself. */
-const own = ["config", "token", "ca_sha256", "ca", "key", "cert", "service", "insecure_plaintext"];
+/** Stands for what comes behind the site's words. */
+const lastWord = "rivet.config";
 
 /**
  * Why words cannot stand on the command lines of a site; undefined if they can. iPXE would take `${...}` for a variable and some of
- * the other characters for its own, pixiecore `{{...}}`.
+ * the other characters for its own, pixiecore `{{...}}`; what the agent refuses, each machine would end with.
  */
 export function wordsProblem(words: string): string | undefined {
   if (!/^[\x20-\x7e]*$/.test(words)) return "it is not one line of ASCII text";
   const bad = ["${", "{{", "||", "&&", "#", "'", "\\"].find((each) => words.includes(each));
   if (bad !== undefined) return `it has ${bad}, which boot loaders read in another way`;
-  const key = own.find((each) => new RegExp(`(^|\\s)"?rivet\\.${each.replace("_", "[_-]")}(=|\\s|$)`).test(words));
-  if (key !== undefined) return `rivet.${key} is not for every machine, or is given by bmc-service itself`;
-  return undefined;
+  if (parseKernelCommandLine(`${words} ${lastWord}`).at(-1)?.name !== lastWord) {
+    return 'it has -- or a quote that is not closed ("): the words of bmc-service behind it would not be read';
+  }
+  return wordKeyProblem(words);
 }
 
 export interface CommandLine {

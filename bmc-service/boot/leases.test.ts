@@ -4,15 +4,18 @@ import { readLeases } from "./leases.ts";
 const mac = "52:54:00:12:34:56";
 
 describe("dnsmasq", () => {
-  test("an end of 0 is none; the server's own DUID and DHCPv6 leases name no MAC address", () => {
+  test("an end of 0 is none; the server's own DUID is no lease, and DHCPv6 leases name no MAC address", () => {
     const text = `1795282800 52:54:00:12:34:56 10.0.0.7 node-1 01:52:54:00:12:34:56
 0 52:54:00:AB:CD:EF 10.0.0.8 * *
 duid 00:01:00:01:2c:5f:3e:8a:52:54:00:00:00:01
 1795282800 1193046 fd00::7 node-1 00:01:00:01:2c:5f:3e:8a:52:54:00:12:34:56
+1795282800 T1193047 fd00::8 * 00:01:00:01:2c:5f:3e:8a:52:54:00:12:34:57
 17952828`;
     expect(readLeases(text)).toEqual([
       { mac, address: "10.0.0.7", endsMs: 1_795_282_800_000 },
       { mac: "52:54:00:ab:cd:ef", address: "10.0.0.8", endsMs: Number.POSITIVE_INFINITY },
+      { mac: undefined, address: "fd00::7", endsMs: 1_795_282_800_000 },
+      { mac: undefined, address: "fd00::8", endsMs: 1_795_282_800_000 },
     ]);
   });
 });
@@ -46,6 +49,24 @@ ${lease("10.0.0.9", "active", "epoch 1795262400; # Sat Nov 21 12:00:00 2026")}`;
     const active = lease("10.0.0.7", "active", "never");
     expect(readLeases(active + lease("10.0.0.7", "free", "never"))).toEqual([]);
     expect(readLeases(lease("10.0.0.7", "free", "never") + active)).toHaveLength(1);
+  });
+
+  test("DHCPv6 names the machine by its DUID, and no MAC address", () => {
+    const association = (address: string, state: string) => `ia-na "\\352\\003\\000\\000\\000\\001"{" {
+  cltt 6 2026/11/21 10:00:00;
+  iaaddr ${address} {
+    binding state ${state};
+    preferred-life 2250;
+    max-life 3600;
+    ends 6 2026/11/21 12:00:00;
+  }
+}
+`;
+    const prefix = association("fd00:9::/56", "active").replace("iaaddr", "iaprefix").replace("ia-na", "ia-pd");
+    const text = association("fd00::7", "active") + association("fd00::8", "active") + prefix;
+    expect(readLeases(text + association("fd00::8", "expired"))).toEqual([
+      { mac: undefined, address: "fd00::7", endsMs: Date.UTC(2026, 10, 21, 12) },
+    ]);
   });
 
   test("what a machine calls itself opens and closes no lease", () => {
@@ -88,8 +109,12 @@ describe("Kea", () => {
     const text = `address,duid,valid_lifetime,expire,subnet_id,pref_lifetime,lease_type,iaid,prefix_len,fqdn_fwd,fqdn_rev,hostname,hwaddr,state,user_context,hwtype,hwaddr_source,pool_id
 fd00::7,00:01:00:01:2c:5f:3e:8a:52:54:00:12:34:56,3600,1795262400,1,1800,0,7,128,0,0,,52:54:00:12:34:56,0,,1,2,0
 fd00::8,00:01:00:01:2c:5f:3e:8a:52:54:00:12:34:57,3600,1795262400,1,1800,0,7,128,0,0,,,0,,,,0
+fd00:9::,00:01:00:01:2c:5f:3e:8a:52:54:00:12:34:58,3600,1795262400,1,1800,2,7,56,0,0,,,0,,,,0
 `;
-    expect(readLeases(text)).toEqual([{ mac, address: "fd00::7", endsMs: 1_795_262_400_000 }]);
+    expect(readLeases(text)).toEqual([
+      { mac, address: "fd00::7", endsMs: 1_795_262_400_000 },
+      { mac: undefined, address: "fd00::8", endsMs: 1_795_262_400_000 },
+    ]);
   });
 });
 

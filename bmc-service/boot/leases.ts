@@ -3,8 +3,8 @@ import { formatMac, parseMac } from "../../ipmi/mac.ts";
 
 /** An address that a DHCP server has given to a machine. */
 export interface Lease {
-  /** Lower case with colons. */
-  readonly mac: string;
+  /** Lower case with colons; undefined: the server does not know it, as is usual with DHCPv6. */
+  readonly mac: string | undefined;
   /** IPv4 or IPv6. */
   readonly address: string;
   /** Infinity: it does not end. Milliseconds since 1970. */
@@ -24,7 +24,7 @@ export function readLeases(text: string): Lease[] {
 
 function readerOf(text: string): (text: string) => Entry[] {
   if (text.startsWith("address,")) return keaLeases;
-  return /^(?:lease|host|authoring-byte-order|server-duid)\b/m.test(text) ? iscLeases : dnsmasqLeases;
+  return /^(?:lease|host|ia-[nt]a|authoring-byte-order|server-duid)\b/m.test(text) ? iscLeases : dnsmasqLeases;
 }
 
 /** What one entry says of an address; without a lease it is free. */
@@ -35,26 +35,34 @@ interface Entry {
 
 function entryOf(address: string, hardware: string, endsMs: number): Entry | undefined {
   const mac = parseMac(hardware);
-  if (isIP(address) === 0 || mac === undefined || Number.isNaN(endsMs)) return undefined;
-  return { address, lease: { mac: formatMac(mac), address, endsMs } };
+  if (isIP(address) === 0 || Number.isNaN(endsMs)) return undefined;
+  return { address, lease: { mac: mac && formatMac(mac), address, endsMs } };
 }
 
-/** "1700000000 52:54:00:12:34:56 10.0.0.7 host 01:52:54:..."; an end of 0 is none. Source: dnsmasq(8), --dhcp-leasefile. */
+/**
+ * "1700000000 52:54:00:12:34:56 10.0.0.7 host 01:52:54:..."; an end of 0 is none. With DHCPv6 the second word is the IAID, which says
+ * nothing of the machine. Source: dnsmasq(8), --dhcp-leasefile.
+ */
 function dnsmasqLeases(text: string): Entry[] {
   return text.split("\n").flatMap((line) => {
     const [ends = "", hardware = "", address = ""] = line.trim().split(/\s+/);
     if (!/^\d+$/.test(ends)) return [];
-    // "06-52:54:..." where the hardware is no Ethernet.
+    // "06-52:54:..." where the hardware is no Ethernet: it has no MAC address that is asked for.
     return entryOf(address, hardware, ends === "0" ? Number.POSITIVE_INFINITY : Number(ends) * 1_000) ?? [];
   });
 }
 
-/** Blocks "lease 10.0.0.7 { ends 6 2026/11/21 12:00:00; binding state active; hardware ethernet ...; }". Source: dhcpd.leases(5). */
+/**
+ * Blocks "lease 10.0.0.7 { ends 6 2026/11/21 12:00:00; binding state active; hardware ethernet ...; }". With DHCPv6 they begin with
+ * "iaaddr", stand in others, and have no hardware. Source: dhcpd.leases(5).
+ */
 function iscLeases(text: string): Entry[] {
   const entries: Entry[] = [];
   // Quoted texts are what machines say of themselves: braces in them mean nothing.
   const unquoted = text.replace(/"(?:[^"\\\n]|\\.)*"/g, "");
-  for (const [, address = "", body = ""] of unquoted.matchAll(/^lease[ \t]+([0-9a-f.:]+)[ \t]*\{([^}]*)\}/gim)) {
+  for (const [, address = "", body = ""] of unquoted.matchAll(
+    /^(?:lease|[ \t]+iaaddr)[ \t]+([0-9a-f.:]+)[ \t]*\{([^}]*)\}/gim,
+  )) {
     const state = /^[ \t]*binding[ \t]+state[ \t]+(\w+)/m.exec(body)?.[1] ?? "active";
     const lease = state === "active" ? entryOf(address, iscHardware(body), iscEndMs(body)) : undefined;
     entries.push(lease ?? { address, lease: undefined });
@@ -95,6 +103,8 @@ function keaLeases(text: string): Entry[] {
     const value = (name: string) => values[names.indexOf(name)] ?? "";
     const address = value("address");
     if (isIP(address) === 0) return [];
+    // A prefix that was handed to a router is no machine's address.
+    if (!["", "128"].includes(value("prefix_len"))) return [];
     const isInUse = value("state") === keaInUse && value("valid_lifetime") !== "0";
     const endless = value("valid_lifetime") === "4294967295";
     const endsMs = endless ? Number.POSITIVE_INFINITY : Number.parseInt(value("expire"), 10) * 1_000;

@@ -102,7 +102,10 @@ export function bootApiCommand(stop: () => Promise<unknown>): Command {
         .argParser(parseWords)
         .default("", "none"),
     )
-    .option("--config <FILE>", "more keys for the document that every machine gets (YAML): nothing secret")
+    .option(
+      "--config <FILE>",
+      "more keys for the document that every machine gets (YAML): nothing secret; what machines would refuse ends it at once",
+    )
     .addOption(
       new Option("--allow <RULE>", "who is booted: all, networks or leases:FILE (see below); may be repeated")
         .argParser(addRule)

@@ -17,7 +17,3 @@ export function parseKcsAddress(text: string): KcsAddress | undefined {
   const spacing = Number(spacingText);
   return port === 0 || port + spacing > highestPort ? undefined : { port, spacing };
 }
-
-/** What `parseKcsAddress` reads, in words. */
-export const allowedKcsAddresses =
-  "io:0xca2 or io:0xca2,spacing=N with 1, 2, 4, 8 or 16 bytes from register to register; registers in memory (mem:) only the kernel's driver can reach, by what the firmware says";

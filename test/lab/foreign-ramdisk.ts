@@ -19,19 +19,25 @@ export const fetching = "foreign.fetch";
 /** Kernel command line: the URL of a document with which the ramdisk's own program runs the agent once more. */
 export const runningAgain = "foreign.run";
 
-/** How the machine is, as far as the next program can tell. /run is where it is told something. */
+/**
+ * How the machine is, as far as the next program can tell, but for addresses that the kernel makes up a moment after a link is up.
+ * /run is where it is told something.
+ */
 const lookAround = `#!/bin/sh
 echo "mounts:"; cat /proc/mounts
 echo "devices:"; find /dev -exec stat -c '%N %f %t:%T' {} + | sort
 echo "adapters:"; grep . /sys/class/net/*/flags /sys/class/net/*/mtu
-echo "addresses:"; ip -4 -o addr
-echo "routes:"; ip route
+echo "addresses:"; ip -o addr | grep -v fe80:
+echo "routes:"; (ip route; ip -6 route) | grep -v -e fe80: -e ff00:
+echo "name:"; hostname
 echo "resolver:"; cat /etc/resolv.conf
 echo "drivers:"; cut -d ' ' -f 1 /proc/modules
 echo "folders:"; ls / /tmp | grep -vx -e run -e before -e after
 `;
 
+/** Only what this does is there: the kernel makes nothing out of the router's advertisements. */
 const networkUp = `#!/bin/sh
+echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_ra
 ip link set eth0 up
 udhcpc -q -n -i eth0 -s /etc/lease
 `;

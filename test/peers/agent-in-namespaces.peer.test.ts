@@ -116,6 +116,108 @@ const suite = () => {
     });
   });
 
+  describe("a guest finds what its host has of network, and leaves it so", () => {
+    const overIpv6 = "rivet.config=http://[fd07::1]:8000/site.yaml";
+    const isUp = "ip link set eth0 up; until ip -6 addr show dev eth0 -tentative | grep -q fe80; do sleep 0.1; done";
+    const expectAsFound = ({ kernel, kernelBefore, output }: Seen) => {
+      expect(kernelBefore, output).toContain("eth0");
+      expect(kernel, output).toBe(kernelBefore);
+    };
+
+    test.concurrent.each([
+      ["for good", "ip addr add fd07::50/64 dev eth0"],
+      [
+        "for a time",
+        "ip addr add fd07::50/64 dev eth0 valid_lft 900 preferred_lft 900; ip -6 route add default via fd07::1",
+      ],
+    ])("an address of IPv6 %s is used", async (_, address) => {
+      const seen = await runInNamespaces({ network: [web], host: [isUp, address], cmdline: `${limits} ${overIpv6}` });
+      expect(seen.told).toContain("the network is up: it is left as it is");
+      expectDocument(seen);
+      expectAsFound(seen);
+    });
+
+    test.concurrent.each([
+      ["DHCPv6", "fd07::100,fd07::10f,64,600"],
+      ["a router", "fd07::,ra-only,64,600"],
+    ])("adapter up: what %s gave is gone", async (_, range) => {
+      // so that the kernel makes nothing of the advertisement by itself, before or after
+      const host = ["sysctl -qw net.ipv6.conf.eth0.accept_ra=0", isUp];
+      const network = [beside(`server ${dnsmasq("s0", noNames, `--enable-ra --dhcp-range=${range}`)}`), web];
+      const seen = await runInNamespaces({ network, host, cmdline: `${limits} ${overIpv6}` });
+      expectDocument(seen);
+      expect(seen.kernelBefore).not.toContain("fd07::");
+      expectAsFound(seen);
+    });
+
+    test.concurrent("adapter up: what the kernel makes of advertisements is its own, but the address by DHCPv6 is gone", async () => {
+      const dhcp6 = `server ${dnsmasq("s0", noNames, "--enable-ra --dhcp-range=fd07::100,fd07::10f,slaac,64,600")}`;
+      const seen = await runInNamespaces({
+        network: [beside(dhcp6, 2), web],
+        host: [isUp],
+        cmdline: `${limits} ${overIpv6}`,
+      });
+      expectDocument(seen);
+      expect(seen.told).toContainEqual(expect.stringMatching(/fd07::10[0-9a-f]\b/));
+      expect(seen.kernel).not.toContain("fd07::10");
+      expect(seen.kernel).toMatch(/inet6 fd07::5054:ff:fe00:10\/64 .*dynamic/);
+      expect(seen.kernel).toMatch(/^default via fe80::\S+ dev eth0 proto ra/m);
+    });
+
+    test.concurrent("adapter up: what ip= gave is gone, and the MTU is back", async () => {
+      const ip = "ip=[fd07::77]::[fd07::1]:64:node7:eth0:off:1400";
+      const seen = await runInNamespaces({ network: [web], host: [isUp], cmdline: `${limits} ${ip} ${overIpv6}` });
+      expectDocument(seen);
+      expectAsFound(seen);
+      expect(seen.hostName).not.toBe("node7");
+    });
+
+    test.concurrent("an address of the link, its routes, and the host name stay", async () => {
+      const seen = await runInNamespaces({
+        network: [beside(`server ${dnsmasq("s0", noNames, leases, "--dhcp-option=12,by-dhcp")}`), web],
+        host: [
+          "hostname by-host; ip addr add 169.254.9.9/16 dev eth0 label eth0:own; ip link set eth0 up",
+          "ip addr add 169.254.9.10/16 dev eth0; ip route add 10.9.0.0/16 via 169.254.1.1 metric 7",
+        ],
+        cmdline: `${limits} ${document}`,
+      });
+      expectDocument(seen);
+      expect([seen.hostName, seen.told]).toEqual([
+        "by-host",
+        expect.arrayContaining([expect.stringMatching(/^network: eth0 10\.7\.0\./)]),
+      ]);
+      expectAsFound(seen);
+    });
+
+    test.concurrent("an adapter that is down, with addresses, is switched on, and then so again", async () => {
+      const seen = await runInNamespaces({
+        network: [beside(`server ${dnsmasq("s0", noNames, leases)}`), web],
+        host: ["ip addr add 10.9.9.9/24 dev eth0; ip addr add fd09::9/64 dev eth0"],
+        cmdline: `${limits} ${document}`,
+      });
+      expectDocument(seen);
+      expectAsFound(seen);
+    });
+
+    test.concurrent("an adapter that appears during the run is used, and switched off again", async () => {
+      const appear = [
+        "ip link add eth1 type veth peer name s1 netns server",
+        "server ip link set s1 up; server ip addr add 10.8.0.1/24 dev s1",
+        "mkdir -p /mnt/net/eth1/device",
+        "for a in address ifindex carrier type mtu flags; do ln -s /sys/devices/virtual/net/eth1/$a /mnt/net/eth1/; done",
+        `server ${dnsmasq("s1", noNames, "--dhcp-range=10.8.0.100,10.8.0.110,255.255.255.0")}`,
+      ];
+      const seen = await runInNamespaces({
+        network: [web, beside(appear.join("; "), 2)],
+        host: [],
+        cmdline: `${limits} rivet.config=http://10.8.0.1:8000/site.yaml`,
+      });
+      expectDocument(seen);
+      expect(seen.kernel).toMatch(/eth1@\S+ <BROADCAST,MULTICAST> .* state DOWN/);
+      expect(seen.kernel).not.toContain("10.8.0.");
+    });
+  });
+
   test.concurrent("VLAN: tagged frames; a kernel without VLANs is told at once", async () => {
     const isKnown = hasVlans();
     const tagged = [

@@ -14,6 +14,8 @@ export interface Wiring {
   /** Lines of bash that make the other end. `server COMMAND...` runs there, `other COMMAND...` in a second namespace. */
   readonly network: readonly string[];
   readonly cmdline: string;
+  /** What its own ramdisk did with the network before. The agent puts back what it changes then, else it leaves it up. */
+  readonly host?: readonly string[];
 }
 
 /** What the agent said, and what the kernel had in the end. */
@@ -21,8 +23,10 @@ export interface Seen {
   /** The texts of the console's lines. */
   readonly told: readonly string[];
   readonly exitCode: number;
-  /** The outputs of `ip link`, `ip addr`, `ip route` and `ip -6 route`. */
+  /** The outputs of `ip link`, `ip addr`, `ip route` and `ip -6 route`, without lifetimes. */
   readonly kernel: string;
+  /** The same before the agent was started. */
+  readonly kernelBefore: string;
   readonly resolv: string;
   readonly hostName: string;
   /** All of the output, for whoever looks for the fault. */
@@ -47,14 +51,15 @@ export const webServer = (port: number): string =>
  * Runs the built agent as a guest, `/inito`, in namespaces of its own (network, mounts, processes, host name) with the kernel's own
  * network, and with foreign servers on the other ends of its wires. All of it is gone when this returns. Needs root.
  */
-export async function runInNamespaces({ adapters = 1, network, cmdline }: Wiring): Promise<Seen> {
+export async function runInNamespaces({ adapters = 1, network, cmdline, host }: Wiring): Promise<Seen> {
   const folder = mkdtempSync(join(tmpdir(), "rivet-namespaces-"));
   const names = Array.from({ length: adapters }, (_, index) => [`eth${index}`, `s${index}`, index] as const);
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
   };
-  const keys = ["rivet.log=json rivet.keep_network=1 rivet.ipmi_driver=0 rivet.outcome=/mnt/outcome.json", cmdline];
+  const keep = `rivet.keep_network=${host === undefined ? 1 : 0}`;
+  const keys = [`rivet.log=json ${keep} rivet.ipmi_driver=0 rivet.outcome=/mnt/outcome.json`, cmdline];
   const script = [
     "set -e",
     "mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /mnt; mount -t tmpfs tmpfs /run",
@@ -72,14 +77,17 @@ export async function runInNamespaces({ adapters = 1, network, cmdline }: Wiring
     ),
     "server ip addr add 10.7.0.1/24 dev s0; server ip addr add fd07::1/64 dev s0 nodad",
     ...network,
+    ...(host ?? []),
     // a veth has no hardware behind it, so it would not be among the adapters
     ...["lo", ...names.map(([name]) => name)].flatMap((name) => [
       `mkdir /mnt/net/${name}; ${name === "lo" ? "" : `mkdir /mnt/net/${name}/device;`} for a in address ifindex carrier type mtu flags; ` +
         `do ln -s /sys/devices/virtual/net/${name}/$a /mnt/net/${name}/$a; done`,
     ]),
     "mount --bind /mnt/net /sys/class/net",
+    String.raw`state() { (ip -o link; ip -o addr; ip route; ip -6 route; hostname) | sed "s/ qdisc \S*//; s/ \\\\ *valid_lft.*//; s/ expires \S*//"; }`,
+    "echo before; state; echo started",
     `code=0; (exec -a /inito ${agent} --cmdline /mnt/cmdline) || code=$?; echo exit $code`,
-    "ip -o link; ip -o addr; ip route; ip -6 route; hostname",
+    "state",
   ].join("\n");
   try {
     const inside = ["--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "bash", file("script", script)];
@@ -95,8 +103,9 @@ export async function runInNamespaces({ adapters = 1, network, cmdline }: Wiring
       return detail === undefined ? [msg] : [`${msg}: ${detail}`];
     });
     const [, exitCode = "-1", kernel = "", hostName = ""] = /^exit (\d+)\n(.*\n)(\S+)$/ms.exec(output) ?? [];
+    const kernelBefore = /^before\n(.*\n)\S+\nstarted$/ms.exec(output)?.[1] ?? "";
     const resolv = readFileSync(join(folder, "resolv.conf"), "utf8");
-    return { told, exitCode: Number(exitCode), kernel, resolv, hostName, output };
+    return { told, exitCode: Number(exitCode), kernel, kernelBefore, resolv, hostName, output };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -27,6 +27,7 @@ class SlowLink extends FakeLink {
 
 function network(
   nics: { nic: NetworkInterface; linkAt: number; appearsAt?: number; answers: boolean; broken?: boolean }[],
+  foreignVlan = "",
 ) {
   const clock = new FakeClock();
   const links = new Map<string, FakeLink>();
@@ -47,8 +48,9 @@ function network(
     },
     random: () => 0.5,
     addVlan(adapter, id) {
-      vlans.push(`${adapter.name}.${id}`);
-      return { ...adapter, name: `${adapter.name}.${id}` };
+      const name = `${adapter.name}.${id}`;
+      vlans.push(name);
+      return { nic: { ...adapter, name }, isNew: name !== foreignVlan };
     },
     removeVlan: (adapter, id) => void vlans.splice(vlans.indexOf(`${adapter.name}.${id}`), 1),
     ipv6: undefined,
@@ -115,6 +117,29 @@ test("with a VLAN each adapter with link gets a tagged interface; those of the l
   expect([winner.name, lease?.address, vlans]).toEqual(["eth1.5", "10.0.0.7", ["eth1.5"]]);
   expect([...links.keys()]).toEqual(["eth0.5", "eth1.5"]);
   expect(notes[0]).toBe("eth0: link is up, MAC 52:54:00:00:00:01, asking for an address on VLAN 5");
+});
+
+test("a tagged interface that was there before stays", async () => {
+  const wired = { linkAt: 0, answers: true };
+  const { world, options, vlans } = network(
+    [
+      { nic: nic("eth0", 1), ...wired, answers: false },
+      { nic: nic("eth1", 2), ...wired },
+    ],
+    "eth0.5",
+  );
+  expect((await getLease({ ...options, vlan: 5 }, world)).nic.name).toBe("eth1.5");
+  expect(vlans).toEqual(["eth0.5", "eth1.5"]);
+});
+
+test.each(["eth0", "eth0.5"])("ip= for %s counts on VLAN 5 of eth0", async (device) => {
+  const { world, options } = network([{ nic: nic("eth0", 1), linkAt: 0, answers: false }]);
+  const ips = [parseIpParameter(`10.7.0.5::10.7.0.1:24::${device}:off`)];
+  const { nic: tagged, lease } = await getLease({ ...options, ips, vlan: 5 }, world);
+  expect([tagged.name, lease?.address]).toEqual(["eth0.5", "10.7.0.5"]);
+  const other = getLease({ ...options, ips, vlan: 6, limitMs: 1000 }, world);
+  if (device === "eth0.5") await expect(other).rejects.toThrow("no Ethernet adapter named eth0.5 found");
+  else expect((await other).nic.name).toBe("eth0.6");
 });
 
 test("a kernel without VLANs: nothing is waited for", async () => {
@@ -275,7 +300,9 @@ describe("IPv4 and IPv6 side by side", () => {
         close: () => undefined,
       }),
       openDhcp: () => Promise.reject(new Error("there is no DHCPv6 server")),
-      addresses: () => [{ address: "fd00::5", isLinkLocal: false, isTentative: false, isDuplicate: false }],
+      addresses: () => [
+        { address: "fd00::5", isLinkLocal: false, isTentative: false, isDuplicate: false, isGiven: false },
+      ],
       addAddress: () => undefined,
       addDefaultRoute: () => undefined,
     };
@@ -339,7 +366,7 @@ describe("IPv4 and IPv6 side by side", () => {
     const bound = await getLease({ ...options, ips: [ip] }, world);
     expect(bound).toMatchObject({ lease: undefined, ipv6: { addresses: ["fd00::5"], router: "fd00::1" } });
     expect(networkValues(bound)).toMatchObject({ dns: ["fd00::53"], hostName: "node7", routes: [] });
-    const taken = { address: "fd00::5", isLinkLocal: false, isTentative: true, isDuplicate: true };
+    const taken = { address: "fd00::5", isLinkLocal: false, isTentative: true, isDuplicate: true, isGiven: true };
     const ipv6 = { ...world.ipv6, addresses: () => [taken] };
     await expect(getLease({ ...options, ips: [ip] }, { ...world, ipv6 })).rejects.toThrow(
       "eth0: the address fd00::5 cannot be used: does another machine have it?",

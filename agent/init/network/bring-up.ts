@@ -40,8 +40,8 @@ export interface NetworkWorld {
   hasLink(name: string): boolean;
   openLink(nic: NetworkInterface): DhcpLink;
   random(): number;
-  /** Makes a tagged interface on an adapter and switches it on. */
-  addVlan(nic: NetworkInterface, id: number): NetworkInterface;
+  /** Makes a tagged interface on an adapter, unless it is there, and switches it on. */
+  addVlan(nic: NetworkInterface, id: number): { readonly nic: NetworkInterface; readonly isNew: boolean };
   removeVlan(nic: NetworkInterface, id: number): void;
   /** Undefined: the kernel has no IPv6. */
   readonly ipv6: Ipv6World | undefined;
@@ -61,10 +61,10 @@ export const realNetworkWorld: NetworkWorld = {
   openLink: (nic) => openPacketLink(nic.index),
   random: Math.random,
   addVlan(nic, id) {
-    addVlan(nic.name, id);
+    const isNew = addVlan(nic.name, id);
     const name = vlanName(nic.name, id);
     bringUp(name);
-    return interfaceNamed(name);
+    return { nic: interfaceNamed(name), isNew };
   },
   removeVlan: (nic, id) => removeVlan(nic.name, id),
   get ipv6() {
@@ -108,9 +108,16 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
   };
 
   const start = (nic: NetworkInterface, ip: IpParameter | undefined): Try => {
-    const target = vlan === undefined ? nic : world.addVlan(nic, vlan);
+    const target = vlan === undefined ? { nic, isNew: false } : world.addVlan(nic, vlan);
     const begun: Try = {
-      ...{ adapter: nic, nic: target, ip, families: familiesOf(ip, world), beganAt: clock.now() },
+      ...{
+        adapter: nic,
+        nic: target.nic,
+        isNew: target.isNew,
+        ip,
+        families: familiesOf(ip, world),
+        beganAt: clock.now(),
+      },
       ...{ lacks: new Map(), done: Promise.resolve() },
     };
     const notice = () => {
@@ -141,7 +148,7 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
   for (let pauseMs = 2; !winner() && clock.now() < until; pauseMs = Math.min(pauseMs * 1.5, 100)) {
     options.signal?.throwIfAborted();
     for (const nic of world.list().filter((each) => isWanted(each, options))) {
-      const ip = ipOfAdapter(ips, nic.name);
+      const ip = ipOfAdapter(ips, nic.name, vlan);
       if (!seen.has(nic.name)) {
         seen.set(nic.name, nic);
         try {
@@ -170,7 +177,7 @@ export async function getLease(options: NetworkOptions, world: NetworkWorld = re
   others.abort();
   await Promise.all([...tries.values()].map(({ done }) => done));
   if (vlan !== undefined) {
-    for (const each of tries.values()) if (each !== bound) world.removeVlan(each.adapter, vlan);
+    for (const each of tries.values()) if (each !== bound && each.isNew) world.removeVlan(each.adapter, vlan);
   }
   options.signal?.throwIfAborted();
   if (bound) return { adapter: bound.adapter, nic: bound.nic, ip: bound.ip, lease: bound.lease, ipv6: bound.ipv6 };
@@ -182,6 +189,8 @@ interface Try {
   readonly adapter: NetworkInterface;
   /** The adapter, or the tagged interface on it. */
   readonly nic: NetworkInterface;
+  /** The tagged interface was made for this. */
+  readonly isNew: boolean;
   readonly ip: IpParameter | undefined;
   readonly families: Families;
   /** On the clock of the options. */
@@ -301,8 +310,8 @@ async function askBoth(
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A device that `ip=` names comes before the key `interface`. */
-function isWanted(nic: NetworkInterface, { ips = [], interface: wanted }: NetworkOptions): boolean {
-  const ip = ipOfAdapter(ips, nic.name);
+function isWanted(nic: NetworkInterface, { ips = [], interface: wanted, vlan }: NetworkOptions): boolean {
+  const ip = ipOfAdapter(ips, nic.name, vlan);
   if (ips.length > 0 && ip === undefined) return false;
   return ip?.device !== undefined || wanted === undefined || nic.name === wanted || nic.mac === wanted;
 }

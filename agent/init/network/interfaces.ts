@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { addressOf, closeFile, ioctl, LibcError, openSocket } from "../libc.ts";
 import type { Route } from "./dhcp-message.ts";
@@ -88,7 +87,8 @@ function withSocket(work: (fd: number) => void): void {
 /** Switches an interface on. */
 export const bringUp = (name: string): void => setFlags(name, "up", (flags) => flags | up);
 
-const switchOff = (name: string): void => setFlags(name, "down", (flags) => flags & ~up);
+/** Switches an interface off, which takes its routes and, as a rule, its IPv6 addresses. */
+export const switchOff = (name: string): void => setFlags(name, "down", (flags) => flags & ~up);
 
 function setFlags(name: string, what: string, change: (flags: number) => number): void {
   withSocket((fd) => {
@@ -102,8 +102,8 @@ function setFlags(name: string, what: string, change: (flags: number) => number)
 /** What of an interface is put back afterwards. */
 export interface InterfaceState {
   readonly name: string;
+  readonly index: number;
   readonly isUp: boolean;
-  readonly hasAddress: boolean;
   /** Bytes per packet. */
   readonly mtu: number;
   /** What the kernel does with IPv6 on it. */
@@ -115,14 +115,12 @@ export function interfaceState(name: string, sys = "/sys"): InterfaceState | und
   const mtu = Number(readAttribute(sys, name, "mtu"));
   if (!(mtu > 0)) return undefined;
   const isUp = (Number(readAttribute(sys, name, "flags")) & up) !== 0;
-  const hasAddress = networkInterfaces()[name]?.some(({ family }) => family === "IPv4") === true;
-  return { name, isUp, hasAddress, mtu, ipv6: readIpv6Switches(name) };
+  return { name, index: interfaceNamed(name, sys).index, isUp, mtu, ipv6: readIpv6Switches(name) };
 }
 
-/** Undoes what was done to an interface since. Switched off, it loses its routes and its IPv6 addresses. */
-export function restoreInterface({ name, isUp, hasAddress, mtu, ipv6 }: InterfaceState): void {
+/** Undoes what was done to an interface since; its addresses and routes are restoreTables' part. */
+export function restoreInterface({ name, isUp, mtu, ipv6 }: InterfaceState): void {
   try {
-    if (!hasAddress) setAddress(name, "0.0.0.0", 0);
     setMtu(name, mtu);
     if (!isUp) switchOff(name);
     writeIpv6Switches(name, ipv6);

@@ -17,7 +17,9 @@ describe("ip=", () => {
     ["auto6", { ...none, method: "ipv6" }],
     ["either6", { ...none, method: "both" }],
     ["eth1:dhcp", { ...none, method: "dhcp", device: "eth1" }],
-    ["eth1:dhcp:1450:52:54:00:b1:00:01", undefined],
+    ["0.0.0.0::::::dhcp", { ...none, method: "dhcp" }],
+    ["0.0.0.0:0.0.0.0:0.0.0.0:0.0.0.0::eth0:off:0.0.0.0", { ...none, method: "off", device: "eth0" }],
+    ["0.0.0.0", { ...none, method: "dhcp" }],
     ["eth1:dhcp:1450", { ...none, method: "dhcp", device: "eth1", mtu: 1450 }],
     ["bootp", { ...none, method: "dhcp" }],
     ["eth1:auto6:1400", { ...none, method: "ipv6", device: "eth1", mtu: 1400 }],
@@ -25,10 +27,7 @@ describe("ip=", () => {
     ["::10.0.0.1:24::eth0:on", { ...none, method: "dhcp", device: "eth0", gateway: "10.0.0.1", prefixLength: 24 }],
     ["::::node7::auto6:[fd00::53]", { ...none, method: "ipv6", hostName: "node7", dns: ["fd00::53"] }],
     [":::::eth0", { ...none, method: "dhcp", device: "eth0" }],
-  ])("%s", (value, expected) => {
-    if (expected === undefined) return expect(() => parseIpParameter(value)).toThrow(IpParameterError);
-    expect(parseIpParameter(value)).toEqual(expected);
-  });
+  ] as const)("%s", (value, expected) => expect(parseIpParameter(value)).toEqual(expected));
 
   test("an address by hand, as the kernel's documentation has it", () => {
     expect(
@@ -46,14 +45,20 @@ describe("ip=", () => {
   });
 
   test.each([
-    ["10.0.0.5", "field 1 (method)"],
+    ["10.0.0.5", 8],
+    ["10.0.0.5:::0.0.0.0", 8],
+    ["[fd00::5]", 64],
     ["10.0.0.5::10.0.0.1:20", 20],
     ["10.0.0.5::10.0.0.1", 8],
     ["172.16.0.5::", 16],
     ["192.168.0.5:::", 24],
-  ])("the mask of %s", (value, expected) => {
-    if (typeof expected === "string") return expect(() => parseIpParameter(value)).toThrow(expected);
-    expect(parseIpParameter(value).static?.prefixLength).toBe(expected);
+  ])("the mask of %s", (value, expected) => expect(parseIpParameter(value).static?.prefixLength).toBe(expected));
+
+  test("0.0.0.0 is no gateway", () => expect(parseIpParameter("10.0.0.5::0.0.0.0:24").gateway).toBeUndefined());
+
+  test("dracut's MTU in the place of DNS servers", () => {
+    expect(parseIpParameter("10.0.0.5::10.0.0.1:24::eth0:none:1400")).toMatchObject({ mtu: 1400, dns: [] });
+    expect(parseIpParameter("::::::dhcp:1400:")).toMatchObject({ method: "dhcp", mtu: 1400 });
   });
 
   test.each(["any", "on", "dhcp", "both", "bootp", ""])(
@@ -90,10 +95,19 @@ describe("ip=", () => {
     ["::[fd00::1]:::eth0:dhcp", 'field 3 (gateway) is "[fd00::1]"; allowed: an address of IPv4'],
     ["eth0:auto6:1279", 'field 3 (MTU) is "1279"; allowed: bytes, 1280 or more'],
     ["10.0.0.5::10.0.0.1:24::eth0:off:dns", 'field 8 (DNS) is "dns"'],
+    ["[fd00::5]::::::none:1279", 'field 8 (MTU) is "1279"; allowed: bytes, 1280 or more'],
+    ["eth1:dhcp:1450:52:54:00:b1:00:01", "ends with a MAC address; an adapter keeps its own: leave it out"],
+    ["10.0.0.5:::24::eth0:none::52:54:00:B1:00:01", "ends with a MAC address"],
+    ["eth1:dhcp:1450:525400b10001", 'field 4 (MAC) is "525400b10001"; allowed: nothing; an adapter keeps its own'],
+    ["10.0.0.5:::24::eth0:none:1400:52-54-00-b1-00-01", 'field 9 (MAC) is "52-54-00-b1-00-01"; allowed: nothing'],
+    ...["127.0.0.5", "224.0.0.1", "239.9.9.9", "255.255.255.255", "[::]", "[::1]", "[ff02::1]"].map((client) => [
+      `${client}:::24::eth0:off`,
+      `field 1 (client) is "${client}"; allowed: the address of one machine`,
+    ]),
     ["::::::static", 'field 1 (client) is ""; allowed: an address'],
     ["1.2.3.4:::::::::::", "has 12 fields; there are 10 at most"],
     ["[fd00::5::", "has a bracket that does not fit"],
-  ])("%s: %s", (value, message) => expect(() => parseIpParameter(value)).toThrow(message));
+  ] as [string, string][])("%s: %s", (value, message) => expect(() => parseIpParameter(value)).toThrow(message));
 
   test("any text: read, or refused with a reason", () => {
     fc.assert(

@@ -3,8 +3,12 @@
  * with what dracut.cmdline(7) adds, addresses of IPv6 in brackets among it.
  *
  *   ip=METHOD
- *   ip=DEVICE:METHOD[:MTU[:MAC]]
- *   ip=CLIENT:SERVER:GATEWAY:MASK:HOSTNAME:DEVICE:METHOD[:DNS0[:DNS1[:NTP]]]
+ *   ip=DEVICE:METHOD[:MTU]
+ *   ip=CLIENT[:SERVER:GATEWAY:MASK:HOSTNAME:DEVICE:METHOD[:DNS0[:DNS1[:NTP]]]]
+ *   ip=CLIENT:SERVER:GATEWAY:MASK:HOSTNAME:DEVICE:METHOD:MTU
+ *
+ * As in Linux (net/ipv4/ipconfig.c) 0.0.0.0 counts as not given. The MAC address that dracut takes behind the MTU is refused:
+ * an adapter keeps its own.
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { quoted } from "../../config/config-error.ts";
@@ -74,19 +78,23 @@ interface Field {
  * @throws IpParameterError
  */
 export function parseIpParameter(value: string): IpParameter {
+  if (/:[\da-f]{2}(:[\da-f]{2}){5}$/i.test(value)) throw new IpParameterError(`ends with a MAC address; ${noMac}`);
   const texts = splitFields(value);
-  if (texts.length === 1) return withoutAddress(method({ text: texts[0] ?? "", place: "field 1 (method)" }));
-  const isShort = texts.length <= 4 && methods.has(texts[1] ?? "") && !isAddress(texts[0] ?? "");
+  const [first = "", second = ""] = texts;
+  if (texts.length === 1 && !isAddress(first))
+    return withoutAddress(method({ text: first, place: "field 1 (method)" }));
+  const isShort = methods.has(second) && !isAddress(first);
   const names = isShort ? shortNames : fieldNames;
   if (texts.length > names.length)
     throw new IpParameterError(`has ${texts.length} fields; there are ${names.length} at most`);
-  const field = (index: number): Field => ({
-    text: texts[index] ?? "",
-    place: `field ${index + 1} (${names[index] ?? ""})`,
-  });
+  const field = (index: number, name: string = names[index] ?? ""): Field => {
+    const text = texts[index] ?? "";
+    return { text: text === "0.0.0.0" ? "" : text, place: `field ${index + 1} (${name})` };
+  };
   if (isShort) {
+    refuseMac(field(3));
     const short = withoutAddress(method(field(1)), device(field(0)));
-    return { ...short, mtu: mtu(field(2), short.method) };
+    return { ...short, mtu: mtu(field(2), "", short.method) };
   }
   return long(field);
 }
@@ -127,22 +135,27 @@ function readOne(text: string): IpParameter {
   }
 }
 
-/** What counts for an adapter: what names it, else what names none. Undefined: it stays as it is. */
-export function ipOfAdapter(values: readonly IpParameter[], name: string): IpParameter | undefined {
-  const found = values.find(({ device }) => device === name) ?? values.find(({ device }) => device === undefined);
+/** What counts for an adapter: what names its VLAN, or it, else what names none. Undefined: it stays as it is. */
+export function ipOfAdapter(values: readonly IpParameter[], name: string, vlan?: number): IpParameter | undefined {
+  const names = [...(vlan === undefined ? [] : [`${name}.${vlan}`]), name, undefined];
+  const found = names.flatMap((each) => values.find(({ device }) => device === each) ?? [])[0];
   return found?.method === "off" ? undefined : found;
 }
 
-function long(field: (index: number) => Field): IpParameter {
-  const [client, server, gateway, mask, hostName] = [0, 1, 2, 3, 4].map(field) as [Field, Field, Field, Field, Field];
+function long(field: (index: number, name?: string) => Field): IpParameter {
+  const [client, server, gateway, mask, hostName] = [field(0), field(1), field(2), field(3), field(4)];
   const found = field(6).text === "" ? undefined : method(field(6));
   optional(server, isAddress, "an address");
   const address = optional(client, isAddress, "an address");
+  if (address !== undefined && isNoMachines(address)) throw wrong(client, "the address of one machine");
   if (address === undefined && found === "static") throw wrong(client, "an address, which `static` needs");
   // Linux asks nobody (net/ipv4/ipconfig.c) where the address is given, and DHCP only where it is not
   if (address !== undefined && (found === "ipv6" || found === "both")) {
     throw wrong(field(6), "off, none or dhcp, because field 1 gives an address");
   }
+  // dracut's MTU and MAC are in the place of DNS servers
+  const bytes = /^\d+$/.test(field(7).text) ? mtu(field(7, "MTU"), address ?? "", found) : undefined;
+  if (bytes !== undefined) refuseMac(field(8, "MAC"));
   const family = address !== undefined && isIPv6(address) ? 6 : 4;
   const chosen = address === undefined ? (found ?? "dhcp") : "static";
   for (const each of [gateway, mask]) {
@@ -153,12 +166,14 @@ function long(field: (index: number) => Field): IpParameter {
   return {
     method: chosen,
     device: device(field(5)),
-    mtu: undefined,
+    mtu: bytes,
     ntp: optional(field(9), isAddress, "an address"),
     gateway: optional(gateway, sameFamily, `an address of IPv${family}${as}`),
     prefixLength: address === undefined && mask.text !== "" ? prefixLength(mask, 4, "") : undefined,
     hostName: optional(hostName, (text) => /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/.test(text), "a host name"),
-    dns: [field(7), field(8)].flatMap((each) => optional(each, isAddress, "an address") ?? []),
+    dns: (bytes === undefined ? [field(7), field(8)] : []).flatMap(
+      (each) => optional(each, isAddress, "an address") ?? [],
+    ),
     static: address === undefined ? undefined : { family, address, prefixLength: prefixLength(mask, family, address) },
   };
 }
@@ -208,9 +223,19 @@ function method(field: Field): IpParameter["method"] {
 const device = (field: Field): string | undefined =>
   optional(field, (text) => /^[A-Za-z0-9._-]{1,15}$/.test(text), "the name of an interface (eth0)");
 
+/** One that no machine can have: of loopback, multicast or broadcast, or none. */
+const isNoMachines = (address: string): boolean =>
+  /^(127|22[4-9]|23\d)\.|^255\.255\.255\.255$|^ff/i.test(address) || /^[0:]*1?$/.test(address);
+
+const noMac = "an adapter keeps its own: leave it out";
+
+function refuseMac(field: Field): void {
+  if (field.text !== "") throw wrong(field, `nothing; ${noMac}`);
+}
+
 /** RFC 791 §3.1 and RFC 8200 §5: what each link carries. */
-function mtu(field: Field, of: IpParameter["method"]): number | undefined {
-  const least = of === "ipv6" || of === "both" ? 1280 : 576;
+function mtu(field: Field, address: string, of: IpParameter["method"] | undefined): number | undefined {
+  const least = of === "ipv6" || of === "both" || isIPv6(address) ? 1280 : 576;
   const text = optional(field, (each) => /^\d{3,5}$/.test(each) && Number(each) >= least, `bytes, ${least} or more`);
   return text === undefined ? undefined : Number(text);
 }

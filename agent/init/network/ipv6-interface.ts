@@ -10,11 +10,14 @@ export interface Ipv6Address {
   readonly isTentative: boolean;
   /** Somebody else has it. */
   readonly isDuplicate: boolean;
+  /** By a program: the kernel makes those of advertisements for a time, and with 64 bits of prefix. */
+  readonly isGiven: boolean;
 }
 
 // linux/if_addr.h
 const duplicate = 0x08; // IFA_F_DADFAILED
 const tentative = 0x40; // IFA_F_TENTATIVE
+const permanent = 0x80; // IFA_F_PERMANENT
 // include/net/ipv6.h, as /proc/net/if_inet6 shows the scope
 const linkScope = 0x20;
 /** fec0::/10 counts beyond the link, too; nobody should use it (RFC 3879), and QEMU's user network does. */
@@ -23,7 +26,7 @@ const widerScopes: ReadonlySet<number> = new Set([0x00, 0x40]);
 /** The addresses of one interface in the text of /proc/net/if_inet6: address, index, prefix, scope, flags, name. */
 export function parseIfInet6(text: string, name: string): Ipv6Address[] {
   return text.split("\n").flatMap((line) => {
-    const [digits = "", , , scopeText = "", flagsText = "", device] = line.trim().split(/\s+/);
+    const [digits = "", , prefixText = "", scopeText = "", flagsText = "", device] = line.trim().split(/\s+/);
     const [scope, flags] = [Number.parseInt(scopeText, 16), Number.parseInt(flagsText, 16)];
     if (device !== name || digits.length !== 32 || (scope !== linkScope && !widerScopes.has(scope))) return [];
     return {
@@ -31,6 +34,7 @@ export function parseIfInet6(text: string, name: string): Ipv6Address[] {
       isLinkLocal: scope === linkScope,
       isTentative: (flags & tentative) !== 0,
       isDuplicate: (flags & duplicate) !== 0,
+      isGiven: (flags & permanent) !== 0 || prefixText !== "40",
     };
   });
 }

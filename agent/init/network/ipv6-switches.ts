@@ -20,6 +20,10 @@ export function readIpv6Switches(name: string): Ipv6Switches {
   }
 }
 
+/** Whether the kernel makes addresses out of what routers advertise. */
+export const takesAdvertisements = ({ disable_ipv6, accept_ra, autoconf }: Ipv6Switches): boolean =>
+  disable_ipv6 === "0" && accept_ra !== "0" && autoconf === "1";
+
 /** Writes only what is to be changed. @throws the error of the file system */
 export function writeIpv6Switches(name: string, switches: Ipv6Switches): void {
   const now = readIpv6Switches(name);

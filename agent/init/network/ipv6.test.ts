@@ -44,10 +44,10 @@ describe("addresses", () => {
       "",
     ].join("\n");
     expect(parseIfInet6(text, "eth0")).toEqual([
-      { address: "fec0::5054:ff:fe00:1", isLinkLocal: false, isTentative: false, isDuplicate: false },
-      { address: "fd00::5054:ff:fe00:1", isLinkLocal: false, isTentative: true, isDuplicate: false },
-      { address: "fe80::5054:ff:fe00:1", isLinkLocal: true, isTentative: false, isDuplicate: false },
-      { address: "fd00::5054:ff:fe00:2", isLinkLocal: false, isTentative: true, isDuplicate: true },
+      { address: "fec0::5054:ff:fe00:1", isLinkLocal: false, isTentative: false, isDuplicate: false, isGiven: true },
+      { address: "fd00::5054:ff:fe00:1", isLinkLocal: false, isTentative: true, isDuplicate: false, isGiven: false },
+      { address: "fe80::5054:ff:fe00:1", isLinkLocal: true, isTentative: false, isDuplicate: false, isGiven: true },
+      { address: "fd00::5054:ff:fe00:2", isLinkLocal: false, isTentative: true, isDuplicate: true, isGiven: false },
     ]);
   });
 });
@@ -303,8 +303,9 @@ describe("an address", () => {
     dns: ["fe80::1"],
     search: [],
   };
-  const linkLocal: Ipv6Address = { address: "fe80::5", isLinkLocal: true, isTentative: false, isDuplicate: false };
-  const own: Ipv6Address = { address: "fd00::5", isLinkLocal: false, isTentative: false, isDuplicate: false };
+  const proved = { isTentative: false, isDuplicate: false, isGiven: false };
+  const linkLocal: Ipv6Address = { address: "fe80::5", isLinkLocal: true, ...proved };
+  const own: Ipv6Address = { address: "fd00::5", isLinkLocal: false, ...proved };
 
   /** A kernel that has proved its addresses after 1.5 s. */
   function world(says: RouterAdvertisement, at = 0, answers = good, clash = false) {

@@ -71,6 +71,16 @@ test("a network of somebody else is not given up", async () => {
   expect(told).toEqual(["network: was set up before"]);
 });
 
+test("what an earlier try left is not taken for a network of somebody else", async () => {
+  let isUp = false;
+  const { told, setUp, giveUp } = machine({ isUp: () => isUp });
+  await setUp();
+  giveUp();
+  isUp = true; // another adapter has an address that was of no use
+  await setUp();
+  expect(told).toContain("apply eth1");
+});
+
 test("a network that cannot be taken away is told, and asked anew", async () => {
   const { told, asked, setUp, giveUp } = machine({
     takeAway() {

@@ -37,6 +37,8 @@ export class MachineNetwork {
   readonly #world: SetUpWorld;
   #kept: { readonly bound: Bound; readonly vlan: number | undefined; readonly ends: AbortController } | undefined;
   #ledNowhere: readonly string[] = [];
+  /** What is there of network came from us: nobody had brought it up. */
+  #isOurs = false;
 
   constructor(world: SetUpWorld = realSetUpWorld) {
     this.#world = world;
@@ -55,10 +57,11 @@ export class MachineNetwork {
     const { local } = from;
     const startedAt = performance.now();
     this.#world.bringUpLoopback();
-    if (this.#kept !== undefined || this.#world.isUp()) {
+    if (this.#kept !== undefined || (!this.#isOurs && this.#world.isUp())) {
       console.task("network", performance.now() - startedAt, "was set up before");
       return;
     }
+    this.#isOurs = true;
     const { values: ips, remarks } =
       local.ip === undefined ? kernelIps(from.kernelIps) : { values: [local.ip], remarks: [] };
     for (const remark of remarks) console.note(`${kernelSource}: ${remark}`);

@@ -36,15 +36,17 @@ export const vlanName = (device: string, id: number): string => `${device}.${id}
 /**
  * Makes the tagged interface `DEVICE.ID`; one that is there stays. Needs the module 8021q.
  * @param id 1 to 4094
+ * @returns whether it was made now
  * @throws NoVlansError; LibcError; Error if the name would be too long for the kernel
  */
-export function addVlan(device: string, id: number): void {
+export function addVlan(device: string, id: number): boolean {
   const name = vlanName(device, id);
   if (name.length > longestName) throw new Error(`VLAN ${id}: the name ${name} is longer than ${longestName} letters`);
   const what = `VLAN ${id} on ${device}`;
   try {
     call(request(commands.setNameType, "", deviceAndId), what);
     call(request(commands.add, device, id), what);
+    return true;
   } catch (error) {
     if (error instanceof LibcError && error.errno === notInstalled) {
       throw new NoVlansError(`${what}: this kernel knows no VLANs; put its module 8021q into the ramdisk`, {
@@ -52,6 +54,7 @@ export function addVlan(device: string, id: number): void {
       });
     }
     if (!(error instanceof LibcError && error.code === "EEXIST")) throw error;
+    return false;
   }
 }
 

@@ -1,9 +1,8 @@
-import { allowedKcsAddresses } from "../../inband/kcs/kcs-address.ts";
-import { reportKeyPattern } from "../../proto/report-seal.ts";
+import { reportKeyPattern } from "./report-seal.ts";
 
 /**
- * The keys of the configuration, each written once. Flags, keys of the kernel command line, keys of the document, the
- * help and the README's table follow from this list.
+ * The keys of the agent's configuration, each written once. Its flags, keys of the kernel command line, keys of the document, the
+ * help and the README's table follow from this list, and so does what the boot server lets into command lines and documents.
  */
 
 /** What a value must look like. */
@@ -41,6 +40,10 @@ export const ntpServerForm = new RegExp(`^${ntpServer}$`);
 /** How many of them are asked. */
 export const mostNtpServers = 4;
 const ntpServers = new RegExp(`^${ntpServer}(,${ntpServer}){0,${mostNtpServers - 1}}$`);
+
+/** Where KCS registers may be, in words. */
+export const allowedKcsAddresses =
+  "io:0xca2 or io:0xca2,spacing=N with 1, 2, 4, 8 or 16 bytes from register to register; registers in memory (mem:) only the kernel's driver can reach, by what the firmware says";
 
 /** Longest `limit` with `watchdog`, seconds: the BMC counts down from 6553.5 s at most, and waits a minute longer than the run. */
 export const longestWatchedSeconds = 6_493;
@@ -252,7 +255,11 @@ export const keys = [
   },
   {
     name: "kcs",
-    type: { kind: "text", pattern: /^io:/i, allowed: allowedKcsAddresses },
+    type: {
+      kind: "text",
+      pattern: /^io:0x[0-9a-f]{1,4}(,spacing=(1|2|4|8|16))?$/i,
+      allowed: allowedKcsAddresses,
+    },
     placeholder: "ADDRESS",
     description:
       "where the BMC's KCS registers are, as io:0xca2,spacing=1; for the IPMI driver, as init, and for raw KCS where there is none. Without it the firmware's word counts",
@@ -390,6 +397,37 @@ export function allowedValues(type: ValueType): string {
     default:
       return type satisfies never;
   }
+}
+
+/**
+ * Whether a value may stand there. Of `ip` and `kcs` it sees the form alone: the agent, which reads them, looks closer.
+ */
+export function isAllowedValue({ name, type }: Pick<Key, "name" | "type">, value: string): boolean {
+  switch (type.kind) {
+    case "text":
+      if (!type.pattern.test(value) || /[\0\n]/.test(value)) return false;
+      if (name === "vlan") return Number(value.slice(value.lastIndexOf(".") + 1)) <= 4094;
+      return name !== "service" || Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535;
+    case "choice":
+      return type.choices.includes(value);
+    case "switch":
+      return switchValue(value) !== undefined;
+    case "seconds":
+    case "number": {
+      const number = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
+      return number >= type.min && number <= type.max;
+    }
+    case "pem":
+      return value !== "";
+    default:
+      return type satisfies never;
+  }
+}
+
+/** Undefined for what no switch can be. */
+export function switchValue(text: string): boolean | undefined {
+  if (/^(1|true|yes|on)$/i.test(text)) return true;
+  return /^(0|false|no|off)$/i.test(text) ? false : undefined;
 }
 
 /** The README's table of the configuration, in Markdown. */
