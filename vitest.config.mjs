@@ -22,7 +22,7 @@ export default defineConfig({
           name: "fast",
           include: fast,
           exclude: [...never, ...others],
-          testTimeout: 10_000,
+          testTimeout: 20_000,
           expect: patient,
           // Loading the same modules anew for each file took more processor time than the tests.
           isolate: false,
