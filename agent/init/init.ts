@@ -66,7 +66,7 @@ export async function runAsInit(begun: BegunInit): Promise<never> {
       if (onMachine.local.stick) modules.loadStorageDrivers();
       if (technician !== undefined) modules.loadKeyboardDrivers();
       const reading = technician?.leavesDocument === true ? onMachine : withStickDocument(onMachine, console);
-      // The kernel waits for a second before it looks at a stick: time enough for what no document changes.
+      // A stick takes its time to show itself: enough for what no document changes.
       if (onMachine.local.stick) loadWhileStickIsRead(modules, console);
       const from = await reading;
       console.site?.(from.local.site);

@@ -143,7 +143,7 @@ describe("loader", () => {
     write("sys/bus/pci/devices/0000:00:04.0/modalias", `${disk}\n`);
     write("sys/bus/pci/devices/0000:00:05.0/modalias", `${usb}\n`);
     loader.loadStorageDrivers();
-    expect(attempts).toEqual(["fat.ko", "vfat.ko", "virtio.ko", "virtio_ring.ko", "virtio_pci.ko", "ohci-pci.ko"]);
+    expect(attempts).toEqual(["virtio.ko", "virtio_ring.ko", "virtio_pci.ko", "ohci-pci.ko", "fat.ko", "vfat.ko"]);
   });
 
   test("a network adapter without driver is told", () => {

@@ -127,10 +127,15 @@ export class ModuleLoader {
     }
   }
 
-  /** Loads what a stick needs: controllers of USB and disks, and FAT with its character sets. Disks show themselves a while later. */
+  /**
+   * Loads what a stick needs: controllers of USB and disks, and FAT with its character sets. Disks show themselves a while later.
+   * The controllers come first, because they look for their devices while the others are loaded. Of itself the kernel gives a stick
+   * a second to settle; this one has been read by the firmware a moment ago (agent/stick/probe-again.ts is for one that needs it).
+   */
   loadStorageDrivers(): void {
-    for (const name of ["usb_storage", "uas", "sd_mod", "vfat", "nls_cp437", "nls_ascii"]) this.load(name);
     this.#loadForDevices(storageDevice);
+    this.load("usb_storage", "delay_use=0");
+    for (const name of ["uas", "sd_mod", "vfat", "nls_cp437", "nls_ascii"]) this.load(name);
   }
 
   /** Loads what a USB keyboard needs, also one of a remote console; those with a PS/2 plug are in the kernel. */

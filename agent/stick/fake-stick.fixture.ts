@@ -19,6 +19,11 @@ export class FakeStick implements StickMedium {
   /** "mount read", "write reports/x.new", ... */
   readonly steps: string[] = [];
   isMounted = false;
+  probedAgain = 0;
+
+  probeAgain(): void {
+    this.probedAgain += 1;
+  }
 
   async mount(access: "read" | "write"): Promise<MountedStick> {
     this.#step(`mount ${access}`);

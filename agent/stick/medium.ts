@@ -20,6 +20,8 @@ export interface MountedStick {
 export interface StickMedium {
   /** Finds it and mounts it. @throws StickError */
   mount(access: "read" | "write"): Promise<MountedStick>;
+  /** Has it looked for once more, where it was there and did not answer. */
+  probeAgain(): void;
 }
 
 /** Mounts the stick for a piece of work. @throws StickError, and what the work throws */

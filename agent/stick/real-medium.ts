@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { mount, mountFlags, unmount } from "../init/libc.ts";
 import { findPartition } from "./find-partition.ts";
 import type { MountedStick, StickMedium } from "./medium.ts";
+import { probeSticksAgain } from "./probe-again.ts";
 import { stickError } from "./stick-error.ts";
 
 /** Where it is mounted; a folder of a tmpfs. */
@@ -27,6 +28,7 @@ export const realMedium: StickMedium = {
     }
     return new RealMountedStick();
   },
+  probeAgain: () => probeSticksAgain(),
 };
 
 class RealMountedStick implements MountedStick {

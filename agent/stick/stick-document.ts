@@ -10,6 +10,8 @@ export const documentName = "metal-rivet.yaml";
 /** A USB stick behind a slow hub shows itself late. */
 const defaultLimitMs = 30_000;
 const lookEveryMs = 50;
+/** One that is there shows itself within two seconds; after this it is asked once more. */
+const probeAgainAfterMs = 5_000;
 
 /**
  * Reads the configuration on the stick. Undefined if there is no such file.
@@ -35,12 +37,17 @@ export async function readStickDocument(
 
 async function waitForStick(medium: StickMedium, clock: Clock, limitMs: number): Promise<Buffer | undefined> {
   const startedAt = clock.now();
+  let isProbedAgain = false;
   for (;;) {
     try {
       return await withStick(medium, "read", (stick) => stick.read(documentName));
     } catch (error) {
       const isLate = error instanceof StickError && (error.problem === "absent" || error.problem === "gone");
       if (!isLate || clock.now() - startedAt >= limitMs) throw error;
+    }
+    if (!isProbedAgain && clock.now() - startedAt >= probeAgainAfterMs) {
+      medium.probeAgain();
+      isProbedAgain = true;
     }
     await clock.sleep(lookEveryMs);
   }

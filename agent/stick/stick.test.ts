@@ -237,4 +237,19 @@ describe("the document on the stick", () => {
     await expect(readStickDocument(stick, clock)).rejects.toMatchObject({ problem: "absent" });
     expect(clock.now()).toBe(35_000);
   });
+
+  test("is asked for once more where it does not show itself, once", async () => {
+    const stick = new FakeStick();
+    stick.problem = "absent";
+    stick.files.set("metal-rivet.yaml", Buffer.from("log: json\n"));
+    const clock = fakeClock();
+    stick.hook = () => {
+      if (stick.probedAgain > 0) stick.problem = undefined;
+    };
+    expect((await readStickDocument(stick, clock))?.values.get("log")).toBe("json");
+    stick.problem = "absent";
+    stick.hook = () => undefined;
+    await expect(readStickDocument(stick, clock)).rejects.toMatchObject({ problem: "absent" });
+    expect(stick.probedAgain).toBe(2);
+  });
 });

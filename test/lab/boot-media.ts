@@ -3,6 +3,7 @@
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Child, startChild } from "./child.ts";
+import { processor } from "./processor.ts";
 import { SerialConsole } from "./serial-console.ts";
 
 /** Debian's package ovmf. "secure": Secure Boot is enforced, and only programs signed by Debian's test key start. */
@@ -28,7 +29,7 @@ export async function startFromDisk(directory: string, firmware: Firmware, image
     command: "qemu-system-x86_64",
     args: [
       ...firmwareArguments(directory, firmware),
-      ...["-accel", "tcg,thread=multi", "-cpu", "qemu64", "-m", String(memoryMib), "-nodefaults", "-no-user-config"],
+      ...["-accel", "tcg,thread=multi", "-cpu", processor, "-m", String(memoryMib), "-nodefaults", "-no-user-config"],
       ...["-display", "none", "-nic", "none", "-no-reboot"],
       ...["-chardev", `file,id=serial0,path=${serial}`, "-serial", "chardev:serial0"],
       ...["-drive", `if=none,id=stick,format=raw,snapshot=on,file=${image}`],

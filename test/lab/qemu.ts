@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { type Child, type Exit, startChild, tailOf } from "./child.ts";
 import { pause, within } from "./deadline.ts";
+import { processor } from "./processor.ts";
 import { stickArguments } from "./stick.ts";
 
 /** Strings of one SMBIOS structure, by QEMU's names: type 0 vendor, version, date; type 1 manufacturer, product, version, serial, sku, family; type 2 manufacturer, product, version, serial, asset; type 3 manufacturer, version, serial, asset. */
@@ -236,7 +237,7 @@ function qemuArguments(options: VmOptions, monitor: string): string[] {
       "-display",
       "none",
     ],
-    ...(accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]),
+    ...(accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", processor]),
     ...["-smp", String(options.cpus ?? 1), "-m", String(memoryMib)],
     ...(options.memoryFile === undefined
       ? []

@@ -1,6 +1,6 @@
 import { durationText } from "../../lab/screen.ts";
 import { plainTable, type Target } from "../report.ts";
-import type { MeasuredRoad } from "./measure.ts";
+import { type MeasuredRoad, userIds } from "./measure.ts";
 import { smallMemoryMib } from "./roads.ts";
 import { marks } from "./timeline.ts";
 
@@ -92,7 +92,7 @@ export function bootReport(figures: BootFigures): string {
   }
   return [
     `Seconds since power-on, QEMU without KVM, medians of ${timesPerRoad}; each time a machine that the service has`,
-    'never seen, on ipmi_sim with 63 user IDs. "ours": from the start of /init to linked, escrow, report',
+    `never seen, on ipmi_sim with ${userIds} user IDs. "ours": from the start of /init to linked, escrow, report`,
     "and the service's login from remote included. The script makes an account and tells nobody.",
     "",
     times.toString(),
