@@ -20,6 +20,7 @@ kernel/drivers/i2c/busses/i2c-piix4.ko.xz:
 kernel/fs/fat/fat.ko:
 kernel/fs/fat/vfat.ko: kernel/fs/fat/fat.ko
 kernel/drivers/usb/host/ohci-pci.ko:
+kernel/drivers/usb/storage/usb-storage.ko:
 `;
 const alias = `# Aliases
 alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio_pci
@@ -143,7 +144,8 @@ describe("loader", () => {
     write("sys/bus/pci/devices/0000:00:04.0/modalias", `${disk}\n`);
     write("sys/bus/pci/devices/0000:00:05.0/modalias", `${usb}\n`);
     loader.loadStorageDrivers();
-    expect(attempts).toEqual(["virtio.ko", "virtio_ring.ko", "virtio_pci.ko", "ohci-pci.ko", "fat.ko", "vfat.ko"]);
+    const controllers = ["virtio.ko", "virtio_ring.ko", "virtio_pci.ko", "ohci-pci.ko"];
+    expect(attempts).toEqual([...controllers, "usb-storage.ko delay_use=0", "fat.ko", "vfat.ko"]);
   });
 
   test("a network adapter without driver is told", () => {
